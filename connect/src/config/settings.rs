@@ -1,0 +1,264 @@
+//! A flat map of settings that knows which of them were read.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use schema::fault::{Disposition, Fault};
+use secrecy::SecretString;
+
+/// Where settings come from, which decides what an unknown key is and which defaults hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A pipeline file: an unknown key is an error, defaults are exact.
+    PipelineFile,
+    /// A Kafka Connect configuration: an unknown key is a warning, defaults are Debezium's.
+    Connect,
+}
+
+/// The settings of one connector or of the worker, each read at most once.
+///
+/// Reading takes a setting out, so what is left at the end is what nobody knows. Never printed:
+/// values may be secrets.
+#[derive(Clone)]
+pub struct Settings {
+    scope: String,
+    origin: Origin,
+    values: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Wraps a map. `scope` names the connector (or the worker) in errors.
+    pub fn new(scope: impl Into<String>, origin: Origin, values: BTreeMap<String, String>) -> Self {
+        Self { scope: scope.into(), origin, values }
+    }
+
+    /// Takes a setting that may be absent.
+    pub fn optional(&mut self, key: &str) -> Option<String> {
+        self.values.remove(key)
+    }
+
+    /// Takes a setting that has a default.
+    pub fn text(&mut self, key: &str, default: &str) -> String {
+        self.optional(key).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// Takes a setting that must be there.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] when it is missing or empty.
+    pub fn required(&mut self, key: &str) -> Result<String, ConfigError> {
+        self.optional(key)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| self.error(key, "is required"))
+    }
+
+    /// Takes a password; absent means empty.
+    pub fn secret(&mut self, key: &str) -> SecretString {
+        self.optional(key).unwrap_or_default().into()
+    }
+
+    /// Takes a comma-separated list; blanks around the entries do not count.
+    pub fn list(&mut self, key: &str) -> Vec<String> {
+        let text = self.optional(key).unwrap_or_default();
+        text.split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Takes a comma-separated list with at least one entry.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] when it is missing or empty.
+    pub fn required_list(&mut self, key: &str) -> Result<Vec<String>, ConfigError> {
+        let list = self.list(key);
+        if list.is_empty() { Err(self.error(key, "is required")) } else { Ok(list) }
+    }
+
+    /// Takes a whole number within a range.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] with the range when the text is not such a number.
+    pub fn integer<N>(
+        &mut self,
+        key: &str,
+        default: N,
+        range: RangeInclusive<N>,
+    ) -> Result<N, ConfigError>
+    where
+        N: std::str::FromStr + PartialOrd + std::fmt::Display,
+    {
+        let Some(text) = self.optional(key) else { return Ok(default) };
+        text.trim().parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+            self.error(key, format!("expected a number from {} to {}", range.start(), range.end()))
+        })
+    }
+
+    /// Takes a number of milliseconds within a range.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] with the range when the text is not such a number.
+    pub fn duration_ms(
+        &mut self,
+        key: &str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Result<Duration, ConfigError> {
+        self.integer(key, default, range).map(Duration::from_millis)
+    }
+
+    /// Takes `true` or `false`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] for any other text.
+    pub fn boolean(&mut self, key: &str, default: bool) -> Result<bool, ConfigError> {
+        match self.optional(key).as_deref().map(str::trim) {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(self.error(key, "expected true or false")),
+        }
+    }
+
+    /// Takes one of a few words.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] with the words when the text is none of them.
+    pub fn choice<T: Copy>(
+        &mut self,
+        key: &str,
+        default: T,
+        choices: &[(&str, T)],
+    ) -> Result<T, ConfigError> {
+        let Some(text) = self.optional(key) else { return Ok(default) };
+        choices.iter().find(|(word, _)| *word == text.trim()).map(|(_, choice)| *choice).ok_or_else(
+            || {
+                let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+                self.error(key, format!("expected one of {}", words.join(", ")))
+            },
+        )
+    }
+
+    /// Takes all settings that begin with `prefix`, without it.
+    pub fn with_prefix(&mut self, prefix: &str) -> BTreeMap<String, String> {
+        let (taken, left) = std::mem::take(&mut self.values)
+            .into_iter()
+            .partition(|(key, _)| key.starts_with(prefix));
+        self.values = left;
+        let taken: BTreeMap<String, String> = taken;
+        taken
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value)))
+            .collect()
+    }
+
+    /// Ends the reading: what nobody took is unknown.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] naming the first unknown key, if the settings come from a pipeline
+    /// file. For Connect's it logs a warning for each, as Connect does.
+    pub fn finish(self) -> Result<(), ConfigError> {
+        for key in self.values.keys() {
+            match self.origin {
+                Origin::PipelineFile => return Err(self.error(key, "is not a known setting")),
+                Origin::Connect => {
+                    tracing::warn!(connector = self.scope, key, "unknown setting is ignored");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An error about a setting of this scope.
+    pub fn error(&self, key: &str, problem: impl Into<Cow<'static, str>>) -> ConfigError {
+        ConfigError { scope: self.scope.clone(), key: key.to_owned(), problem: problem.into() }
+    }
+
+    /// Where the settings come from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+}
+
+/// A setting is missing, unknown or out of its range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid configuration of {scope}: `{key}` {problem}")]
+pub struct ConfigError {
+    scope: String,
+    key: String,
+    problem: Cow<'static, str>,
+}
+
+impl ConfigError {
+    /// An error about a setting of the worker.
+    pub fn new(key: impl Into<String>, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self { scope: "the pipeline".to_owned(), key: key.into(), problem: problem.into() }
+    }
+}
+
+impl Fault for ConfigError {
+    fn disposition(&self) -> Disposition {
+        Disposition::Halt
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Owned(format!("correct `{}` in the pipeline file", self.key)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(origin: Origin, pairs: &[(&str, &str)]) -> Settings {
+        let values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Settings::new("connector `orders`", origin, values)
+    }
+
+    #[test]
+    fn an_unknown_key_of_a_pipeline_file_is_named() {
+        let mut settings = settings(Origin::PipelineFile, &[("port", "1"), ("prot", "2")]);
+
+        assert_eq!(settings.integer("port", 0_u16, 0..=9).unwrap(), 1);
+
+        let error = settings.finish().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "invalid configuration of connector `orders`: `prot` is not a known setting"
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_of_connect_passes() {
+        assert!(settings(Origin::Connect, &[("prot", "2")]).finish().is_ok());
+    }
+
+    #[test]
+    fn a_number_out_of_its_range_names_the_range() {
+        let mut settings = settings(Origin::PipelineFile, &[("port", "70000")]);
+
+        let error = settings.integer("port", 0_u32, 1..=65_535).unwrap_err().to_string();
+
+        assert!(error.ends_with("`port` expected a number from 1 to 65535"), "{error}");
+    }
+
+    #[test]
+    fn a_prefix_is_taken_off() {
+        let mut settings = settings(Origin::PipelineFile, &[("kafka.acks", "all"), ("x", "1")]);
+
+        assert_eq!(settings.with_prefix("kafka.")["acks"], "all");
+        assert_eq!(settings.optional("x").as_deref(), Some("1"));
+        assert!(settings.finish().is_ok());
+    }
+}

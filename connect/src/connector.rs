@@ -1,0 +1,46 @@
+//! The unit of configuration: a class, and the tasks that a configuration of it makes.
+
+use crate::config::{ConfigError, Settings, WorkerConfig};
+use crate::task::Task;
+
+/// One kind of connector, found by its name in `connector.class`.
+pub trait ConnectorClass: Send + Sync {
+    /// The names it answers to: the Java class, its last part, and our short name.
+    fn names(&self) -> &'static [&'static str];
+
+    /// Reads the connector's settings and makes its tasks. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] for the first setting that is missing, unknown or out of its range.
+    fn tasks(
+        &self,
+        name: &ConnectorName,
+        settings: Settings,
+        worker: &WorkerConfig,
+    ) -> Result<Vec<Box<dyn Task>>, ConfigError>;
+}
+
+/// The name of a connector: unique within its group, and part of its offsets' key, its
+/// transactional ids and its consumer group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectorName(String);
+
+impl ConnectorName {
+    /// Wraps a name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ConnectorName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,8 @@
+//! The worker: what connectors and tasks are, their configuration, their offsets, and the only
+//! adapters to Kafka.
+
+pub mod backoff;
+pub mod clock;
+pub mod config;
+pub mod connector;
+pub mod task;

@@ -1,0 +1,154 @@
+//! The registry's HTTP API, by `schema_registry_converter`'s plain calls.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schema_registry_converter::async_impl::schema_registry::{
+    SrSettings, get_schema_by_id, post_schema,
+};
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
+
+use super::SchemaId;
+use crate::fault::{Disposition, Fault};
+
+/// Where the registry is and how to log in.
+#[derive(Clone)]
+pub struct RegistryConfig {
+    /// Base URLs, tried in order. A path, as Apicurio's `/apis/ccompat/v7`, is kept.
+    pub urls: Vec<String>,
+    /// User and password for basic authentication.
+    pub basic_auth: Option<(String, String)>,
+    /// Longest time for one call. Default 10 s.
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for RegistryConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistryConfig").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+/// A call to the schema registry failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The settings do not make a client.
+    #[error("invalid schema registry settings")]
+    Settings(#[source] SRCError),
+    /// No answer, or one that says to come back later.
+    #[error("could not reach the schema registry at {urls}")]
+    Unavailable {
+        /// The URLs that were tried.
+        urls: String,
+        /// What the last of them did.
+        #[source]
+        source: SRCError,
+    },
+    /// The registry has judged the request.
+    #[error("schema registry refuses {what}")]
+    Refused {
+        /// The subject or id that was asked for.
+        what: String,
+        /// The registry's reason.
+        #[source]
+        source: SRCError,
+    },
+}
+
+impl Fault for RegistryError {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Unavailable { .. } => Disposition::Retry,
+            Self::Settings(_) | Self::Refused { .. } => Disposition::Halt,
+        }
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self {
+            Self::Settings(_) => "correct `schema.registry.url`",
+            Self::Unavailable { .. } => {
+                "start the schema registry or correct `schema.registry.url`; rowcast keeps trying"
+            }
+            Self::Refused { .. } => {
+                "compare the new schema with the subject's versions and its compatibility setting"
+            }
+        }))
+    }
+}
+
+/// The settings that each call takes.
+pub(super) struct Client {
+    settings: SrSettings,
+    urls: String,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    pub(super) fn new(config: &RegistryConfig) -> Result<Self, RegistryError> {
+        let mut urls = config.urls.iter().map(|url| url.trim_end_matches('/').to_owned());
+        let mut builder = SrSettings::new_builder(urls.next().unwrap_or_default());
+        for url in urls {
+            builder.add_url(url);
+        }
+        builder.set_timeout(config.timeout);
+        if let Some((user, password)) = &config.basic_auth {
+            builder.set_basic_authorization(user, Some(password));
+        }
+        let settings = builder.build().map_err(RegistryError::Settings)?;
+        Ok(Self { settings, urls: config.urls.join(", ") })
+    }
+
+    pub(super) async fn register(
+        &self,
+        subject: &str,
+        schema: &str,
+    ) -> Result<SchemaId, RegistryError> {
+        let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+        post_schema(&self.settings, subject.to_owned(), supplied)
+            .await
+            .map(|registered| SchemaId(registered.id))
+            .map_err(|source| self.judge(&format!("subject {subject}"), source))
+    }
+
+    pub(super) async fn schema(&self, id: SchemaId) -> Result<String, RegistryError> {
+        get_schema_by_id(id.0, &self.settings)
+            .await
+            .map(|registered| registered.schema)
+            .map_err(|source| self.judge(&format!("schema id {}", id.0), source))
+    }
+
+    /// The crate keeps the HTTP status in its message only, and counts 429, 500 and 504 as final.
+    /// No status means that no whole answer came.
+    fn judge(&self, what: &str, source: SRCError) -> RegistryError {
+        match status(&source.error) {
+            None | Some(429 | 500..=599) => {
+                RegistryError::Unavailable { urls: self.urls.clone(), source }
+            }
+            Some(_) => RegistryError::Refused { what: what.to_owned(), source },
+        }
+    }
+}
+
+/// The HTTP status in "HTTP request to schema registry failed with status 409 Conflict".
+fn status(message: &str) -> Option<u16> {
+    let (_, status) = message.rsplit_once("failed with status ")?;
+    status.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_found_in_the_crates_message() {
+        let message = "HTTP request to schema registry failed with status 409 Conflict";
+
+        assert_eq!(status(message), Some(409));
+        assert_eq!(status("error sending request"), None);
+    }
+}
