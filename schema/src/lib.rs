@@ -4,6 +4,17 @@
 //! This crate knows neither MySQL connections nor Kafka nor Elasticsearch. Everything in it is
 //! pure, but for the HTTP client in [`registry`].
 
+pub mod avro;
+pub mod change;
+pub mod envelope;
 pub mod fault;
+pub mod gtid;
 pub mod lsn;
+pub mod names;
+pub mod offset;
+pub mod plan;
+pub mod position;
 pub mod registry;
+pub mod table;
+pub mod types;
+pub mod value;

@@ -1,0 +1,63 @@
+//! Avro's binary form of a generic value.
+
+use crate::value::{Kind, Schema, Value};
+
+/// Appends a value.
+///
+/// # Errors
+///
+/// Returns [`EncodeError`] when the value is not one of its schema's.
+pub fn encode(schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    if schema.optional {
+        // The branch that is not "null" stands first when there is a default.
+        let value_branch = i64::from(schema.default.is_none());
+        if matches!(value, Value::Null) {
+            put_long(1 - value_branch, out);
+            return Ok(());
+        }
+        put_long(value_branch, out);
+    }
+    match (&schema.kind, value) {
+        (Kind::Boolean, Value::Boolean(value)) => out.push(u8::from(*value)),
+        (Kind::Int16 | Kind::Int32, Value::Int32(value)) => put_long((*value).into(), out),
+        (Kind::Int64, Value::Int64(value)) => put_long(*value, out),
+        (Kind::Float32, Value::Float32(value)) => out.extend_from_slice(&value.to_le_bytes()),
+        (Kind::Float64, Value::Float64(value)) => out.extend_from_slice(&value.to_le_bytes()),
+        (Kind::String, Value::String(value)) => put_bytes(value.as_bytes(), out),
+        (Kind::Bytes, Value::Bytes(value)) => put_bytes(value, out),
+        (Kind::Struct(fields), Value::Struct(values)) if fields.len() == values.len() => {
+            for (field, value) in fields.iter().zip(values) {
+                encode(&field.schema, value, out)?;
+            }
+        }
+        _ => return Err(EncodeError),
+    }
+    Ok(())
+}
+
+/// Appends an Avro `int` or `long`: zigzag, seven bits a byte.
+pub fn put_long(value: i64, out: &mut Vec<u8>) {
+    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while rest >= 0x80 {
+        out.push(low_seven_bits(rest) | 0x80);
+        rest >>= 7;
+    }
+    out.push(low_seven_bits(rest));
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
+fn low_seven_bits(value: u64) -> u8 {
+    (value & 0x7f) as u8
+}
+
+/// Appends Avro `bytes` or `string`: the length, then the bytes.
+pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    // A slice is never longer than isize::MAX.
+    put_long(i64::try_from(bytes.len()).unwrap_or(i64::MAX), out);
+    out.extend_from_slice(bytes);
+}
+
+/// A value is not one of its schema's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("value does not fit its schema")]
+pub struct EncodeError;

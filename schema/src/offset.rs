@@ -1,0 +1,415 @@
+//! Where a connector stands, in Kafka Connect's JSON: one logical partition for the stream and
+//! one for each captured table.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::fault::{Disposition, Fault};
+use crate::gtid::GtidSet;
+use crate::lsn::Lsn;
+use crate::position::BinlogPosition;
+use crate::table::TableId;
+
+/// The version of what we add to Debezium's offset. A record with a higher one was written by a
+/// newer rowcast and is refused.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The logical partition of an offset.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SourcePartition {
+    /// The binlog stream: Debezium's own partition, `{"server": "<topic.prefix>"}`.
+    Stream {
+        /// `topic.prefix` of the connector.
+        server: String,
+    },
+    /// One captured table.
+    Table {
+        /// `topic.prefix` of the connector.
+        server: String,
+        /// The table.
+        table: TableId,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct RawPartition {
+    server: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    db: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    table: Option<String>,
+}
+
+impl SourcePartition {
+    /// The key of its record in Connect's offsets topic: `["<connector>",{…}]`.
+    #[must_use]
+    pub fn key(&self, connector: &str) -> Vec<u8> {
+        let raw = match self {
+            Self::Stream { server } => {
+                RawPartition { server: server.clone(), db: None, table: None }
+            }
+            Self::Table { server, table } => RawPartition {
+                server: server.clone(),
+                db: Some(table.database.clone()),
+                table: Some(table.name.clone()),
+            },
+        };
+        to_json(&(connector, raw))
+    }
+
+    /// Reads the key of a record: the connector and, if it is one of ours, the partition.
+    #[must_use]
+    pub fn parse_key(key: &[u8]) -> Option<(String, Self)> {
+        let (connector, raw): (String, RawPartition) = serde_json::from_slice(key).ok()?;
+        let partition = match (raw.db, raw.table) {
+            (None, None) => Self::Stream { server: raw.server },
+            (Some(database), Some(name)) => {
+                Self::Table { server: raw.server, table: TableId { database, name } }
+            }
+            (None, Some(_)) | (Some(_), None) => return None,
+        };
+        Some((connector, partition))
+    }
+}
+
+/// The restart point of the stream.
+///
+/// The first seven fields are Debezium's, so that either can take over from the other. `position`
+/// is where the open transaction begins (or where the next one will), `gtids` what was executed
+/// *before* it, and `event` and `row` are what to skip after its begin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamOffset {
+    /// Where the transaction begins of which `event` events and `row` rows are done.
+    pub position: BinlogPosition,
+    /// The set executed before it; `None` on servers without GTIDs.
+    pub gtids: Option<GtidSet>,
+    /// Row events to skip after the begin of the transaction.
+    pub event: u64,
+    /// Rows to skip after those events.
+    pub row: u64,
+    /// `server_id` of the last event, 0 before the first.
+    pub server_id: u32,
+    /// Time of the last event, seconds since 1970.
+    pub ts_sec: i64,
+    /// The server whose binlog `position` is about; unknown in an offset that Debezium wrote.
+    pub server_uuid: Option<Uuid>,
+    /// The last number given out; unknown in an offset that Debezium wrote.
+    pub lsn: Option<Lsn>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RawStreamOffset {
+    ts_sec: i64,
+    file: String,
+    pos: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gtids: Option<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    row: u64,
+    #[serde(default)]
+    server_id: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    event: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server_uuid: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lsn: Option<u64>,
+    #[serde(default, rename = "rowcast", skip_serializing_if = "Option::is_none")]
+    version: Option<u32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl StreamOffset {
+    /// The value of its record.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        to_json(&RawStreamOffset {
+            ts_sec: self.ts_sec,
+            file: self.position.file().to_owned(),
+            pos: self.position.offset(),
+            gtids: self.gtids.as_ref().map(ToString::to_string),
+            row: self.row,
+            server_id: self.server_id,
+            event: self.event,
+            server_uuid: self.server_uuid,
+            lsn: self.lsn.map(Lsn::value),
+            version: Some(FORMAT_VERSION),
+        })
+    }
+
+    /// Reads the value of a record, ours or Debezium's.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`OffsetError`] when it is damaged or from a newer version.
+    pub fn from_json(json: &[u8]) -> Result<Self, OffsetError> {
+        let raw: RawStreamOffset = parse(json)?;
+        check_version(raw.version)?;
+        let damaged = |what| OffsetError::Damaged { what };
+        let gtids = raw.gtids.filter(|text| !text.is_empty());
+        Ok(Self {
+            position: BinlogPosition::new(&raw.file, raw.pos).map_err(|_| damaged("file"))?,
+            gtids: gtids.map(|text| text.parse().map_err(|_| damaged("gtids"))).transpose()?,
+            event: raw.event,
+            row: raw.row,
+            server_id: raw.server_id,
+            ts_sec: raw.ts_sec,
+            server_uuid: raw.server_uuid,
+            lsn: raw.lsn.map(|lsn| Lsn::new(lsn).ok_or(damaged("lsn"))).transpose()?,
+        })
+    }
+}
+
+/// How far one captured table is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableOffset {
+    /// Where its last emitted change was; `None` before the first.
+    pub position: Option<BinlogPosition>,
+    /// The number of its last emitted change.
+    pub lsn: Option<Lsn>,
+    /// What happens to it now.
+    pub state: TableState,
+}
+
+/// What happens to a captured table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum TableState {
+    /// Its rows are being copied, beside the stream.
+    Snapshot(SnapshotProgress),
+    /// Its rows are copied; changes follow.
+    Streaming,
+    /// It cannot go on, and nothing of it is emitted any more.
+    Parked {
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+/// How far the copy of a table is: every row up to and with `last_key` has been emitted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotProgress {
+    /// The key of the last row of the last finished chunk, one literal for each key column;
+    /// `None` before the first chunk is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_key: Option<Vec<KeyLiteral>>,
+    /// Rows emitted so far.
+    #[serde(default)]
+    pub rows: u64,
+    /// Chunks finished so far.
+    #[serde(default)]
+    pub chunks: u64,
+}
+
+/// One value of a key as a chunk's bound: exact, and independent of how it is displayed.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyLiteral {
+    /// A signed integer.
+    Signed(i64),
+    /// An unsigned integer.
+    Unsigned(u64),
+    /// Characters, and everything that MySQL compares as its text: decimals and dates.
+    Text(String),
+    /// Bytes, in hexadecimal.
+    Binary(String),
+}
+
+impl fmt::Debug for KeyLiteral {
+    /// A key is a row's value: it is never printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyLiteral(..)")
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct RawTableOffset {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pos: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lsn: Option<u64>,
+    #[serde(flatten)]
+    state: TableState,
+    rowcast: u32,
+}
+
+impl TableOffset {
+    /// A table of which nothing was done yet.
+    #[must_use]
+    pub fn new(state: TableState) -> Self {
+        Self { position: None, lsn: None, state }
+    }
+
+    /// The value of its record.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        to_json(&RawTableOffset {
+            file: self.position.as_ref().map(|position| position.file().to_owned()),
+            pos: self.position.as_ref().map(BinlogPosition::offset),
+            lsn: self.lsn.map(Lsn::value),
+            state: self.state.clone(),
+            rowcast: FORMAT_VERSION,
+        })
+    }
+
+    /// Reads the value of a record.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`OffsetError`] when it is damaged or from a newer version.
+    pub fn from_json(json: &[u8]) -> Result<Self, OffsetError> {
+        let version = serde_json::from_slice::<Value>(json).ok();
+        let version = version.as_ref().and_then(|v| v.get("rowcast")).and_then(Value::as_u64);
+        check_version(version.and_then(|v| u32::try_from(v).ok()))?;
+        let raw: RawTableOffset = parse(json)?;
+        let damaged = |what| OffsetError::Damaged { what };
+        let position = match (raw.file, raw.pos) {
+            (Some(file), Some(pos)) => {
+                Some(BinlogPosition::new(&file, pos).map_err(|_| damaged("file"))?)
+            }
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(damaged("pos")),
+        };
+        let lsn = raw.lsn.map(|lsn| Lsn::new(lsn).ok_or(damaged("lsn"))).transpose()?;
+        Ok(Self { position, lsn, state: raw.state })
+    }
+}
+
+/// An offset record cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OffsetError {
+    /// It is not the JSON that an offset is.
+    #[error("damaged offset record")]
+    Json(#[source] serde_json::Error),
+    /// One of its fields has an impossible value.
+    #[error("damaged offset record, field `{what}`")]
+    Damaged {
+        /// The field.
+        what: &'static str,
+    },
+    /// It was written by a newer rowcast.
+    #[error("offset record of format {found}, expected at most {FORMAT_VERSION}")]
+    Newer {
+        /// The version it has.
+        found: u32,
+    },
+}
+
+impl Fault for OffsetError {
+    fn disposition(&self) -> Disposition {
+        Disposition::Halt
+    }
+
+    fn hint(&self) -> Option<std::borrow::Cow<'static, str>> {
+        Some(match self {
+            Self::Newer { .. } => "start the rowcast version that wrote the offsets".into(),
+            Self::Json(_) | Self::Damaged { .. } => {
+                "restore the offset record from a backup, or give the connector a new name to copy \
+                 all tables again"
+                    .into()
+            }
+        })
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, OffsetError> {
+    serde_json::from_slice(json).map_err(OffsetError::Json)
+}
+
+fn check_version(version: Option<u32>) -> Result<(), OffsetError> {
+    match version {
+        Some(found) if found > FORMAT_VERSION => Err(OffsetError::Newer { found }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Plain structs of text and numbers always have a JSON form.
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_debezium_offset_is_read_as_it_is() {
+        // From the golden recording of Connect's offsets topic.
+        let json = br#"{"ts_sec":1795227115,"file":"binlog.000001","pos":42986,"gtids":"7b40b903-e54c-11f1-9537-02fc00000001:1-80","row":1,"server_id":1,"event":2}"#;
+
+        let offset = StreamOffset::from_json(json).unwrap();
+
+        assert_eq!(offset.position.to_string(), "binlog.000001:42986");
+        assert_eq!((offset.event, offset.row, offset.server_id), (2, 1, 1));
+        assert_eq!(offset.lsn, None);
+    }
+
+    #[test]
+    fn keys_are_debeziums_for_the_stream_and_ours_for_tables() {
+        let stream = SourcePartition::Stream { server: "srv1".to_owned() };
+        let table =
+            SourcePartition::Table { server: "srv1".to_owned(), table: TableId::new("a", "b") };
+
+        assert_eq!(stream.key("srv1"), br#"["srv1",{"server":"srv1"}]"#);
+        assert_eq!(table.key("c"), br#"["c",{"server":"srv1","db":"a","table":"b"}]"#);
+        for partition in [stream, table] {
+            let key = partition.key("c");
+            assert_eq!(SourcePartition::parse_key(&key), Some(("c".to_owned(), partition)));
+        }
+        assert_eq!(SourcePartition::parse_key(br#"["srv1",{"zzz":"srv1"}]"#), None);
+    }
+
+    #[test]
+    fn table_offsets_come_back_as_they_were() {
+        let progress = SnapshotProgress {
+            last_key: Some(vec![KeyLiteral::Signed(-7), KeyLiteral::Text("가".to_owned())]),
+            rows: 12,
+            chunks: 3,
+        };
+        for state in [
+            TableState::Snapshot(progress),
+            TableState::Streaming,
+            TableState::Parked { reason: "r".to_owned() },
+        ] {
+            let offset = TableOffset {
+                position: Some("binlog.000002:9".parse().unwrap()),
+                lsn: Lsn::new(5),
+                state,
+            };
+            assert_eq!(TableOffset::from_json(&offset.to_json()).unwrap(), offset);
+        }
+    }
+
+    #[test]
+    fn stream_offsets_come_back_as_they_were_and_newer_ones_are_refused() {
+        let offset = StreamOffset {
+            position: "binlog.000002:9".parse().unwrap(),
+            gtids: Some("7b40b903-e54c-11f1-9537-02fc00000001:1-80".parse().unwrap()),
+            event: 3,
+            row: 1,
+            server_id: 7,
+            ts_sec: 12,
+            server_uuid: Some(Uuid::nil()),
+            lsn: Lsn::new(77),
+        };
+        assert_eq!(StreamOffset::from_json(&offset.to_json()).unwrap(), offset);
+
+        let newer = String::from_utf8(offset.to_json())
+            .unwrap()
+            .replace(r#""rowcast":1"#, r#""rowcast":2"#);
+        assert!(matches!(
+            StreamOffset::from_json(newer.as_bytes()),
+            Err(OffsetError::Newer { found: 2 })
+        ));
+        assert!(StreamOffset::from_json(b"{").is_err());
+    }
+}

@@ -1,0 +1,336 @@
+//! `DECIMAL`: MySQL's packed form of nine digits in four bytes, and the unscaled two's complement
+//! big-endian integer that Connect and Avro have.
+//!
+//! The packed form is described in MySQL's `strings/decimal.cc` at `decimal2bin`: the integer part
+//! and the fraction are each cut into groups of nine digits, the incomplete group of the integer
+//! part standing first and that of the fraction last; the sign is the inverted top bit, and a
+//! negative number has all its bits inverted.
+
+use super::ValueError;
+use crate::avro::put_bytes;
+use crate::value::{Kind, Schema};
+
+/// Bytes that a group of 0 to 9 digits takes.
+const GROUP_BYTES: [usize; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
+
+/// Unscaled numbers are built from 32-bit limbs, least significant first. 65 digits need 216 bits.
+const LIMBS: usize = 7;
+
+/// The required Connect schema of a decimal.
+#[must_use]
+pub fn schema(precision: u8, scale: u8) -> Schema {
+    Schema::semantic(Kind::Bytes, "org.apache.kafka.connect.data.Decimal")
+        .parameter("scale", scale.to_string())
+        .parameter("connect.decimal.precision", precision.to_string())
+}
+
+/// Bytes that a `DECIMAL(precision, scale)` takes in a row image.
+#[must_use]
+pub fn packed_bytes(precision: u8, scale: u8) -> Option<usize> {
+    let integer = usize::from(precision.checked_sub(scale)?);
+    let fraction = usize::from(scale);
+    let group = |digits: usize| GROUP_BYTES.get(digits % 9).copied();
+    Some(integer / 9 * 4 + group(integer)? + fraction / 9 * 4 + group(fraction)?)
+}
+
+/// Appends the unscaled number of a packed decimal.
+///
+/// # Errors
+///
+/// Returns [`ValueError`] when the bytes are not such a decimal.
+pub fn from_binlog(
+    bytes: &[u8],
+    precision: u8,
+    scale: u8,
+    out: &mut Vec<u8>,
+) -> Result<(), ValueError> {
+    let unscaled = Unscaled::unpack(bytes, precision, scale)?;
+    out.extend_from_slice(unscaled.to_bytes().as_slice());
+    Ok(())
+}
+
+/// Appends a packed decimal as Avro bytes.
+///
+/// # Errors
+///
+/// Returns [`ValueError`] when the bytes are not such a decimal.
+pub fn write_binlog(
+    bytes: &[u8],
+    precision: u8,
+    scale: u8,
+    out: &mut Vec<u8>,
+) -> Result<(), ValueError> {
+    let unscaled = Unscaled::unpack(bytes, precision, scale)?;
+    put_bytes(unscaled.to_bytes().as_slice(), out);
+    Ok(())
+}
+
+/// Appends the unscaled number of a decimal's text, as a SELECT gives it.
+///
+/// # Errors
+///
+/// Returns [`ValueError::Decimal`] when the text is not a decimal of this scale.
+pub fn from_text(text: &str, scale: u8, out: &mut Vec<u8>) -> Result<(), ValueError> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if fraction.len() != usize::from(scale) || integer.is_empty() {
+        return Err(ValueError::Decimal);
+    }
+    let mut unscaled = Unscaled { limbs: [0; LIMBS], negative };
+    for digit in integer.bytes().chain(fraction.bytes()) {
+        if !digit.is_ascii_digit() {
+            return Err(ValueError::Decimal);
+        }
+        unscaled.push_digits(10, u32::from(digit - b'0'))?;
+    }
+    out.extend_from_slice(unscaled.to_bytes().as_slice());
+    Ok(())
+}
+
+/// Appends an unsigned number as an unscaled decimal.
+pub fn put_u64(number: u64, out: &mut Vec<u8>) {
+    let bytes = number.to_be_bytes();
+    if number >> 63 == 1 {
+        out.push(0);
+        return out.extend_from_slice(&bytes);
+    }
+    let significant = minimal_start(&bytes, 0);
+    out.extend_from_slice(bytes.get(significant..).unwrap_or_default());
+}
+
+/// Appends an unsigned number as the Avro bytes of an unscaled decimal.
+pub fn write_u64(number: u64, out: &mut Vec<u8>) {
+    let significant_bits = 64 - number.leading_zeros();
+    // One more bit for the sign, and at least one byte.
+    crate::avro::put_long(i64::from(significant_bits / 8 + 1), out);
+    put_u64(number, out);
+}
+
+/// Appends the exact text of a packed decimal, as MySQL prints it.
+///
+/// # Errors
+///
+/// Returns [`ValueError`] when the bytes are not such a decimal.
+pub fn text_from_binlog(
+    bytes: &[u8],
+    precision: u8,
+    scale: u8,
+    out: &mut Vec<u8>,
+) -> Result<(), ValueError> {
+    let mut unscaled = Unscaled::unpack(bytes, precision, scale)?;
+    let mut digits = Vec::with_capacity(usize::from(precision) + 1);
+    while digits.len() <= usize::from(scale) || unscaled.limbs != [0; LIMBS] {
+        if digits.len() == usize::from(scale) && scale > 0 {
+            digits.push(b'.');
+        }
+        digits.push(b'0' + unscaled.pop_digit());
+    }
+    if unscaled.negative {
+        digits.push(b'-');
+    }
+    out.extend(digits.iter().rev());
+    Ok(())
+}
+
+/// Where a two's complement big-endian number begins that has no byte too many: `fill` is the byte
+/// of its sign.
+fn minimal_start(bytes: &[u8], fill: u8) -> usize {
+    let superfluous = |pair: &[u8]| match pair {
+        [first, second] => *first == fill && second & 0x80 == fill & 0x80,
+        _ => false,
+    };
+    bytes.windows(2).take_while(|pair| superfluous(pair)).count()
+}
+
+/// An unscaled number of up to 65 digits with its sign.
+struct Unscaled {
+    limbs: [u32; LIMBS],
+    negative: bool,
+}
+
+impl Unscaled {
+    fn unpack(bytes: &[u8], precision: u8, scale: u8) -> Result<Self, ValueError> {
+        if packed_bytes(precision, scale) != Some(bytes.len()) {
+            return Err(ValueError::Length);
+        }
+        let first = *bytes.first().ok_or(ValueError::Length)?;
+        let negative = first & 0x80 == 0;
+        let invert = if negative { 0xff } else { 0 };
+        let integer = usize::from(precision - scale);
+        let fraction = usize::from(scale);
+        let groups = std::iter::once(integer % 9)
+            .chain(std::iter::repeat_n(9, integer / 9 + fraction / 9))
+            .chain(std::iter::once(fraction % 9))
+            .filter(|digits| *digits > 0);
+        let mut unscaled = Self { limbs: [0; LIMBS], negative };
+        let mut rest = bytes;
+        // The sign is the top bit of the first byte, inverted: it is not part of the number.
+        let mut sign_bit = 0x80;
+        for digits in groups {
+            let width = GROUP_BYTES.get(digits).copied().unwrap_or_default();
+            let (group, after) = rest.split_at_checked(width).ok_or(ValueError::Length)?;
+            rest = after;
+            let mut number = 0_u32;
+            for byte in group {
+                number = number << 8 | u32::from((byte ^ sign_bit) ^ invert);
+                sign_bit = 0;
+            }
+            let modulus = 10_u32.pow(u32::try_from(digits).map_err(|_| ValueError::Decimal)?);
+            if number >= modulus {
+                return Err(ValueError::Decimal);
+            }
+            unscaled.push_digits(modulus, number)?;
+        }
+        Ok(unscaled)
+    }
+
+    /// `self = self * modulus + digits`.
+    fn push_digits(&mut self, modulus: u32, digits: u32) -> Result<(), ValueError> {
+        let mut carry = u64::from(digits);
+        for limb in &mut self.limbs {
+            let wide = u64::from(*limb) * u64::from(modulus) + carry;
+            *limb = low_limb(wide);
+            carry = wide >> 32;
+        }
+        if carry == 0 { Ok(()) } else { Err(ValueError::Decimal) }
+    }
+
+    /// `self / 10`, giving the remainder.
+    fn pop_digit(&mut self) -> u8 {
+        let mut remainder = 0_u64;
+        for limb in self.limbs.iter_mut().rev() {
+            let wide = remainder << 32 | u64::from(*limb);
+            *limb = low_limb(wide / 10);
+            remainder = wide % 10;
+        }
+        u8::try_from(remainder).unwrap_or_default()
+    }
+
+    /// Two's complement, big-endian, as short as it can be.
+    fn to_bytes(&self) -> UnscaledBytes {
+        let mut bytes = [0_u8; LIMBS * 4];
+        let mut carry = self.negative;
+        for (chunk, limb) in bytes.rchunks_exact_mut(4).zip(self.limbs) {
+            let (limb, overflow) = if self.negative {
+                (!limb).overflowing_add(u32::from(carry))
+            } else {
+                (limb, false)
+            };
+            carry = overflow;
+            chunk.copy_from_slice(&limb.to_be_bytes());
+        }
+        let is_zero = self.limbs == [0; LIMBS];
+        let fill = if self.negative && !is_zero { 0xff } else { 0 };
+        UnscaledBytes { start: minimal_start(&bytes, fill), bytes }
+    }
+}
+
+struct UnscaledBytes {
+    start: usize,
+    bytes: [u8; LIMBS * 4],
+}
+
+impl UnscaledBytes {
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "masked to 32 bits")]
+fn low_limb(wide: u64) -> u32 {
+    (wide & 0xffff_ffff) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// MySQL's packing, written down independently: groups of nine digits from the point outwards.
+    fn pack(integer: &str, fraction: &str, negative: bool) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let head = integer.len() % 9;
+        let mut groups = vec![&integer[..head]];
+        groups.extend((head..integer.len()).step_by(9).map(|i| &integer[i..i + 9]));
+        groups.extend(
+            (0..fraction.len()).step_by(9).map(|i| &fraction[i..fraction.len().min(i + 9)]),
+        );
+        for group in groups.into_iter().filter(|group| !group.is_empty()) {
+            let number: u32 = group.parse().unwrap();
+            bytes.extend_from_slice(&number.to_be_bytes()[4 - GROUP_BYTES[group.len()]..]);
+        }
+        bytes[0] ^= 0x80;
+        if negative {
+            bytes.iter_mut().for_each(|byte| *byte = !*byte);
+        }
+        bytes
+    }
+
+    #[test]
+    fn the_example_of_mysqls_source_unpacks() {
+        // strings/decimal.cc: 1234567890.1234 as DECIMAL(14,4).
+        let bytes = [0x81, 0x0d, 0xfb, 0x38, 0xd2, 0x04, 0xd2];
+        let mut text = Vec::new();
+
+        text_from_binlog(&bytes, 14, 4, &mut text).unwrap();
+
+        assert_eq!(text, b"1234567890.1234");
+        let inverted: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+        text.clear();
+        text_from_binlog(&inverted, 14, 4, &mut text).unwrap();
+        assert_eq!(text, b"-1234567890.1234");
+    }
+
+    proptest! {
+        #[test]
+        fn the_binlog_and_the_text_of_a_decimal_give_the_same_number(
+            integer in "[0-9]{1,35}", fraction in "[0-9]{0,30}", negative: bool,
+        ) {
+            let precision = u8::try_from(integer.len() + fraction.len()).unwrap();
+            let scale = u8::try_from(fraction.len()).unwrap();
+            let is_zero = format!("{integer}{fraction}").bytes().all(|digit| digit == b'0');
+            let negative = negative && !is_zero;
+            let packed = pack(&integer, &fraction, negative);
+            let point = if fraction.is_empty() { "" } else { "." };
+            let digits = integer.trim_start_matches('0');
+            let digits = if digits.is_empty() { "0" } else { digits };
+            let sign = if negative { "-" } else { "" };
+            let text = format!("{sign}{digits}{point}{fraction}");
+
+            let (mut from_log, mut from_select, mut printed) = (vec![], vec![], vec![]);
+            from_binlog(&packed, precision, scale, &mut from_log).unwrap();
+            from_text(&text, scale, &mut from_select).unwrap();
+            text_from_binlog(&packed, precision, scale, &mut printed).unwrap();
+
+            prop_assert_eq!(&from_log, &from_select);
+            prop_assert_eq!(String::from_utf8(printed).unwrap(), text.clone());
+            if let Ok(small) = text.replace('.', "").parse::<i128>() {
+                let bytes = small.to_be_bytes();
+                let fill = if small < 0 { 0xff } else { 0 };
+                prop_assert_eq!(&from_log[..], &bytes[minimal_start(&bytes, fill)..]);
+            }
+        }
+
+        #[test]
+        fn an_unsigned_number_is_written_like_a_decimal_of_its_digits(number: u64) {
+            let (mut direct, mut by_text, mut avro, mut framed) = (vec![], vec![], vec![], vec![]);
+            put_u64(number, &mut direct);
+            from_text(&number.to_string(), 0, &mut by_text).unwrap();
+            write_u64(number, &mut avro);
+            put_bytes(&direct, &mut framed);
+
+            prop_assert_eq!(direct, by_text);
+            prop_assert_eq!(avro, framed);
+        }
+
+        #[test]
+        fn any_bytes_give_a_number_or_an_error(
+            bytes in prop::collection::vec(any::<u8>(), 0..40), precision in 0_u8..80, scale in 0_u8..40,
+        ) {
+            let _result = from_binlog(&bytes, precision, scale, &mut Vec::new());
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Dates and times. The binlog's forms are those of MySQL 5.6.4 and later ("Date and Time Data
+//! Type Representation" in the MySQL Internals manual).
+
+use super::ValueError;
+
+const SECONDS_PER_DAY: i64 = 86_400;
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+/// Digits after the seconds, 0 to 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fraction(u8);
+
+impl Fraction {
+    /// Wraps a number of digits; `None` above 6.
+    #[must_use]
+    pub fn new(digits: u8) -> Option<Self> {
+        (digits <= 6).then_some(Self(digits))
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn digits(self) -> u8 {
+        self.0
+    }
+
+    /// Bytes that the fraction takes in the binlog.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        usize::from(self.0).div_ceil(2)
+    }
+
+    /// What one unit of the fraction's bytes is, in microseconds.
+    fn unit_micros(self) -> i64 {
+        match self.bytes() {
+            1 => 10_000,
+            2 => 100,
+            _ => 1,
+        }
+    }
+
+    /// Debezium's semantic type for a DATETIME of this precision: milliseconds up to three digits.
+    pub(super) fn timestamp_name(self) -> &'static str {
+        if self.0 <= 3 { "io.debezium.time.Timestamp" } else { "io.debezium.time.MicroTimestamp" }
+    }
+
+    /// Microseconds as the unit of [`Fraction::timestamp_name`].
+    #[must_use]
+    pub fn timestamp_units(self, micros: i64) -> i64 {
+        if self.0 <= 3 { micros.div_euclid(1000) } else { micros }
+    }
+}
+
+/// `YEAR`: one byte, 0 for 0000, else years since 1900.
+pub(super) fn year(bytes: &[u8]) -> Result<i32, ValueError> {
+    match bytes {
+        [0] => Ok(0),
+        [byte] => Ok(1900 + i32::from(*byte)),
+        _ => Err(ValueError::Length),
+    }
+}
+
+/// `DATE` as days since 1970: three bytes, little-endian, day in 5 bits, month in 4, year in 15.
+pub(super) fn date(bytes: &[u8]) -> Result<i32, ValueError> {
+    let &[a, b, c] = bytes else { return Err(ValueError::Length) };
+    let packed = u32::from_le_bytes([a, b, c, 0]);
+    let days = days_from_civil(packed >> 9, packed >> 5 & 0xf, packed & 0x1f)?;
+    i32::try_from(days).map_err(|_| ValueError::DateRange)
+}
+
+/// `TIME(fraction)` as signed microseconds.
+pub(super) fn time(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> {
+    if bytes.len() != 3 + fraction.bytes() {
+        return Err(ValueError::Length);
+    }
+    let fraction_bits = 8 * fraction.bytes();
+    let packed = big_endian(bytes) - (0x80_0000 << fraction_bits);
+    let magnitude = packed.abs();
+    let whole = magnitude >> fraction_bits;
+    let (hours, minutes, seconds) = (whole >> 12 & 0x3ff, whole >> 6 & 0x3f, whole & 0x3f);
+    if hours > 838 || minutes > 59 || seconds > 59 {
+        return Err(ValueError::DateRange);
+    }
+    let parts = magnitude & ((1 << fraction_bits) - 1);
+    let micros = (hours * 3600 + minutes * 60 + seconds) * MICROS_PER_SECOND
+        + fraction_micros(parts, fraction)?;
+    Ok(micros * packed.signum())
+}
+
+/// `DATETIME(fraction)` in the unit of its semantic type, as if it were UTC.
+pub(super) fn datetime(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> {
+    let (head, tail) = bytes.split_at_checked(5).ok_or(ValueError::Length)?;
+    if tail.len() != fraction.bytes() {
+        return Err(ValueError::Length);
+    }
+    // The top bit is the sign, which is set for every date that exists.
+    let packed = big_endian(head) - (1 << 39);
+    if packed < 0 {
+        return Err(ValueError::DateRange);
+    }
+    let part = |shift: u32, mask: i64| u32::try_from(packed >> shift & mask).unwrap_or(u32::MAX);
+    let year_month = part(22, 0x1_ffff);
+    let clock =
+        Clock { hour: part(12, 0x1f), minute: part(6, 0x3f), second: part(0, 0x3f), micros: 0 };
+    let days = days_from_civil(year_month / 13, year_month % 13, part(17, 0x1f))?;
+    let micros = clock.micros_of_day()? + fraction_micros(big_endian(tail), fraction)?;
+    Ok(fraction.timestamp_units(days * SECONDS_PER_DAY * MICROS_PER_SECOND + micros))
+}
+
+/// `TIMESTAMP(fraction)` as Debezium's `ZonedTimestamp`.
+pub(super) fn timestamp(bytes: &[u8], fraction: Fraction) -> Result<TimestampText, ValueError> {
+    let (head, tail) = bytes.split_at_checked(4).ok_or(ValueError::Length)?;
+    if tail.len() != fraction.bytes() {
+        return Err(ValueError::Length);
+    }
+    let seconds = big_endian(head);
+    if seconds == 0 {
+        return Err(ValueError::ZeroDate);
+    }
+    let micros = fraction_micros(big_endian(tail), fraction)?;
+    TimestampText::new(seconds * MICROS_PER_SECOND + micros, fraction)
+}
+
+/// The hour, minute, second and microsecond of a day.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// 0 to 23.
+    pub hour: u32,
+    /// 0 to 59.
+    pub minute: u32,
+    /// 0 to 59.
+    pub second: u32,
+    /// 0 to 999,999.
+    pub micros: u32,
+}
+
+impl Clock {
+    /// Microseconds since midnight.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ValueError::DateRange`] when a part is out of its range.
+    pub fn micros_of_day(self) -> Result<i64, ValueError> {
+        if self.hour > 23 || self.minute > 59 || self.second > 59 || self.micros > 999_999 {
+            return Err(ValueError::DateRange);
+        }
+        let seconds = self.hour * 3600 + self.minute * 60 + self.second;
+        Ok(i64::from(seconds) * MICROS_PER_SECOND + i64::from(self.micros))
+    }
+}
+
+/// Microseconds since 1970 of a date and a time of day, as if both were UTC.
+///
+/// # Errors
+///
+/// Returns [`ValueError`] when there is no such moment.
+pub fn epoch_micros((year, month, day): (u32, u32, u32), clock: Clock) -> Result<i64, ValueError> {
+    let days = days_from_civil(year, month, day)?;
+    Ok(days * SECONDS_PER_DAY * MICROS_PER_SECOND + clock.micros_of_day()?)
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar, which MySQL's dates are in.
+///
+/// Counts in 400-year eras of 146,097 days that begin on March 1st, so that the leap day is the
+/// last day of its year.
+///
+/// # Errors
+///
+/// Returns [`ValueError`] when there is no such day.
+pub fn days_from_civil(year: u32, month: u32, day: u32) -> Result<i64, ValueError> {
+    if month == 0 || day == 0 {
+        return Err(ValueError::ZeroDate);
+    }
+    if year > 9999 || month > 12 || day > days_of_month(year, month) {
+        return Err(ValueError::DateRange);
+    }
+    let shifted_year = i64::from(year) - i64::from(month <= 2);
+    let era = shifted_year.div_euclid(400);
+    let year_of_era = shifted_year.rem_euclid(400);
+    let day_of_year = i64::from((153 * ((month + 9) % 12) + 2) / 5 + day - 1);
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Ok(era * 146_097 + day_of_era - 719_468)
+}
+
+fn days_of_month(year: u32, month: u32) -> u32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// The inverse of [`days_from_civil`].
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// `2020-01-02T03:04:05.120Z` without an allocation: the fraction has the column's digits.
+#[derive(Debug, Clone, Copy)]
+pub struct TimestampText {
+    bytes: [u8; Self::LONGEST],
+    length: usize,
+}
+
+impl TimestampText {
+    const LONGEST: usize = "9999-12-31T23:59:59.999999Z".len();
+
+    /// Prints microseconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ValueError::DateRange`] outside the years 0 to 9999.
+    pub fn new(micros: i64, fraction: Fraction) -> Result<Self, ValueError> {
+        let seconds = micros.div_euclid(MICROS_PER_SECOND);
+        let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
+        if !(0..=9999).contains(&year) {
+            return Err(ValueError::DateRange);
+        }
+        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
+        let mut text = Self { bytes: [0; Self::LONGEST], length: 0 };
+        text.number(year, 4, b'-');
+        text.number(month, 2, b'-');
+        text.number(day, 2, b'T');
+        text.number(of_day / 3600, 2, b':');
+        text.number(of_day / 60 % 60, 2, b':');
+        let digits = fraction.digits();
+        text.number(of_day % 60, 2, if digits == 0 { b'Z' } else { b'.' });
+        if digits > 0 {
+            let dropped = 10_i64.pow(6 - u32::from(digits));
+            text.number(micros.rem_euclid(MICROS_PER_SECOND) / dropped, digits.into(), b'Z');
+        }
+        Ok(text)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Only digits and punctuation are written.
+        self.bytes.get(..self.length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("")
+    }
+
+    /// Appends `digits` decimal places and what follows them.
+    fn number(&mut self, number: i64, digits: usize, follower: u8) {
+        let mut rest = number;
+        let end = self.length + digits;
+        for slot in self.bytes.iter_mut().take(end).skip(self.length).rev() {
+            *slot = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+        }
+        if let Some(slot) = self.bytes.get_mut(end) {
+            *slot = follower;
+        }
+        self.length = end + 1;
+    }
+}
+
+fn fraction_micros(parts: i64, fraction: Fraction) -> Result<i64, ValueError> {
+    let micros = parts * fraction.unit_micros();
+    if fraction.bytes() > 0 && micros >= MICROS_PER_SECOND {
+        return Err(ValueError::DateRange);
+    }
+    Ok(micros)
+}
+
+/// At most 6 bytes.
+fn big_endian(bytes: &[u8]) -> i64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | i64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fraction(digits: u8) -> Fraction {
+        Fraction::new(digits).unwrap()
+    }
+
+    #[test]
+    fn known_days() {
+        assert_eq!(days_from_civil(1970, 1, 1), Ok(0));
+        assert_eq!(days_from_civil(2020, 1, 2), Ok(18_263));
+        assert_eq!(days_from_civil(2000, 2, 30), Err(ValueError::DateRange));
+        assert_eq!(days_from_civil(0, 0, 0), Err(ValueError::ZeroDate));
+        assert_eq!(days_from_civil(2020, 5, 0), Err(ValueError::ZeroDate));
+    }
+
+    #[test]
+    fn negative_times_keep_their_fraction() {
+        // The manual's example for TIME2: the whole packed number is negated.
+        let packed = |micros_parts: i64, whole: i64, digits: u8| {
+            let bytes = 3 + fraction(digits).bytes();
+            let bits = 8 * fraction(digits).bytes();
+            let value = (0x80_0000_i64 << bits) - ((whole << bits) | micros_parts);
+            value.to_be_bytes()[8 - bytes..].to_vec()
+        };
+        let one_hour = 1 << 12;
+
+        assert_eq!(time(&packed(0, one_hour, 0), fraction(0)), Ok(-3_600_000_000));
+        assert_eq!(time(&packed(50, one_hour, 2), fraction(2)), Ok(-3_600_500_000));
+        assert_eq!(time(&packed(1, one_hour, 6), fraction(6)), Ok(-3_600_000_001));
+    }
+
+    #[test]
+    fn a_timestamp_prints_as_many_digits_as_its_column_has() {
+        let bytes = [0x5e, 0x0d, 0x5d, 0x25, 0x04, 0xb0];
+
+        assert_eq!(timestamp(&bytes[..4], fraction(0)).unwrap().as_str(), "2020-01-02T03:01:57Z");
+        assert_eq!(timestamp(&bytes, fraction(3)).unwrap().as_str(), "2020-01-02T03:01:57.120Z");
+        assert_eq!(timestamp(&[0; 4], fraction(0)).err(), Some(ValueError::ZeroDate));
+    }
+
+    proptest! {
+        #[test]
+        fn days_and_dates_are_inverse(days in -719_000_i64..2_932_000) {
+            let (year, month, day) = civil_from_days(days);
+            let unsigned = |number: i64| u32::try_from(number).unwrap();
+
+            prop_assert_eq!(
+                days_from_civil(unsigned(year), unsigned(month), unsigned(day)),
+                Ok(days)
+            );
+        }
+
+        #[test]
+        fn any_bytes_give_a_moment_or_an_error(
+            bytes in prop::collection::vec(any::<u8>(), 0..10), digits in 0_u8..=6,
+        ) {
+            let _date = date(&bytes);
+            let _time = time(&bytes, fraction(digits));
+            let _datetime = datetime(&bytes, fraction(digits));
+            let _timestamp = timestamp(&bytes, fraction(digits));
+        }
+    }
+}
