@@ -5,4 +5,7 @@ pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod connector;
+pub mod kafka;
+pub mod offsets;
 pub mod task;
+pub mod worker;

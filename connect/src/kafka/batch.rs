@@ -1,0 +1,113 @@
+//! Records on their way to the producer's thread: encoded into one buffer, sent as a unit.
+
+use std::ops::Range;
+
+/// A topic that a producer writes to, by its place in the producer's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicIndex(pub(super) usize);
+
+/// Header that carries the order of a record that has no envelope.
+pub const LSN_HEADER: &str = "rowcast.lsn";
+
+/// Header with the key that a row will have, on the delete that ends its old key.
+pub const NEW_KEY_HEADER: &str = "__debezium.newkey";
+
+/// Header with the key that a row had, on the create that begins its new key.
+pub const OLD_KEY_HEADER: &str = "__debezium.oldkey";
+
+/// Encoded records and the offsets that are true once they are delivered.
+#[derive(Debug, Default)]
+pub struct RecordBatch {
+    pub(super) bytes: Vec<u8>,
+    pub(super) records: Vec<RecordSlot>,
+    /// Keys and values for the offsets topic.
+    pub(super) offsets: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether a MySQL transaction ends here, so that a Kafka transaction can.
+    pub(super) is_boundary: bool,
+}
+
+/// Where one record is in the batch's bytes.
+#[derive(Debug)]
+pub(super) struct RecordSlot {
+    pub(super) topic: TopicIndex,
+    pub(super) partition: i32,
+    pub(super) key: Range<usize>,
+    pub(super) value: Option<Range<usize>>,
+    pub(super) headers: Vec<(&'static str, Range<usize>)>,
+}
+
+/// A record that was written into a batch's buffer: its parts end where they are said to.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordBounds {
+    /// Where the key begins.
+    pub key_start: usize,
+    /// Where the key ends and the value begins.
+    pub key_end: usize,
+    /// Whether there is a value; without one the record is a tombstone.
+    pub has_value: bool,
+}
+
+impl RecordBatch {
+    /// The buffer to append a record's key, and then its value, to.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Bytes that the batch holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Records in the batch.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it holds neither a record nor an offset.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.offsets.is_empty()
+    }
+
+    /// Takes what was appended to the buffer as one record.
+    pub fn push(&mut self, topic: TopicIndex, partition: i32, bounds: RecordBounds) {
+        let key = bounds.key_start..bounds.key_end;
+        let value = bounds.has_value.then_some(bounds.key_end..self.bytes.len());
+        self.records.push(RecordSlot { topic, partition, key, value, headers: Vec::new() });
+    }
+
+    /// Adds a header to the last record.
+    pub fn push_header(&mut self, name: &'static str, value: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        let range = start..self.bytes.len();
+        if let Some(record) = self.records.last_mut() {
+            record.headers.push((name, range));
+        }
+    }
+
+    /// The bytes of the key that begins and ends there, for choosing its partition.
+    #[must_use]
+    pub fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
+
+    /// Takes back everything from a mark on: the record there could not be encoded.
+    pub fn truncate(&mut self, records: usize, bytes: usize) {
+        self.records.truncate(records);
+        self.bytes.truncate(bytes);
+    }
+
+    /// Adds an offset record: a later one for the same key takes its place.
+    pub fn set_offset(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.offsets.retain(|(existing, _)| *existing != key);
+        self.offsets.push((key, value));
+    }
+
+    /// Marks the end of the batch as the end of a MySQL transaction.
+    pub fn end_at_boundary(&mut self) {
+        self.is_boundary = true;
+    }
+}

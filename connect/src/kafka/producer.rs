@@ -1,0 +1,115 @@
+//! The transactional producer: one thread that owns the client, fed with batches through a bounded
+//! queue, so that rows are read and encoded while a commit is in flight.
+
+mod thread;
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{RecordBatch, TopicIndex};
+use super::error::KafkaError;
+use crate::config::WorkerConfig;
+
+/// Batches that wait for the producer's thread. With batches of up to 1 MiB they hold a few
+/// milliseconds of work, enough to keep the thread busy while the next batch is encoded.
+const WAITING_BATCHES: usize = 4;
+
+/// When Kafka transactions end.
+#[derive(Debug, Clone)]
+pub struct ProducerConfig {
+    /// `transactional.id`.
+    pub transactional_id: String,
+    /// Longest time that a busy transaction stays open. Default 100 ms.
+    pub commit_interval: Duration,
+    /// Bytes after which a transaction ends, even inside a MySQL transaction. Default 16 MiB.
+    pub transaction_max_bytes: usize,
+}
+
+/// The async side of the producer.
+///
+/// Dropping it ends the thread, which first commits what was handed over: each batch comes with
+/// the offsets that are true after it.
+pub struct TransactionalProducer {
+    batches: mpsc::Sender<RecordBatch>,
+    topics: mpsc::Sender<String>,
+    topic_names: Vec<String>,
+    failure: oneshot::Receiver<KafkaError>,
+}
+
+impl TransactionalProducer {
+    /// Starts the thread and ends what an earlier instance has left open.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KafkaError`] when no broker answers in time or the client is refused.
+    pub async fn start(worker: &WorkerConfig, config: ProducerConfig) -> Result<Self, KafkaError> {
+        let (batches, batch_queue) = mpsc::channel(WAITING_BATCHES);
+        let (topics, topic_queue) = mpsc::channel(TOPICS_MAX);
+        let (ready, is_ready) = oneshot::channel();
+        let (failed, failure) = oneshot::channel();
+        let thread = thread::ProducerThread {
+            worker: worker.clone(),
+            config,
+            batches: batch_queue,
+            topics: topic_queue,
+        };
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new()
+            .name("kafka-producer".to_owned())
+            .spawn(move || thread.run(&runtime, ready, failed))
+            .map_err(|_| KafkaError::Gone)?;
+        is_ready.await.map_err(|_| KafkaError::Gone)??;
+        Ok(Self { batches, topics, topic_names: Vec::new(), failure })
+    }
+
+    /// Adds a topic to the list of those that batches refer to.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KafkaError::Gone`] when the thread has ended.
+    pub fn add_topic(&mut self, name: &str) -> Result<TopicIndex, KafkaError> {
+        if let Some(index) = self.topic_names.iter().position(|known| known == name) {
+            return Ok(TopicIndex(index));
+        }
+        self.topics.try_send(name.to_owned()).map_err(|_| KafkaError::Gone)?;
+        self.topic_names.push(name.to_owned());
+        Ok(TopicIndex(self.topic_names.len() - 1))
+    }
+
+    /// Hands a batch over, waiting while the queue is full.
+    ///
+    /// Not cancel safe: a batch that was not handed over is lost.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error that has ended the thread.
+    pub async fn send(&mut self, batch: RecordBatch) -> Result<(), KafkaError> {
+        if self.batches.send(batch).await.is_ok() {
+            return Ok(());
+        }
+        Err(self.failure().await)
+    }
+
+    /// Waits until the thread fails. Never resolves while it works. Cancel safe.
+    pub async fn failure(&mut self) -> KafkaError {
+        (&mut self.failure).await.unwrap_or(KafkaError::Gone)
+    }
+
+    /// Commits what was handed over and ends the thread.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KafkaError`] when the last commit fails.
+    pub async fn finish(self) -> Result<(), KafkaError> {
+        drop(self.batches);
+        match self.failure.await {
+            Ok(error) => Err(error),
+            // The thread drops its sender when it has committed and ended in good order.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Most topics of one producer: one for each captured table and a few more.
+const TOPICS_MAX: usize = 100_000;

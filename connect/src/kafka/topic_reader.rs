@@ -1,0 +1,121 @@
+//! Reads a compacted topic from its beginning to its end, as it is at this moment.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError as RdKafkaError;
+use rdkafka::{Message, Offset, TopicPartitionList};
+
+use super::error::KafkaError;
+use super::log::LogContext;
+use crate::config::KAFKA_REQUEST_TIMEOUT;
+
+/// Longest wait for other tasks' open transactions to end. They end by themselves after their own
+/// `transaction.timeout.ms`, whose largest default is a minute (Kafka Connect's).
+const OPEN_TRANSACTIONS_MAX: Duration = Duration::from_secs(90);
+
+/// Longest time without any record while reading. An end of partition is an answer too.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// The last value of each key. Blocks its thread.
+///
+/// Reads only what is committed, but up to the high watermark and not only to the last stable
+/// offset: what a transaction that is still open hides would otherwise be missing without a trace.
+/// So it first waits until the last stable offset has reached the high watermark of the start.
+pub(crate) fn read_compacted(
+    topic: &str,
+    properties: &BTreeMap<String, String>,
+) -> Result<HashMap<Vec<u8>, Vec<u8>>, KafkaError> {
+    let brokers = properties.get("bootstrap.servers").cloned().unwrap_or_default();
+    let failed = |error| KafkaError::of("read the offsets topic", &brokers, error);
+    let committed = consumer(properties, "read_committed").map_err(failed)?;
+    let uncommitted = consumer(properties, "read_uncommitted").map_err(failed)?;
+    let metadata = committed.fetch_metadata(Some(topic), KAFKA_REQUEST_TIMEOUT).map_err(failed)?;
+    let partitions: Vec<i32> = metadata
+        .topics()
+        .iter()
+        .filter(|found| found.name() == topic)
+        .flat_map(|found| found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id))
+        .collect();
+    for partition in &partitions {
+        wait_until_stable(&committed, &uncommitted, topic, *partition).map_err(failed)?;
+    }
+    read_to_end(&committed, topic, &partitions).map_err(failed)
+}
+
+fn consumer(
+    properties: &BTreeMap<String, String>,
+    isolation: &str,
+) -> Result<BaseConsumer<LogContext>, RdKafkaError> {
+    super::client_config("rowcast-offsets", properties)
+        // No group is joined and nothing is committed; librdkafka wants a name all the same.
+        .set("group.id", "rowcast-offsets-reader")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", isolation)
+        .create_with_context(LogContext)
+}
+
+/// `ListOffsets` answers with the last stable offset to a consumer that reads committed records,
+/// and with the high watermark to one that reads all.
+fn wait_until_stable(
+    committed: &BaseConsumer<LogContext>,
+    uncommitted: &BaseConsumer<LogContext>,
+    topic: &str,
+    partition: i32,
+) -> Result<(), RdKafkaError> {
+    let (_, target) = uncommitted.fetch_watermarks(topic, partition, KAFKA_REQUEST_TIMEOUT)?;
+    let deadline = Instant::now() + OPEN_TRANSACTIONS_MAX;
+    let mut told = false;
+    loop {
+        let (_, stable) = committed.fetch_watermarks(topic, partition, KAFKA_REQUEST_TIMEOUT)?;
+        if stable >= target {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let code = rdkafka::error::RDKafkaErrorCode::OperationTimedOut;
+            return Err(RdKafkaError::MessageConsumption(code));
+        }
+        if !told {
+            tracing::info!(topic, partition, "waiting for an open transaction to end");
+            told = true;
+        }
+        // Nothing is assigned yet, so this only waits and serves callbacks.
+        drop(committed.poll(Duration::from_millis(100)));
+    }
+}
+
+fn read_to_end(
+    consumer: &BaseConsumer<LogContext>,
+    topic: &str,
+    partitions: &[i32],
+) -> Result<HashMap<Vec<u8>, Vec<u8>>, RdKafkaError> {
+    let mut assignment = TopicPartitionList::new();
+    for partition in partitions {
+        assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
+    }
+    consumer.assign(&assignment)?;
+    let mut open: HashSet<i32> = partitions.iter().copied().collect();
+    let mut values = HashMap::new();
+    while !open.is_empty() {
+        match consumer.poll(SILENCE_MAX) {
+            None => {
+                let code = rdkafka::error::RDKafkaErrorCode::OperationTimedOut;
+                return Err(RdKafkaError::MessageConsumption(code));
+            }
+            Some(Err(RdKafkaError::PartitionEOF(partition))) => {
+                open.remove(&partition);
+            }
+            Some(Err(error)) => return Err(error),
+            Some(Ok(message)) => {
+                let key = message.key().unwrap_or_default().to_vec();
+                match message.payload() {
+                    Some(value) => values.insert(key, value.to_vec()),
+                    None => values.remove(&key),
+                };
+            }
+        }
+    }
+    Ok(values)
+}

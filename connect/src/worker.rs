@@ -1,0 +1,132 @@
+//! The standalone worker: connectors from a file, each task supervised.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schema::fault::{Disposition, chain};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::backoff::Backoff;
+use crate::config::{ConfigError, PipelineConfig};
+use crate::connector::{ConnectorClass, ConnectorName};
+use crate::task::{Task, TaskError};
+
+/// Waits between two runs of a task that failed: from 0.5 s to 30 s.
+const RESTART_FIRST: Duration = Duration::from_millis(500);
+const RESTART_LONGEST: Duration = Duration::from_secs(30);
+
+/// A run that lasted so long counts as a success: the next failure waits briefly again.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+
+/// Longest time for all tasks to end after a stop. What is not committed by then is repeated at the
+/// next start.
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Why [`run`] ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// `stop` was cancelled, and all tasks ended in good order.
+    Stopped,
+    /// A task halted, or did not end in time.
+    Failed,
+}
+
+/// Runs all connectors of a pipeline until `stop` is cancelled or a task halts.
+///
+/// # Errors
+///
+/// Returns [`ConfigError`] when a connector's class or settings are not valid; nothing has been
+/// started then.
+pub async fn run(
+    pipeline: PipelineConfig,
+    classes: &[&dyn ConnectorClass],
+    stop: CancellationToken,
+) -> Result<Ended, ConfigError> {
+    let mut tasks = Vec::new();
+    for connector in pipeline.connectors {
+        let class = find(classes, &connector.class).ok_or_else(|| {
+            connector.settings.error("connector.class", unknown_class(classes, &connector.class))
+        })?;
+        for task in class.tasks(&connector.name, connector.settings, &pipeline.worker)? {
+            tasks.push((connector.name.clone(), task));
+        }
+    }
+    let tracker = TaskTracker::new();
+    let halted = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    for (name, task) in tasks {
+        let (stop, halted) = (stop.clone(), Arc::clone(&halted));
+        tracker.spawn(async move {
+            if supervise(&name, task, stop.clone()).await == Ended::Failed {
+                halted.store(true, std::sync::atomic::Ordering::Relaxed);
+                stop.cancel();
+            }
+        });
+    }
+    tracker.close();
+    stop.cancelled().await;
+    let in_time = tokio::time::timeout(STOP_DEADLINE, tracker.wait()).await.is_ok();
+    if !in_time {
+        tracing::error!("tasks did not end within 30 s; what is not committed will be repeated");
+    }
+    let failed = halted.load(std::sync::atomic::Ordering::Relaxed) || !in_time;
+    Ok(if failed { Ended::Failed } else { Ended::Stopped })
+}
+
+fn find<'a>(classes: &[&'a dyn ConnectorClass], name: &str) -> Option<&'a dyn ConnectorClass> {
+    classes.iter().copied().find(|class| class.names().contains(&name))
+}
+
+fn unknown_class(classes: &[&dyn ConnectorClass], found: &str) -> String {
+    let known: Vec<_> = classes.iter().flat_map(|class| class.names()).copied().collect();
+    format!("is {found:?}, expected one of {}", known.join(", "))
+}
+
+/// Runs a task again and again while its errors can pass.
+async fn supervise(
+    name: &ConnectorName,
+    mut task: Box<dyn Task>,
+    stop: CancellationToken,
+) -> Ended {
+    let mut backoff = Backoff::new(RESTART_FIRST, RESTART_LONGEST);
+    loop {
+        let started = tokio::time::Instant::now();
+        let Err(error) = task.run(stop.clone()).await else { return Ended::Stopped };
+        if stop.is_cancelled() {
+            tracing::warn!(connector = %name, error = chain(error.fault()), "task failed while stopping");
+            return Ended::Stopped;
+        }
+        match error.disposition() {
+            Disposition::Retry => {}
+            Disposition::DeadLetter | Disposition::Halt => {
+                log_halt(name, &error);
+                return Ended::Failed;
+            }
+        }
+        if started.elapsed() >= HEALTHY_AFTER {
+            backoff.reset();
+        }
+        let delay = backoff.next_delay();
+        tracing::warn!(
+            connector = %name,
+            error = chain(error.fault()),
+            hint = error.fault().hint().as_deref(),
+            delay_ms = delay.as_millis(),
+            "task failed, starting it again"
+        );
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ended::Stopped,
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+}
+
+fn log_halt(name: &ConnectorName, error: &TaskError) {
+    tracing::error!(
+        connector = %name,
+        error = chain(error.fault()),
+        hint = error.fault().hint().as_deref(),
+        "task halted"
+    );
+}
