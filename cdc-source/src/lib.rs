@@ -1,1 +1,17 @@
-//! Under construction.
+//! MySQL to Kafka: what the server's settings must be, the first copy of each table, and then
+//! every row change from the binary log.
+
+mod binlog;
+mod config;
+mod connection;
+mod ddl;
+mod error;
+mod pipeline;
+mod preflight;
+mod rows;
+mod snapshot;
+mod tables;
+mod task;
+mod transaction;
+
+pub use task::MySqlConnector;

@@ -1,0 +1,252 @@
+//! The connector's settings, by Debezium's names where Debezium has them.
+
+use std::time::Duration;
+
+use connect::config::{ConfigError, Origin, Settings};
+use regex::Regex;
+use schema::table::TableId;
+use schema::types::UnsignedBigInt;
+use secrecy::SecretString;
+
+/// A connector's settings.
+#[derive(Clone)]
+pub(crate) struct SourceConfig {
+    /// `database.hostname`.
+    pub(crate) host: String,
+    /// `database.port`, 1 to 65,535. Default 3306, MySQL's.
+    pub(crate) port: u16,
+    /// `database.user`.
+    pub(crate) user: String,
+    /// `database.password`. Default empty.
+    pub(crate) password: SecretString,
+    /// `database.server.id`, 1 to 2^32 - 1: our number as a replica, different from every other
+    /// replica's. Default: derived from the connector's name, in the upper half.
+    pub(crate) server_id: u32,
+    /// `topic.prefix`: begins every topic, and names the server in offsets.
+    pub(crate) topic_prefix: String,
+    /// `table.include.list` and `table.exclude.list`.
+    pub(crate) tables: TableFilter,
+    /// `column.include.list` and `column.exclude.list`.
+    pub(crate) columns: ColumnFilter,
+    /// `bigint.unsigned.handling.mode`: `precise` (default in a pipeline file) or `long`
+    /// (Debezium's default, which wraps into negative numbers).
+    pub(crate) unsigned_bigint: UnsignedBigInt,
+    /// `snapshot.mode`: `initial` (default) copies each table once, `no_data` begins with changes.
+    pub(crate) snapshot_mode: SnapshotMode,
+    /// `snapshot.chunk.rows`, 1 to 1,000,000: rows of one chunk. Default 4,096, our choice: a
+    /// chunk of small rows is one Kafka transaction of about 1 MiB.
+    pub(crate) chunk_rows: u32,
+    /// `commit.interval.ms`, 1 to 10,000: longest time that a busy Kafka transaction stays open.
+    /// Default 100.
+    pub(crate) commit_interval: Duration,
+    /// `transaction.max.bytes`, 64 KiB to 1 GiB: bytes after which a Kafka transaction ends.
+    /// Default 16 MiB.
+    pub(crate) transaction_max_bytes: usize,
+    /// `tombstones.on.delete`. Default true.
+    pub(crate) tombstones: bool,
+    /// `connect.timeout.ms`, 100 to 600,000. Default 30,000, Debezium's.
+    pub(crate) connect_timeout: Duration,
+    /// `max.clock.skew.ms`, 1,000 to 86,400,000: how far this machine's clock may be from MySQL's
+    /// when no Lsn is stored yet. Default 60,000, our choice.
+    pub(crate) max_clock_skew: Duration,
+}
+
+/// What is copied before changes are streamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SnapshotMode {
+    Initial,
+    NoData,
+}
+
+impl SourceConfig {
+    /// Reads the settings of the connector `name` within `group`.
+    pub(crate) fn read(
+        name: &str,
+        group: &str,
+        settings: &mut Settings,
+    ) -> Result<Self, ConfigError> {
+        let default_mode = match settings.origin() {
+            Origin::PipelineFile => UnsignedBigInt::Precise,
+            Origin::Connect => UnsignedBigInt::Long,
+        };
+        Ok(Self {
+            host: settings.required("database.hostname")?,
+            port: settings.integer("database.port", 3306, 1..=u16::MAX)?,
+            user: settings.required("database.user")?,
+            password: settings.secret("database.password"),
+            server_id: settings.integer(
+                "database.server.id",
+                derived_server_id(group, name),
+                1..=u32::MAX,
+            )?,
+            topic_prefix: settings.required("topic.prefix")?,
+            tables: TableFilter::read(settings)?,
+            columns: ColumnFilter::read(settings)?,
+            unsigned_bigint: settings.choice(
+                "bigint.unsigned.handling.mode",
+                default_mode,
+                &[("precise", UnsignedBigInt::Precise), ("long", UnsignedBigInt::Long)],
+            )?,
+            snapshot_mode: settings.choice(
+                "snapshot.mode",
+                SnapshotMode::Initial,
+                &[("initial", SnapshotMode::Initial), ("no_data", SnapshotMode::NoData)],
+            )?,
+            chunk_rows: settings.integer("snapshot.chunk.rows", 4096, 1..=1_000_000)?,
+            commit_interval: settings.duration_ms("commit.interval.ms", 100, 1..=10_000)?,
+            transaction_max_bytes: settings.integer(
+                "transaction.max.bytes",
+                16 << 20,
+                64 << 10..=1 << 30,
+            )?,
+            tombstones: settings.boolean("tombstones.on.delete", true)?,
+            connect_timeout: settings.duration_ms("connect.timeout.ms", 30_000, 100..=600_000)?,
+            max_clock_skew: settings.duration_ms(
+                "max.clock.skew.ms",
+                60_000,
+                1_000..=86_400_000,
+            )?,
+        })
+    }
+
+    /// `host:port`, as messages name the server.
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+/// The same connector always takes the same number, so that a new instance makes the server end
+/// the replication of a dead one. The upper half is rarely used by hand.
+fn derived_server_id(group: &str, name: &str) -> u32 {
+    crc32fast::hash(format!("{group}/{name}").as_bytes()) | 0x8000_0000
+}
+
+/// Which tables are captured: regular expressions on `database.table`, anchored, as Debezium's.
+#[derive(Debug, Clone)]
+pub(crate) struct TableFilter {
+    includes: Vec<Regex>,
+    excludes: Vec<Regex>,
+}
+
+impl TableFilter {
+    fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
+        let includes = patterns(settings, "table.include.list")?;
+        if includes.is_empty() {
+            return Err(settings.error(
+                "table.include.list",
+                "is required: the tables to capture, as database.table or a regular expression",
+            ));
+        }
+        Ok(Self { includes, excludes: patterns(settings, "table.exclude.list")? })
+    }
+
+    /// Whether the table is captured. MySQL's own databases never are.
+    pub(crate) fn matches(&self, table: &TableId) -> bool {
+        const SYSTEM: [&str; 4] = ["mysql", "sys", "information_schema", "performance_schema"];
+        let name = table.to_string();
+        !SYSTEM.contains(&table.database.as_str())
+            && self.includes.iter().any(|pattern| pattern.is_match(&name))
+            && !self.excludes.iter().any(|pattern| pattern.is_match(&name))
+    }
+
+    /// The includes that match none of the tables, as they were written.
+    pub(crate) fn unmatched<'a>(&'a self, tables: &'a [TableId]) -> impl Iterator<Item = &'a str> {
+        self.includes
+            .iter()
+            .filter(|pattern| !tables.iter().any(|table| pattern.is_match(&table.to_string())))
+            .map(|pattern| pattern.as_str().trim_start_matches("^(?:").trim_end_matches(")$"))
+    }
+}
+
+/// Which columns are written: regular expressions on `database.table.column`. A key column is
+/// always written, because a document needs its id.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnFilter {
+    includes: Vec<Regex>,
+    excludes: Vec<Regex>,
+}
+
+impl ColumnFilter {
+    fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
+        let includes = patterns(settings, "column.include.list")?;
+        let excludes = patterns(settings, "column.exclude.list")?;
+        if !includes.is_empty() && !excludes.is_empty() {
+            return Err(settings
+                .error("column.exclude.list", "cannot be combined with column.include.list"));
+        }
+        Ok(Self { includes, excludes })
+    }
+
+    /// Whether a column of the table is written.
+    pub(crate) fn includes(&self, table: &TableId, column: &str) -> bool {
+        let name = format!("{table}.{column}");
+        (self.includes.is_empty() || self.includes.iter().any(|pattern| pattern.is_match(&name)))
+            && !self.excludes.iter().any(|pattern| pattern.is_match(&name))
+    }
+}
+
+fn patterns(settings: &mut Settings, key: &str) -> Result<Vec<Regex>, ConfigError> {
+    let compile = |pattern: String| {
+        Regex::new(&format!("^(?:{pattern})$"))
+            .map_err(|_| settings.error(key, format!("has the invalid pattern {pattern:?}")))
+    };
+    let list = settings.clone().list(key);
+    let compiled = list.into_iter().map(compile).collect::<Result<_, _>>();
+    settings.optional(key);
+    compiled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<SourceConfig, String> {
+        let base = [
+            ("database.hostname", "db"),
+            ("database.user", "u"),
+            ("topic.prefix", "p"),
+            ("table.include.list", "shop.orders, shop.c.*"),
+        ];
+        let all = base.iter().chain(pairs);
+        let values = all.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut settings = Settings::new("connector `x`", Origin::PipelineFile, values);
+        let config = SourceConfig::read("x", "g", &mut settings).map_err(|e| e.to_string())?;
+        settings.finish().map_err(|e| e.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn tables_are_matched_as_a_whole_and_excluded_last() {
+        let config = read(&[("table.exclude.list", "shop.carts")]).unwrap();
+        let captured = |name: &str| config.tables.matches(&name.parse().unwrap());
+
+        assert!(captured("shop.orders") && captured("shop.customers"));
+        assert!(!captured("shop.orders2") && !captured("shop.carts") && !captured("mysql.orders"));
+    }
+
+    #[test]
+    fn an_include_without_a_table_is_found() {
+        let config = read(&[]).unwrap();
+
+        let tables = [TableId::new("shop", "customers")];
+        let unmatched: Vec<_> = config.tables.unmatched(&tables).collect();
+
+        assert_eq!(unmatched, ["shop.orders"]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |pairs: &[(&str, &str)]| read(pairs).err().unwrap();
+
+        assert!(error(&[("table.include.list", "")]).contains("`table.include.list` is required"));
+        assert!(error(&[("table.exclude.list", "a(")]).contains("invalid pattern"));
+        assert!(error(&[("snapshot.mode", "never")]).contains("expected one of initial, no_data"));
+        assert!(error(&[("databse.port", "1")]).contains("`databse.port` is not a known setting"));
+    }
+
+    #[test]
+    fn the_derived_server_id_is_stable() {
+        assert_eq!(derived_server_id("g", "x"), derived_server_id("g", "x"));
+        assert_ne!(derived_server_id("g", "x"), derived_server_id("g", "y"));
+    }
+}

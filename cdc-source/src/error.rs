@@ -1,0 +1,112 @@
+//! What can end the source, and what is to be done about it.
+
+use std::borrow::Cow;
+
+use connect::kafka::KafkaError;
+use schema::fault::{Disposition, Fault};
+use schema::offset::OffsetError;
+use schema::registry::RegistryError;
+
+use crate::binlog::BinlogError;
+use crate::preflight::PreflightError;
+
+/// The source cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourceError {
+    /// MySQL cannot be reached or has ended the connection.
+    #[error("could not {action} at {address}")]
+    Connection {
+        action: &'static str,
+        address: String,
+        #[source]
+        source: mysql_async::Error,
+    },
+    /// MySQL refuses the user.
+    #[error("mysql at {address} refuses user `{user}`")]
+    AccessDenied { address: String, user: String },
+    /// MySQL refuses a statement.
+    #[error("mysql refuses to {action} (error {code})")]
+    Statement {
+        action: &'static str,
+        code: u16,
+        #[source]
+        source: mysql_async::Error,
+    },
+    /// No answer within the time limit.
+    #[error("mysql at {address} did not answer in time to {action}")]
+    Timeout { action: &'static str, address: String },
+    /// The binlog that is still needed is gone, or was never there.
+    #[error("mysql cannot send the binary log from where it is needed: {reason}")]
+    Purged { reason: String },
+    /// The server is another one than the offset is about.
+    #[error("the stored position is of server {stored}, but this is server {found}")]
+    OtherServer { stored: String, found: String },
+    /// The clocks of this machine and of MySQL are too far apart to begin.
+    #[error("the clock of this machine and that of mysql differ by {seconds} s")]
+    ClockSkew { seconds: u64 },
+    /// The server's settings, grants or tables are not fit.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    /// The binary log holds what cannot be understood or followed.
+    #[error(transparent)]
+    Binlog(#[from] BinlogError),
+    /// An offset record cannot be used.
+    #[error(transparent)]
+    Offset(#[from] OffsetError),
+    /// Kafka failed.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The schema registry failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+impl Fault for SourceError {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Connection { .. } | Self::Timeout { .. } => Disposition::Retry,
+            Self::AccessDenied { .. }
+            | Self::Statement { .. }
+            | Self::Purged { .. }
+            | Self::OtherServer { .. }
+            | Self::ClockSkew { .. } => Disposition::Halt,
+            Self::Preflight(error) => error.disposition(),
+            Self::Binlog(error) => error.disposition(),
+            Self::Offset(error) => error.disposition(),
+            Self::Kafka(error) => error.disposition(),
+            Self::Registry(error) => error.disposition(),
+        }
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Connection { .. } | Self::Timeout { .. } => Some(
+                "start MySQL or correct `database.hostname` and `database.port`; rowcast keeps \
+                 trying"
+                    .into(),
+            ),
+            Self::AccessDenied { .. } => {
+                Some("correct `database.user` and `database.password`".into())
+            }
+            Self::Statement { .. } => None,
+            Self::Purged { .. } => Some(
+                "give the connector a new name to copy all tables again, and keep binary logs \
+                 longer (binlog_expire_logs_seconds)"
+                    .into(),
+            ),
+            Self::OtherServer { .. } => Some(
+                "connect to the server of the stored position, or switch both servers to \
+                 gtid_mode=ON, which makes a change of server safe"
+                    .into(),
+            ),
+            Self::ClockSkew { .. } => {
+                Some("synchronise both clocks, or raise `max.clock.skew.ms`".into())
+            }
+            Self::Preflight(error) => error.hint(),
+            Self::Binlog(error) => error.hint(),
+            Self::Offset(error) => error.hint(),
+            Self::Kafka(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+        }
+    }
+}

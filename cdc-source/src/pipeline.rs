@@ -1,0 +1,295 @@
+//! The data path of the source on one screen: a packet becomes an event, an event row images, a
+//! row image a record, and at a transaction's boundary records and offsets become one commit.
+
+mod emit;
+mod start;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect::connector::ConnectorName;
+use connect::kafka::batch::RecordBatch;
+use connect::kafka::producer::TransactionalProducer;
+use schema::lsn::LsnClock;
+use schema::offset::{SourcePartition, TableState};
+use schema::table::TableId;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, RawEvent};
+use crate::config::SourceConfig;
+use crate::ddl::{self, Effect, Statement};
+use crate::error::SourceError;
+use crate::rows::ImageReader;
+use crate::snapshot::{ChunkRequest, Snapshot, Step};
+use crate::tables::Tables;
+use crate::transaction::TransactionTracker;
+
+/// Bytes after which a batch goes to the producer: large enough that handing it over costs
+/// nothing, small enough that the few that wait stay within the memory bound.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Offsets without records are written at most so often.
+const IDLE_OFFSETS_EVERY: Duration = Duration::from_secs(5);
+
+/// Events handled before the stop signal is looked at again.
+const EVENTS_PER_TURN: usize = 10_000;
+
+/// Everything that one run of the source works with.
+pub(crate) struct Pipeline {
+    name: ConnectorName,
+    config: Arc<SourceConfig>,
+    server: Uuid,
+    stream: BinlogStream,
+    producer: TransactionalProducer,
+    tables: Tables,
+    transaction: TransactionTracker,
+    snapshot: Snapshot,
+    lsn: LsnClock,
+    images: ImageReader,
+    /// Scratch for the key that a row had.
+    old_key: Vec<u8>,
+    batch: RecordBatch,
+    /// Whether the stream has moved since the last flush.
+    has_moved: bool,
+    last_flush: Instant,
+}
+
+enum Next {
+    Stop,
+    Event(RawEvent),
+    Chunk(Step),
+    Tick,
+}
+
+impl Pipeline {
+    /// Runs until `stop` is cancelled or an error.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), SourceError> {
+        loop {
+            self.begin_chunk();
+            let next = tokio::select! {
+                biased;
+                () = stop.cancelled() => Next::Stop,
+                error = self.producer.failure() => return Err(error.into()),
+                step = self.snapshot.loaded() => Next::Chunk(step?),
+                event = self.stream.next() => Next::Event(event?),
+                () = tokio::time::sleep_until(self.last_flush + IDLE_OFFSETS_EVERY),
+                    if self.has_moved => Next::Tick,
+            };
+            match next {
+                Next::Stop => break,
+                Next::Event(event) => self.take_events(event).await?,
+                Next::Chunk(Step::Waiting) | Next::Tick => {}
+                Next::Chunk(Step::Parked { table, reason }) => self.tables.park(&table, &reason),
+            }
+            self.emit_chunk().await?;
+            self.flush_if_due().await?;
+        }
+        self.flush().await?;
+        Ok(self.producer.finish().await?)
+    }
+
+    /// Handles an event and all that have arrived behind it.
+    async fn take_events(&mut self, first: RawEvent) -> Result<(), SourceError> {
+        let mut next = Some(first);
+        for _ in 0..EVENTS_PER_TURN {
+            let Some(event) = next else { return Ok(()) };
+            self.take_event(&event).await?;
+            if self.batch.bytes() >= BATCH_BYTES {
+                self.flush().await?;
+            }
+            next = self.stream.next_now().transpose()?;
+        }
+        match next {
+            Some(event) => self.take_event(&event).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn take_event(&mut self, event: &RawEvent) -> Result<(), SourceError> {
+        self.has_moved = true;
+        self.transaction.saw(event.server_id(), event.timestamp().into());
+        match event.parse()? {
+            BinlogEvent::Rotate => {
+                self.tables.forget_numbers();
+                self.transaction.advance(event.end.clone());
+            }
+            BinlogEvent::Gtid { gtid, committed_us } => {
+                self.transaction.begin(event.end.at(event.start), gtid, committed_us);
+            }
+            BinlogEvent::Query(query) => {
+                self.transaction.set_thread(query.thread);
+                self.take_statement(query.statement, query.database, event)?;
+            }
+            BinlogEvent::TableMap(map) => self.tables.map(*map, &mut self.producer).await?,
+            BinlogEvent::Rows(rows) => self.take_rows(&rows, event)?,
+            BinlogEvent::Xid | BinlogEvent::XaPrepare => self.commit(event),
+            BinlogEvent::Heartbeat => self.transaction.advance(event.end.clone()),
+            BinlogEvent::TransactionPayload => {
+                return Err(unsupported(event, "it is a compressed transaction").into());
+            }
+            BinlogEvent::Incident => {
+                return Err(unsupported(event, "the server reports a gap in its log").into());
+            }
+            BinlogEvent::PartialRows => {
+                return Err(unsupported(event, "it holds partial JSON updates").into());
+            }
+            BinlogEvent::Other => {
+                if self.transaction.is_at_boundary() {
+                    self.transaction.advance(event.end.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a statement does to captured tables, and whether it ends its transaction.
+    fn take_statement(
+        &mut self,
+        statement: &str,
+        database: &str,
+        event: &RawEvent,
+    ) -> Result<(), SourceError> {
+        match ddl::classify(statement, database) {
+            Statement::Begin => self.transaction.opened(),
+            Statement::Xa => {
+                self.transaction.opened();
+                self.transaction.set_xa();
+                // XA COMMIT and XA ROLLBACK are groups of their own, of one statement.
+                if !statement.to_ascii_uppercase().starts_with("XA START") {
+                    self.commit(event);
+                }
+            }
+            Statement::Savepoint if statement.to_ascii_uppercase().starts_with("ROLLBACK") => {
+                self.refuse_rollback(event)?;
+            }
+            Statement::Savepoint => {}
+            Statement::Rollback => {
+                self.refuse_rollback(event)?;
+                self.commit(event);
+            }
+            Statement::Commit => self.commit(event),
+            Statement::Other => self.end_single_statement(event),
+            Statement::Ddl(changes) => {
+                for change in changes {
+                    self.table_changed(&change.table, change.effect);
+                }
+                self.end_single_statement(event);
+            }
+            Statement::Dml(names) => {
+                self.park_named(&names, database, "its rows were changed in statement format");
+                self.end_single_statement(event);
+            }
+            Statement::Unknown(names) => {
+                self.park_named(&names, database, "a statement that is not understood names it");
+                self.end_single_statement(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// A definition has changed: rows that are being copied are read again, and where stored rows
+    /// may differ now without row events, the table is parked.
+    fn table_changed(&mut self, table: &TableId, effect: Effect) {
+        if let Some(window) = self.snapshot.window_of(table) {
+            window.void();
+        }
+        let is_captured = self.tables.offsets().contains_key(table);
+        if !is_captured || self.tables.is_parked(table) {
+            return;
+        }
+        tracing::info!(table = %table, effect = ?effect, "table definition changed");
+        let reason = match effect {
+            Effect::RowsStay | Effect::Created => return,
+            Effect::RowsChange => "its definition was changed in a way that changes stored rows",
+            Effect::RowsGone => "it was truncated, dropped or renamed",
+        };
+        self.park(table, reason);
+    }
+
+    fn park_named(&mut self, names: &[String], database: &str, reason: &str) {
+        for table in self.tables.named(names, database) {
+            self.park(&table, reason);
+        }
+    }
+
+    fn park(&mut self, table: &TableId, reason: &str) {
+        self.snapshot.cancel(table);
+        if !self.tables.is_parked(table) {
+            self.tables.park(table, reason);
+        }
+    }
+
+    /// Rows that were emitted and then rolled back cannot be taken back.
+    fn refuse_rollback(&self, event: &RawEvent) -> Result<(), BinlogError> {
+        if self.transaction.has_emitted() {
+            return Err(unsupported(event, "captured rows are rolled back in the log"));
+        }
+        Ok(())
+    }
+
+    fn end_single_statement(&mut self, event: &RawEvent) {
+        if self.transaction.is_single_statement() {
+            self.commit(event);
+        }
+    }
+
+    fn commit(&mut self, event: &RawEvent) {
+        self.transaction.commit(event.end.clone());
+    }
+
+    /// Begins the next chunk if a table still has one, at a boundary.
+    fn begin_chunk(&mut self) {
+        if self.snapshot.is_open() || !self.transaction.is_at_boundary() {
+            return;
+        }
+        let next = self.tables.offsets().iter().find_map(|(table, offset)| match &offset.state {
+            TableState::Snapshot(progress) => Some((table, progress)),
+            TableState::Streaming | TableState::Parked { .. } => None,
+        });
+        let Some((table, progress)) = next else { return };
+        let request = ChunkRequest {
+            table: table.clone(),
+            after: progress.last_key.clone(),
+            rows: self.config.chunk_rows,
+            number: progress.chunks,
+            unsigned_bigint: self.config.unsigned_bigint,
+        };
+        self.snapshot.begin(request, self.transaction.executed());
+    }
+
+    /// Hands the batch over when nothing more is coming at the moment.
+    async fn flush_if_due(&mut self) -> Result<(), SourceError> {
+        let is_full = self.batch.bytes() >= BATCH_BYTES;
+        let is_whole = self.batch.records() > 0 && self.transaction.is_at_boundary();
+        let is_idle_due = self.has_moved && self.last_flush.elapsed() >= IDLE_OFFSETS_EVERY;
+        if is_full || is_whole || is_idle_due {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Hands the batch over with the offsets that are true after it.
+    async fn flush(&mut self) -> Result<(), SourceError> {
+        let mut batch = std::mem::take(&mut self.batch);
+        let server = &self.config.topic_prefix;
+        let stream = SourcePartition::Stream { server: server.clone() };
+        let offset = self.transaction.offset(self.lsn.last());
+        batch.set_offset(stream.key(self.name.as_str()), offset.to_json());
+        for (table, offset) in self.tables.take_changed() {
+            let partition = SourcePartition::Table { server: server.clone(), table };
+            batch.set_offset(partition.key(self.name.as_str()), offset.to_json());
+        }
+        if self.transaction.is_at_boundary() {
+            batch.end_at_boundary();
+        }
+        self.has_moved = false;
+        self.last_flush = Instant::now();
+        Ok(self.producer.send(batch).await?)
+    }
+}
+
+fn unsupported(event: &RawEvent, what: &'static str) -> BinlogError {
+    BinlogError::Unsupported { position: event.end.at(event.start).to_string(), what }
+}

@@ -1,0 +1,226 @@
+//! One chunk: a range of a table along its primary key.
+
+use std::time::Duration;
+
+use schema::offset::KeyLiteral;
+use schema::position::BinlogPosition;
+use schema::table::{TableId, TableSchema};
+use schema::types::{ColumnType, UnsignedBigInt};
+use schema::value::Value;
+use uuid::Uuid;
+
+use super::structure::{self, quoted, quoted_name, text_literal};
+use super::values;
+use crate::connection::Connection;
+use crate::error::SourceError;
+use crate::preflight;
+
+/// Longest time for one chunk's SELECT. It reads a few thousand rows along an index; with
+/// `FOR SHARE` it may have to wait for row locks, which time out after 50 s by default.
+const SELECT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Longest time for the wait of step 2 in one statement.
+const WAIT_SECONDS: u32 = 50;
+
+/// `ER_NO_SUCH_TABLE`.
+const NO_SUCH_TABLE: u16 = 1146;
+
+/// Which chunk to read.
+#[derive(Debug, Clone)]
+pub(crate) struct ChunkRequest {
+    pub(crate) table: TableId,
+    /// The chunk begins after this key; `None` for the first.
+    pub(crate) after: Option<Vec<KeyLiteral>>,
+    /// Most rows of it.
+    pub(crate) rows: u32,
+    /// Its number within the table, from 0.
+    pub(crate) number: u64,
+    pub(crate) unsigned_bigint: UnsignedBigInt,
+}
+
+/// The rows of a chunk and what bounds them.
+pub(crate) struct Chunk {
+    pub(crate) schema: TableSchema,
+    pub(crate) rows: Vec<Vec<Value>>,
+    /// The key of the last row, if there is one.
+    pub(crate) last_key: Option<Vec<KeyLiteral>>,
+    /// Whether the table has no rows after it.
+    pub(crate) is_last: bool,
+    /// All that the SELECT saw lies before.
+    pub(crate) high: BinlogPosition,
+    /// The server that `high` is of.
+    pub(crate) server: Uuid,
+}
+
+/// What came of reading a chunk.
+pub(crate) enum Loaded {
+    Chunk(Chunk),
+    /// The table cannot be copied, and why.
+    Parked(String),
+}
+
+/// Steps 2 to 4.
+pub(super) async fn load(
+    connection: &mut Connection,
+    request: &ChunkRequest,
+    processed: Option<&str>,
+) -> Result<Loaded, SourceError> {
+    wait_for(connection, processed).await?;
+    let schema = match structure::read(connection, &request.table).await? {
+        Ok(schema) if schema.columns.is_empty() => return Ok(Loaded::Parked(gone())),
+        Ok(schema) => schema,
+        Err(problem) => {
+            let column = &problem.column;
+            let reason =
+                format!("column {column} is {}, which is not exact yet", problem.type_name);
+            return Ok(Loaded::Parked(reason));
+        }
+    };
+    let statement = select(&schema, request, processed.is_none());
+    let selected = connection.rows_in_binary("read a chunk", &statement, SELECT_TIMEOUT).await;
+    let rows = match selected {
+        Ok(rows) => rows,
+        Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => {
+            return Ok(Loaded::Parked(gone()));
+        }
+        Err(error) => return Err(error),
+    };
+    let status = preflight::status_statement(connection).await?;
+    let (high, server) = preflight::log_end(connection, status).await?.ok_or_else(|| {
+        SourceError::Purged { reason: "the server has no binary log any more".to_owned() }
+    })?;
+    let is_last = rows.len() < usize::try_from(request.rows).unwrap_or(usize::MAX);
+    let last_key = rows.last().and_then(|row| values::key_literals(&schema, row));
+    let converted: Result<Vec<_>, String> =
+        rows.into_iter().map(|row| values::row(&schema, row, request.unsigned_bigint)).collect();
+    Ok(match converted {
+        Ok(rows) => Loaded::Chunk(Chunk { schema, rows, last_key, is_last, high, server }),
+        Err(reason) => Loaded::Parked(reason),
+    })
+}
+
+fn gone() -> String {
+    "the table does not exist any more".to_owned()
+}
+
+/// Waits until all that the stream has processed is visible to a SELECT.
+async fn wait_for(connection: &mut Connection, processed: Option<&str>) -> Result<(), SourceError> {
+    let Some(processed) = processed.filter(|set| !set.is_empty()) else { return Ok(()) };
+    let statement = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{processed}', {WAIT_SECONDS})");
+    loop {
+        let timed_out: Option<u8> =
+            connection.first("wait until the stream's rows are visible", &statement).await?;
+        if timed_out == Some(0) {
+            return Ok(());
+        }
+        tracing::info!("waiting for a commit that the binary log already holds");
+    }
+}
+
+/// The chunk's SELECT. Names are given, so invisible columns come too.
+fn select(schema: &TableSchema, request: &ChunkRequest, with_locks: bool) -> String {
+    let columns: Vec<_> = schema.columns.iter().map(|column| quoted_name(&column.name)).collect();
+    let key: Vec<_> = schema.key_columns().map(|column| quoted_name(&column.name)).collect();
+    let bound = request.after.as_ref().map(|after| bound(schema, after));
+    let filter = bound.map(|bound| format!(" WHERE {bound}")).unwrap_or_default();
+    let locks = if with_locks { " FOR SHARE" } else { "" };
+    format!(
+        "SELECT {} FROM {}{filter} ORDER BY {} LIMIT {}{locks}",
+        columns.join(", "),
+        quoted(&schema.id),
+        key.join(", "),
+        request.rows
+    )
+}
+
+/// "After this key", spelt out with OR: MySQL does not use an index range for row constructors.
+fn bound(schema: &TableSchema, after: &[KeyLiteral]) -> String {
+    let columns: Vec<_> = schema.key_columns().collect();
+    let literal = |index: usize| match (columns.get(index), after.get(index)) {
+        (Some(column), Some(key)) => literal(&column.column_type, key),
+        _ => "NULL".to_owned(),
+    };
+    let name = |index: usize| columns.get(index).map_or(String::new(), |c| quoted_name(&c.name));
+    let alternatives: Vec<_> = (0..columns.len())
+        .map(|last| {
+            let equal = (0..last).map(|index| format!("{} = {}", name(index), literal(index)));
+            let greater = std::iter::once(format!("{} > {}", name(last), literal(last)));
+            format!("({})", equal.chain(greater).collect::<Vec<_>>().join(" AND "))
+        })
+        .collect();
+    alternatives.join(" OR ")
+}
+
+/// A bound as MySQL compares it along the column's index, without converting the column.
+fn literal(column_type: &ColumnType, key: &KeyLiteral) -> String {
+    match key {
+        KeyLiteral::Signed(number) => number.to_string(),
+        KeyLiteral::Unsigned(number) => number.to_string(),
+        KeyLiteral::Binary(hex) => format!("x'{hex}'"),
+        KeyLiteral::Text(text) => match column_type {
+            ColumnType::Decimal { .. } => format!("CAST({} AS DECIMAL(65,30))", text_literal(text)),
+            ColumnType::Date => format!("CAST({} AS DATE)", text_literal(text)),
+            ColumnType::DateTime { .. } | ColumnType::Timestamp { .. } => {
+                format!("CAST({} AS DATETIME(6))", text_literal(text))
+            }
+            _ => text_literal(text),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schema::table::Column;
+    use schema::types::text::Charset;
+
+    fn table() -> TableSchema {
+        let column = |name: &str, column_type| Column {
+            name: name.to_owned(),
+            column_type,
+            nullable: false,
+        };
+        TableSchema {
+            id: TableId::new("shop", "order_items"),
+            columns: vec![
+                column("note", ColumnType::Text { charset: Charset::Utf8 }),
+                column("order_id", ColumnType::BigInt { unsigned: true }),
+                column("line", ColumnType::Text { charset: Charset::Utf8 }),
+            ],
+            key: vec![1, 2],
+        }
+    }
+
+    fn request(after: Option<Vec<KeyLiteral>>) -> ChunkRequest {
+        ChunkRequest {
+            table: TableId::new("shop", "order_items"),
+            after,
+            rows: 10,
+            number: 0,
+            unsigned_bigint: UnsignedBigInt::Precise,
+        }
+    }
+
+    #[test]
+    fn the_first_chunk_has_no_bound() {
+        assert_eq!(
+            select(&table(), &request(None), false),
+            "SELECT `note`, `order_id`, `line` FROM `shop`.`order_items` \
+             ORDER BY `order_id`, `line` LIMIT 10"
+        );
+    }
+
+    #[test]
+    fn a_composite_bound_is_spelt_out() {
+        let after = vec![KeyLiteral::Unsigned(7), KeyLiteral::Text("a".to_owned())];
+
+        let statement = select(&table(), &request(Some(after)), true);
+
+        assert_eq!(
+            statement,
+            "SELECT `note`, `order_id`, `line` FROM `shop`.`order_items` \
+             WHERE (`order_id` > 7) OR (`order_id` = 7 AND `line` > _utf8mb4 x'61') \
+             ORDER BY `order_id`, `line` LIMIT 10 FOR SHARE"
+        );
+    }
+}

@@ -1,0 +1,200 @@
+//! A table's shape as `information_schema` has it: the same [`TableSchema`] that the log gives.
+
+use std::fmt::Write as _;
+
+use schema::table::{Column, TableId, TableSchema};
+use schema::types::ColumnType;
+use schema::types::temporal::Fraction;
+use schema::types::text::Charset;
+
+use crate::connection::Connection;
+use crate::error::SourceError;
+
+/// A column whose type is not exact yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnsupportedColumn {
+    pub(crate) column: String,
+    pub(crate) type_name: String,
+}
+
+/// Reads a table's shape; the inner error names a column that cannot be converted. A table that
+/// does not exist has no columns.
+pub(crate) async fn read(
+    connection: &mut Connection,
+    table: &TableId,
+) -> Result<Result<TableSchema, UnsupportedColumn>, SourceError> {
+    let filter = format!(
+        "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        text_literal(&table.database),
+        text_literal(&table.name)
+    );
+    let columns: Vec<ColumnRow> = connection
+        .rows(
+            "read a table's columns",
+            &format!(
+                "SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, \
+                 CAST(c.NUMERIC_PRECISION AS UNSIGNED), CAST(c.NUMERIC_SCALE AS UNSIGNED), \
+                 CAST(c.DATETIME_PRECISION AS UNSIGNED), \
+                 CAST(c.CHARACTER_OCTET_LENGTH AS UNSIGNED), CAST(l.ID AS UNSIGNED) \
+                 FROM information_schema.COLUMNS c LEFT JOIN information_schema.COLLATIONS l \
+                 ON l.COLLATION_NAME = c.COLLATION_NAME WHERE {filter} ORDER BY ORDINAL_POSITION"
+            ),
+        )
+        .await?;
+    let key: Vec<(String, Option<u64>)> = connection
+        .rows(
+            "read a table's primary key",
+            &format!(
+                "SELECT COLUMN_NAME, CAST(SUB_PART AS UNSIGNED) FROM \
+                 information_schema.STATISTICS WHERE {filter} AND INDEX_NAME = 'PRIMARY' \
+                 ORDER BY SEQ_IN_INDEX"
+            ),
+        )
+        .await?;
+    Ok(assemble(table, &columns, &key))
+}
+
+/// Name, data type, column type, nullable, numeric precision and scale, time precision, bytes,
+/// collation.
+type ColumnRow = (
+    String,
+    String,
+    String,
+    String,
+    Option<u64>,
+    Option<u64>,
+    Option<u64>,
+    Option<u64>,
+    Option<u64>,
+);
+
+fn assemble(
+    table: &TableId,
+    columns: &[ColumnRow],
+    key: &[(String, Option<u64>)],
+) -> Result<TableSchema, UnsupportedColumn> {
+    let column = |row: &ColumnRow| {
+        let (name, _, type_name, nullable, ..) = row;
+        let unsupported =
+            || UnsupportedColumn { column: name.clone(), type_name: type_name.clone() };
+        Ok(Column {
+            name: name.clone(),
+            column_type: column_type(row).ok_or_else(unsupported)?,
+            nullable: nullable == "YES",
+        })
+    };
+    let parsed = columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    if let Some((name, _)) = key.iter().find(|(_, prefix)| prefix.is_some()) {
+        let type_name = "part of the primary key with a prefix only".to_owned();
+        return Err(UnsupportedColumn { column: name.clone(), type_name });
+    }
+    let place = |(name, _): &(String, _)| parsed.iter().position(|column| column.name == *name);
+    let key = key.iter().filter_map(place).collect();
+    Ok(TableSchema { id: table.clone(), columns: parsed, key })
+}
+
+fn column_type(row: &ColumnRow) -> Option<ColumnType> {
+    let (_, data_type, column_type, _, precision, scale, fraction, bytes, collation) = row;
+    let unsigned = column_type.contains("unsigned") || column_type.contains("zerofill");
+    let small = |number: &Option<u64>| u8::try_from(number.unwrap_or_default()).ok();
+    let fraction = || Fraction::new(small(fraction)?);
+    let charset = || Charset::of_collation(u16::try_from((*collation)?).ok()?);
+    // The members of an ENUM or SET are shown as text, whatever their column's character set is;
+    // in the log they are not, so both are exact for the same character sets.
+    let members = || charset().map(|_| members(column_type));
+    Some(match data_type.to_ascii_lowercase().as_str() {
+        "tinyint" => ColumnType::TinyInt { unsigned },
+        "smallint" => ColumnType::SmallInt { unsigned },
+        "mediumint" => ColumnType::MediumInt { unsigned },
+        "int" => ColumnType::Int { unsigned },
+        "bigint" => ColumnType::BigInt { unsigned },
+        "float" => ColumnType::Float,
+        "double" => ColumnType::Double,
+        "decimal" => ColumnType::Decimal { precision: small(precision)?, scale: small(scale)? },
+        "bit" => ColumnType::Bit { length: small(precision)? },
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
+            ColumnType::Text { charset: charset()? }
+        }
+        "binary" => ColumnType::Binary { length: usize::try_from((*bytes)?).ok()? },
+        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnType::Blob,
+        "enum" => ColumnType::Enum { members: members()? },
+        "set" => ColumnType::Set { members: members()? },
+        "year" => ColumnType::Year,
+        "date" => ColumnType::Date,
+        "time" => ColumnType::Time { fraction: fraction()? },
+        "datetime" => ColumnType::DateTime { fraction: fraction()? },
+        "timestamp" => ColumnType::Timestamp { fraction: fraction()? },
+        "json" => ColumnType::Json,
+        _ => return None,
+    })
+}
+
+/// The members in `enum('a','it''s')`.
+fn members(column_type: &str) -> Vec<String> {
+    let mut members = Vec::new();
+    let mut current: Option<String> = None;
+    let mut characters = column_type.chars().peekable();
+    while let Some(c) = characters.next() {
+        match (&mut current, c) {
+            (None, '\'') => current = Some(String::new()),
+            (None, _) => {}
+            (Some(member), '\'') if characters.next_if_eq(&'\'').is_some() => member.push('\''),
+            (Some(_), '\'') => members.extend(current.take()),
+            (Some(member), c) => member.push(c),
+        }
+    }
+    members
+}
+
+/// Whether a key column's values can be written as bounds that MySQL compares along its index.
+pub(crate) fn can_be_bound(column: &Column) -> bool {
+    !matches!(
+        column.column_type,
+        ColumnType::Float
+            | ColumnType::Double
+            | ColumnType::Bit { .. }
+            | ColumnType::Enum { .. }
+            | ColumnType::Set { .. }
+            | ColumnType::Time { .. }
+            | ColumnType::Json
+    )
+}
+
+/// A table's name as a statement takes it.
+pub(crate) fn quoted(table: &TableId) -> String {
+    format!("{}.{}", quoted_name(&table.database), quoted_name(&table.name))
+}
+
+/// One name as a statement takes it.
+pub(crate) fn quoted_name(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// Text as a literal that no SQL mode reads differently.
+pub(crate) fn text_literal(text: &str) -> String {
+    format!("_utf8mb4 x'{}'", hex(text.as_bytes()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing into a String cannot fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_read_with_their_quotes_and_commas() {
+        assert_eq!(members("enum('a','it''s','c,d','')"), ["a", "it's", "c,d", ""]);
+    }
+
+    #[test]
+    fn names_are_quoted() {
+        assert_eq!(quoted(&TableId::new("a`b", "c")), "`a``b`.`c`");
+        assert_eq!(text_literal("a'"), "_utf8mb4 x'6127'");
+    }
+}

@@ -1,0 +1,140 @@
+//! What a SELECT returns by the binary protocol, as the same generic values that the log gives.
+
+use mysql_async::{Row, Value as Sql};
+use schema::offset::KeyLiteral;
+use schema::table::{Column, TableSchema};
+use schema::types::temporal::{Clock, TimestampText, days_from_civil, epoch_micros};
+use schema::types::{ColumnType, UnsignedBigInt, ValueError, decimal, json};
+use schema::value::Value;
+
+use super::structure::hex;
+
+/// A whole row; the error names the column that cannot be converted.
+pub(super) fn row(
+    schema: &TableSchema,
+    row: Row,
+    unsigned_bigint: UnsignedBigInt,
+) -> Result<Vec<Value>, String> {
+    let columns = schema.columns.iter().zip(row.unwrap());
+    columns
+        .map(|(column, sql)| {
+            value(column, sql, unsigned_bigint)
+                .map_err(|error| format!("column {} cannot be converted: {error}", column.name))
+        })
+        .collect()
+}
+
+/// The key of a row as the bound of the next chunk.
+pub(super) fn key_literals(schema: &TableSchema, row: &Row) -> Option<Vec<KeyLiteral>> {
+    let literal = |index: &usize| {
+        let column = schema.columns.get(*index)?;
+        key_literal(&column.column_type, row.as_ref(*index)?)
+    };
+    schema.key.iter().map(literal).collect()
+}
+
+fn value(column: &Column, sql: Sql, unsigned_bigint: UnsignedBigInt) -> Result<Value, ValueError> {
+    let column_type = &column.column_type;
+    match sql {
+        Sql::NULL => Ok(Value::Null),
+        Sql::Int(number) => integer(column_type, i128::from(number), unsigned_bigint),
+        Sql::UInt(number) => integer(column_type, i128::from(number), unsigned_bigint),
+        Sql::Float(number) if *column_type == ColumnType::Float => Ok(Value::Float32(number)),
+        Sql::Double(number) if *column_type == ColumnType::Double => Ok(Value::Float64(number)),
+        Sql::Float(_) | Sql::Double(_) => Err(ValueError::Length),
+        Sql::Bytes(bytes) => bytes_value(column_type, bytes),
+        Sql::Date(year, month, day, hour, minute, second, micros) => {
+            let date = (year.into(), month.into(), day.into());
+            let clock =
+                Clock { hour: hour.into(), minute: minute.into(), second: second.into(), micros };
+            moment(column_type, date, clock)
+        }
+        Sql::Time(negative, days, hours, minutes, seconds, micros) => {
+            let hours = i64::from(days) * 24 + i64::from(hours);
+            let seconds = hours * 3600 + i64::from(minutes) * 60 + i64::from(seconds);
+            let total = seconds * 1_000_000 + i64::from(micros);
+            Ok(Value::Int64(if negative { -total } else { total }))
+        }
+    }
+}
+
+fn integer(
+    column_type: &ColumnType,
+    number: i128,
+    unsigned_bigint: UnsignedBigInt,
+) -> Result<Value, ValueError> {
+    match column_type {
+        ColumnType::BigInt { unsigned: true } => {
+            let number = u64::try_from(number).map_err(|_| ValueError::Length)?;
+            if unsigned_bigint == UnsignedBigInt::Long {
+                return Ok(Value::Int64(number.cast_signed()));
+            }
+            let mut unscaled = Vec::new();
+            decimal::put_u64(number, &mut unscaled);
+            Ok(Value::Bytes(unscaled))
+        }
+        ColumnType::BigInt { unsigned: false } | ColumnType::Int { unsigned: true } => {
+            i64::try_from(number).map(Value::Int64).map_err(|_| ValueError::Length)
+        }
+        _ => i32::try_from(number).map(Value::Int32).map_err(|_| ValueError::Length),
+    }
+}
+
+fn bytes_value(column_type: &ColumnType, bytes: Vec<u8>) -> Result<Value, ValueError> {
+    let text = |bytes| String::from_utf8(bytes).map_err(|_| ValueError::Charset);
+    match column_type {
+        ColumnType::Decimal { scale, .. } => {
+            let mut unscaled = Vec::new();
+            decimal::from_text(&text(bytes)?, *scale, &mut unscaled)?;
+            Ok(Value::Bytes(unscaled))
+        }
+        ColumnType::Json => {
+            let mut compact = Vec::new();
+            json::compact(&text(bytes)?, &mut compact);
+            text(compact).map(Value::String)
+        }
+        ColumnType::Text { .. } | ColumnType::Enum { .. } | ColumnType::Set { .. } => {
+            text(bytes).map(Value::String)
+        }
+        ColumnType::Binary { .. } | ColumnType::Blob => Ok(Value::Bytes(bytes)),
+        ColumnType::Bit { length: 1 } => Ok(Value::Boolean(bytes != [0])),
+        ColumnType::Bit { .. } => Ok(Value::Bytes(bytes.into_iter().rev().collect())),
+        _ => Err(ValueError::Length),
+    }
+}
+
+fn moment(
+    column_type: &ColumnType,
+    date: (u32, u32, u32),
+    clock: Clock,
+) -> Result<Value, ValueError> {
+    match column_type {
+        ColumnType::Date => {
+            let days = days_from_civil(date.0, date.1, date.2)?;
+            i32::try_from(days).map(Value::Int32).map_err(|_| ValueError::DateRange)
+        }
+        ColumnType::DateTime { fraction } => {
+            Ok(Value::Int64(fraction.timestamp_units(epoch_micros(date, clock)?)))
+        }
+        ColumnType::Timestamp { fraction } => {
+            let text = TimestampText::new(epoch_micros(date, clock)?, *fraction)?;
+            Ok(Value::String(text.as_str().to_owned()))
+        }
+        _ => Err(ValueError::Length),
+    }
+}
+
+fn key_literal(column_type: &ColumnType, sql: &Sql) -> Option<KeyLiteral> {
+    Some(match sql {
+        Sql::Int(number) => KeyLiteral::Signed(*number),
+        Sql::UInt(number) => KeyLiteral::Unsigned(*number),
+        Sql::Bytes(bytes) => match column_type {
+            ColumnType::Binary { .. } | ColumnType::Blob => KeyLiteral::Binary(hex(bytes)),
+            _ => KeyLiteral::Text(String::from_utf8(bytes.clone()).ok()?),
+        },
+        Sql::Date(year, month, day, hour, minute, second, micros) => KeyLiteral::Text(format!(
+            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}"
+        )),
+        Sql::NULL | Sql::Float(_) | Sql::Double(_) | Sql::Time(..) => return None,
+    })
+}

@@ -1,0 +1,265 @@
+//! Captured tables: which row events belong to which plan, and which tables are parked.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use connect::config::WorkerConfig;
+use connect::kafka::Admin;
+use connect::kafka::batch::TopicIndex;
+use connect::kafka::producer::TransactionalProducer;
+use schema::names;
+use schema::offset::{TableOffset, TableState};
+use schema::plan::record::{PlanOptions, RecordPlan};
+use schema::registry::{Registry, RegistryError};
+use schema::table::{TableId, TableSchema};
+
+use crate::binlog::table_map::TableMap;
+use crate::config::SourceConfig;
+use crate::error::SourceError;
+
+/// How the rows of one table version are written, and where to.
+#[derive(Debug)]
+pub(crate) struct TablePlan {
+    pub(crate) schema: TableSchema,
+    pub(crate) record: RecordPlan,
+    pub(crate) topic: TopicIndex,
+    pub(crate) partitions: i32,
+}
+
+/// What to do with row events of a table number.
+#[derive(Debug, Clone)]
+pub(crate) enum Mapping {
+    /// The table is not captured.
+    Ignored,
+    /// The table is captured but cannot go on.
+    Parked,
+    /// The table's rows are emitted.
+    Captured { map: Arc<TableMap>, plan: Arc<TablePlan> },
+}
+
+/// All captured tables.
+pub(crate) struct Tables {
+    config: Arc<SourceConfig>,
+    worker: WorkerConfig,
+    registry: Registry,
+    admin: Admin,
+    numbers: HashMap<u64, Mapping>,
+    plans: HashMap<TableId, Arc<TablePlan>>,
+    offsets: BTreeMap<TableId, TableOffset>,
+    /// Tables whose offset has changed since it was last written.
+    changed: BTreeSet<TableId>,
+    /// Rows of parked tables that were not emitted.
+    parked_rows: u64,
+}
+
+impl Tables {
+    /// Starts with the stored offsets of the tables.
+    pub(crate) fn new(
+        config: Arc<SourceConfig>,
+        worker: WorkerConfig,
+        offsets: BTreeMap<TableId, TableOffset>,
+    ) -> Result<Self, SourceError> {
+        Ok(Self {
+            config,
+            registry: Registry::new(&worker.registry)?,
+            admin: Admin::new(&worker)?,
+            worker,
+            numbers: HashMap::new(),
+            plans: HashMap::new(),
+            offsets,
+            changed: BTreeSet::new(),
+            parked_rows: 0,
+        })
+    }
+
+    /// Adds a captured table that has no offset yet.
+    pub(crate) fn add(&mut self, table: &TableId, state: TableState) {
+        if !self.offsets.contains_key(table) {
+            self.offsets.insert(table.clone(), TableOffset::new(state));
+            self.changed.insert(table.clone());
+        }
+    }
+
+    /// Takes note of what the row events of a number look like.
+    pub(crate) async fn map(
+        &mut self,
+        map: TableMap,
+        producer: &mut TransactionalProducer,
+    ) -> Result<(), SourceError> {
+        let number = map.number;
+        let mapping = self.mapping(map, producer).await?;
+        self.numbers.insert(number, mapping);
+        Ok(())
+    }
+
+    async fn mapping(
+        &mut self,
+        map: TableMap,
+        producer: &mut TransactionalProducer,
+    ) -> Result<Mapping, SourceError> {
+        if !self.config.tables.matches(&map.id) {
+            return Ok(Mapping::Ignored);
+        }
+        // A table that was created after the start is complete from its first row on.
+        self.add(&map.id, TableState::Streaming);
+        if self.is_parked(&map.id) {
+            return Ok(Mapping::Parked);
+        }
+        if !map.has_names() || map.key.is_empty() || map.has_prefix_key {
+            let reason = "its rows were logged without column names or without a primary key; \
+                          set binlog_row_metadata=FULL and give the table a primary key";
+            self.park(&map.id, reason);
+            return Ok(Mapping::Parked);
+        }
+        let schema = match map.table_schema() {
+            Ok(schema) => schema,
+            Err((column, type_name)) => {
+                let reason = format!("column {column} is {type_name}, which is not exact yet");
+                self.park(&map.id, &reason);
+                return Ok(Mapping::Parked);
+            }
+        };
+        let map = Arc::new(map);
+        match self.plan(&schema, producer).await? {
+            Some(plan) => Ok(Mapping::Captured { map, plan }),
+            None => Ok(Mapping::Parked),
+        }
+    }
+
+    /// The plan of a table version, compiled and registered when it is new. `None` when the
+    /// registry refuses it, which parks the table.
+    pub(crate) async fn plan(
+        &mut self,
+        schema: &TableSchema,
+        producer: &mut TransactionalProducer,
+    ) -> Result<Option<Arc<TablePlan>>, SourceError> {
+        if let Some(plan) = self.plans.get(&schema.id)
+            && plan.schema == *schema
+        {
+            return Ok(Some(Arc::clone(plan)));
+        }
+        let config = Arc::clone(&self.config);
+        let options = PlanOptions {
+            server: &config.topic_prefix,
+            unsigned_bigint: config.unsigned_bigint,
+            includes: &|column| config.columns.includes(&schema.id, column),
+        };
+        let mut record = RecordPlan::compile(schema, options);
+        let topic = record.topic().to_owned();
+        if let Err(refused) = self.register(&topic, &mut record).await? {
+            self.park(&schema.id, &refused);
+            return Ok(None);
+        }
+        let (partitions, replication) =
+            (self.worker.topic_partitions, self.worker.topic_replication);
+        let partitions = self.admin.ensure_topic(&topic, partitions, replication, &[]).await?;
+        let columns = schema.columns.len();
+        tracing::info!(table = %schema.id, columns, "table definition taken");
+        let topic = producer.add_topic(&topic)?;
+        let plan = Arc::new(TablePlan { schema: schema.clone(), record, topic, partitions });
+        self.plans.insert(schema.id.clone(), Arc::clone(&plan));
+        Ok(Some(plan))
+    }
+
+    /// Registers both schemas; the inner error is the registry's refusal.
+    async fn register(
+        &self,
+        topic: &str,
+        record: &mut RecordPlan,
+    ) -> Result<Result<(), String>, SourceError> {
+        let key = self.registry.register(&names::key_subject(topic), record.key_schema()).await;
+        let value =
+            self.registry.register(&names::value_subject(topic), record.value_schema()).await;
+        match (key, value) {
+            (Ok(key), Ok(value)) => {
+                record.set_ids(key, value);
+                Ok(Ok(()))
+            }
+            (Err(error @ RegistryError::Refused { .. }), _)
+            | (_, Err(error @ RegistryError::Refused { .. })) => {
+                Ok(Err(schema::fault::chain(&error)))
+            }
+            (Err(error), _) | (_, Err(error)) => Err(error.into()),
+        }
+    }
+
+    /// What to do with row events of a number; `None` for a number that was never mapped.
+    pub(crate) fn mapping_of(&self, number: u64) -> Option<Mapping> {
+        self.numbers.get(&number).cloned()
+    }
+
+    /// Table numbers are only good within one file.
+    pub(crate) fn forget_numbers(&mut self) {
+        self.numbers.clear();
+    }
+
+    /// Stops emitting a table. The others go on.
+    pub(crate) fn park(&mut self, table: &TableId, reason: &str) {
+        let Some(offset) = self.offsets.get_mut(table) else { return };
+        offset.state = TableState::Parked { reason: reason.to_owned() };
+        self.changed.insert(table.clone());
+        for mapping in self.numbers.values_mut() {
+            if matches!(mapping, Mapping::Captured { map, .. } if map.id == *table) {
+                *mapping = Mapping::Parked;
+            }
+        }
+        tracing::error!(
+            table = %table,
+            reason,
+            hint = "mend the cause, then give the connector a new name to copy its tables again",
+            "table parked, its changes are not emitted any more"
+        );
+    }
+
+    /// Whether the table is parked.
+    pub(crate) fn is_parked(&self, table: &TableId) -> bool {
+        self.offsets
+            .get(table)
+            .is_some_and(|offset| matches!(offset.state, TableState::Parked { .. }))
+    }
+
+    /// Counts rows of parked tables.
+    pub(crate) fn skip_parked_rows(&mut self, rows: u64) {
+        self.parked_rows += rows;
+    }
+
+    /// Rows of parked tables that were not emitted since the start.
+    pub(crate) fn parked_rows(&self) -> u64 {
+        self.parked_rows
+    }
+
+    /// A captured table's offset, to change it.
+    pub(crate) fn offset_mut(&mut self, table: &TableId) -> Option<&mut TableOffset> {
+        let offset = self.offsets.get_mut(table)?;
+        if !self.changed.contains(table) {
+            self.changed.insert(table.clone());
+        }
+        Some(offset)
+    }
+
+    /// All captured tables with their offsets.
+    pub(crate) fn offsets(&self) -> &BTreeMap<TableId, TableOffset> {
+        &self.offsets
+    }
+
+    /// Takes the offsets that have changed since the last call.
+    pub(crate) fn take_changed(&mut self) -> Vec<(TableId, TableOffset)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed
+            .into_iter()
+            .filter_map(|table| {
+                let offset = self.offsets.get(&table)?.clone();
+                Some((table, offset))
+            })
+            .collect()
+    }
+
+    /// The captured tables whose names are among these words.
+    pub(crate) fn named(&self, words: &[String], database: &str) -> Vec<TableId> {
+        let is_named = |table: &&TableId| {
+            let database_matches = table.database == database || words.contains(&table.database);
+            database_matches && (words.contains(&table.name) || words == [table.database.clone()])
+        };
+        self.offsets.keys().filter(is_named).cloned().collect()
+    }
+}

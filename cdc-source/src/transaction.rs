@@ -1,0 +1,283 @@
+//! Transactions of the stream: where they begin and end, what is executed, and the offset that is
+//! true at any moment in between.
+
+use schema::gtid::{Gtid, GtidSet};
+use schema::lsn::Lsn;
+use schema::offset::StreamOffset;
+use schema::position::BinlogPosition;
+use uuid::Uuid;
+
+/// Follows the stream from transaction to transaction.
+#[derive(Debug)]
+pub(crate) struct TransactionTracker {
+    server_uuid: Uuid,
+    /// What is executed before the open transaction; `None` on servers without GTIDs.
+    executed: Option<GtidSet>,
+    /// Where the open transaction begins, or where the next one will.
+    begin: BinlogPosition,
+    open: Option<OpenTransaction>,
+    /// What the first transaction after a restart has already emitted.
+    skip: Done,
+    server_id: u32,
+    ts_sec: i64,
+}
+
+/// A transaction whose end has not been read yet.
+#[derive(Debug)]
+pub(crate) struct OpenTransaction {
+    gtid: Option<Gtid>,
+    /// The GTID as text, as every event of the transaction carries it.
+    pub(crate) gtid_text: Option<String>,
+    /// Time of the commit, microseconds since 1970; 0 if the server does not say.
+    pub(crate) committed_us: u64,
+    /// The thread that ran it.
+    pub(crate) thread: Option<u32>,
+    done: Done,
+    /// Whether its first statement was `BEGIN` or `XA START`; else it is one statement long.
+    is_opened: bool,
+    is_xa: bool,
+    has_emitted: bool,
+}
+
+/// How much of a transaction is done: whole row events, and rows of the next one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Done {
+    events: u64,
+    rows: u64,
+}
+
+impl TransactionTracker {
+    /// Starts where an offset says.
+    pub(crate) fn resume(offset: &StreamOffset, server_uuid: Uuid) -> Self {
+        Self {
+            server_uuid,
+            executed: offset.gtids.clone(),
+            begin: offset.position.clone(),
+            open: None,
+            skip: Done { events: offset.event, rows: offset.row },
+            server_id: offset.server_id,
+            ts_sec: offset.ts_sec,
+        }
+    }
+
+    /// A transaction begins.
+    pub(crate) fn begin(&mut self, at: BinlogPosition, gtid: Option<Gtid>, committed_us: u64) {
+        self.begin = at;
+        self.open = Some(OpenTransaction {
+            gtid_text: gtid.as_ref().map(ToString::to_string),
+            gtid,
+            committed_us,
+            thread: None,
+            done: Done::default(),
+            is_opened: false,
+            is_xa: false,
+            has_emitted: false,
+        });
+    }
+
+    /// Its first statement says that more follow.
+    pub(crate) fn opened(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.is_opened = true;
+        }
+    }
+
+    /// It is an XA transaction, whose outcome comes later.
+    pub(crate) fn set_xa(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.is_xa = true;
+        }
+    }
+
+    /// A row of it was emitted.
+    pub(crate) fn emitted(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.has_emitted = true;
+        }
+    }
+
+    /// Whether a statement without `BEGIN` before it is all there is of the transaction.
+    pub(crate) fn is_single_statement(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| !open.is_opened)
+    }
+
+    /// Whether the open transaction is an XA transaction.
+    pub(crate) fn is_xa(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.is_xa)
+    }
+
+    /// Whether rows of the open transaction were emitted.
+    pub(crate) fn has_emitted(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.has_emitted)
+    }
+
+    /// Its first statement tells which thread runs it.
+    pub(crate) fn set_thread(&mut self, thread: u32) {
+        if let Some(open) = &mut self.open {
+            open.thread = Some(thread);
+        }
+    }
+
+    /// A row event of it begins: how many of its rows are to be skipped, because they were emitted
+    /// before a restart; `None` for all.
+    pub(crate) fn rows_to_skip(&self) -> Option<u64> {
+        let done = self.open.as_ref().map_or(Done::default(), |open| open.done);
+        match done.events.cmp(&self.skip.events) {
+            std::cmp::Ordering::Less => None,
+            std::cmp::Ordering::Equal => Some(self.skip.rows),
+            std::cmp::Ordering::Greater => Some(0),
+        }
+    }
+
+    /// So many rows of the current row event are done.
+    pub(crate) fn rows_done(&mut self, rows: u64) {
+        if let Some(open) = &mut self.open {
+            open.done.rows = rows;
+        }
+    }
+
+    /// The current row event is done.
+    pub(crate) fn event_done(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.done = Done { events: open.done.events + 1, rows: 0 };
+        }
+    }
+
+    /// The transaction ends, at `end`.
+    pub(crate) fn commit(&mut self, end: BinlogPosition) {
+        if let Some(open) = self.open.take()
+            && let (Some(executed), Some(gtid)) = (&mut self.executed, &open.gtid)
+        {
+            executed.insert(gtid);
+        }
+        self.begin = end;
+        self.skip = Done::default();
+    }
+
+    /// Between transactions the stream has moved on without one.
+    pub(crate) fn advance(&mut self, position: BinlogPosition) {
+        if self.open.is_none() {
+            self.begin = position;
+        }
+    }
+
+    /// An event was read.
+    pub(crate) fn saw(&mut self, server_id: u32, ts_sec: i64) {
+        if server_id != 0 {
+            self.server_id = server_id;
+        }
+        if ts_sec != 0 {
+            self.ts_sec = ts_sec;
+        }
+    }
+
+    /// Whether no transaction is open.
+    pub(crate) fn is_at_boundary(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// The open transaction.
+    pub(crate) fn open(&self) -> Option<&OpenTransaction> {
+        self.open.as_ref()
+    }
+
+    /// What is executed before the open transaction.
+    pub(crate) fn executed(&self) -> Option<&GtidSet> {
+        self.executed.as_ref()
+    }
+
+    /// The offset that is true now.
+    pub(crate) fn offset(&self, lsn: Lsn) -> StreamOffset {
+        let done = match &self.open {
+            // Nothing new was emitted while what is to be skipped has not been passed.
+            Some(open)
+                if (open.done.events, open.done.rows) >= (self.skip.events, self.skip.rows) =>
+            {
+                open.done
+            }
+            _ => self.skip,
+        };
+        StreamOffset {
+            position: self.begin.clone(),
+            gtids: self.executed.clone(),
+            event: done.events,
+            row: done.rows,
+            server_id: self.server_id,
+            ts_sec: self.ts_sec,
+            server_uuid: Some(self.server_uuid),
+            lsn: Some(lsn),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "7b40b903-e54c-11f1-9537-02fc00000001";
+
+    fn position(offset: u64) -> BinlogPosition {
+        BinlogPosition::new("binlog.000001", offset).unwrap()
+    }
+
+    fn gtid(number: u64) -> Gtid {
+        let source = schema::gtid::GtidSource { uuid: UUID.parse().unwrap(), tag: String::new() };
+        Gtid { source, number }
+    }
+
+    fn start() -> StreamOffset {
+        StreamOffset {
+            position: position(4),
+            gtids: Some(format!("{UUID}:1-5").parse().unwrap()),
+            event: 0,
+            row: 0,
+            server_id: 1,
+            ts_sec: 0,
+            server_uuid: None,
+            lsn: None,
+        }
+    }
+
+    fn lsn() -> Lsn {
+        Lsn::new(9).unwrap()
+    }
+
+    #[test]
+    fn the_offset_names_the_set_before_an_open_transaction_and_what_is_done_of_it() {
+        let mut tracker = TransactionTracker::resume(&start(), Uuid::nil());
+
+        tracker.begin(position(100), Some(gtid(6)), 0);
+        tracker.event_done();
+        tracker.rows_done(3);
+        let inside = tracker.offset(lsn());
+        tracker.event_done();
+        tracker.commit(position(300));
+        let after = tracker.offset(lsn());
+
+        assert_eq!(inside.position, position(100));
+        assert_eq!(inside.gtids.unwrap().to_string(), format!("{UUID}:1-5"));
+        assert_eq!((inside.event, inside.row), (1, 3));
+        assert_eq!(after.position, position(300));
+        assert_eq!(after.gtids.unwrap().to_string(), format!("{UUID}:1-6"));
+        assert_eq!((after.event, after.row), (0, 0));
+    }
+
+    #[test]
+    fn a_restart_inside_a_transaction_skips_what_is_done_and_nothing_more() {
+        let offset = StreamOffset { event: 1, row: 3, ..start() };
+        let mut tracker = TransactionTracker::resume(&offset, Uuid::nil());
+
+        tracker.begin(position(100), Some(gtid(6)), 0);
+        assert_eq!(tracker.rows_to_skip(), None);
+        tracker.event_done();
+        assert_eq!(tracker.rows_to_skip(), Some(3));
+        assert_eq!((tracker.offset(lsn()).event, tracker.offset(lsn()).row), (1, 3));
+        tracker.rows_done(5);
+        assert_eq!((tracker.offset(lsn()).event, tracker.offset(lsn()).row), (1, 5));
+        tracker.event_done();
+        assert_eq!(tracker.rows_to_skip(), Some(0));
+        tracker.commit(position(200));
+        tracker.begin(position(200), Some(gtid(7)), 0);
+        assert_eq!(tracker.rows_to_skip(), Some(0));
+    }
+}
