@@ -44,12 +44,16 @@ impl Connection {
         let Ok(connected) = connecting else {
             return Err(SourceError::Timeout { action: "connect", address });
         };
-        let conn = connected.map_err(|error| match &error {
-            // ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_ACCESS_DENIED_NO_PASSWORD.
-            mysql_async::Error::Server(server) if [1044, 1045, 1698].contains(&server.code) => {
-                SourceError::AccessDenied { address: address.clone(), user: config.user.clone() }
+        // ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_ACCESS_DENIED_NO_PASSWORD.
+        const DENIED: [u16; 3] = [1044, 1045, 1698];
+        let conn = connected.map_err(|error| {
+            if let mysql_async::Error::Server(server) = &error
+                && DENIED.contains(&server.code)
+            {
+                let user = config.user.clone();
+                return SourceError::AccessDenied { address: address.clone(), user };
             }
-            _ => judge("connect", &address, error),
+            judge("connect", &address, error)
         })?;
         Ok(Self { conn, address })
     }

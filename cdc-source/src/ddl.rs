@@ -59,8 +59,7 @@ pub(crate) fn classify(statement: &str, database: &str) -> Statement {
     let mut cursor = Cursor { tokens: &tokens, database };
     let Some(verb) = cursor.word() else { return Statement::Other };
     match verb.as_str() {
-        "BEGIN" => Statement::Begin,
-        "START" => Statement::Begin,
+        "BEGIN" | "START" => Statement::Begin,
         "COMMIT" => Statement::Commit,
         "ROLLBACK" if cursor.contains_word("TO") => Statement::Savepoint,
         "ROLLBACK" => Statement::Rollback,
@@ -223,15 +222,7 @@ impl Cursor<'_> {
 
     /// Whether a new column's definition gives existing rows a value, or makes it a key.
     fn filled_at_once(&self) -> bool {
-        const FILLS: [&str; 7] = [
-            "AS",
-            "GENERATED",
-            "AUTO_INCREMENT",
-            "SERIAL",
-            "PRIMARY",
-            "TIMESTAMP",
-            "COLLATE_NEVER",
-        ];
+        const FILLS: [&str; 5] = ["AS", "GENERATED", "AUTO_INCREMENT", "SERIAL", "PRIMARY"];
         let words: Vec<_> = self.tokens.iter().filter_map(Token::keyword).collect();
         let pair = |first: &str, second: &str| {
             words.windows(2).any(|pair| matches!(pair, [a, b] if *a == first && *b == second))
@@ -242,7 +233,7 @@ impl Cursor<'_> {
         pair("NOT", "NULL")
             || has_default
             || timestamp_alone
-            || words.iter().any(|word| word != "TIMESTAMP" && FILLS.contains(&word.as_str()))
+            || words.iter().any(|word| FILLS.contains(&word.as_str()))
     }
 
     fn change_one(&mut self, effect: Effect) -> Statement {
@@ -326,10 +317,10 @@ fn split(tokens: &[Token]) -> Vec<&[Token]> {
     let mut depth = 0_usize;
     tokens
         .split(|token| {
-            match token {
-                Token::Symbol('(') => depth += 1,
-                Token::Symbol(')') => depth = depth.saturating_sub(1),
-                _ => {}
+            if *token == Token::Symbol('(') {
+                depth += 1;
+            } else if *token == Token::Symbol(')') {
+                depth = depth.saturating_sub(1);
             }
             depth == 0 && *token == Token::Symbol(',')
         })

@@ -1,4 +1,4 @@
-//! The first copy of a table, chunk by chunk beside the stream (DBLog's watermarks), without a
+//! The first copy of a table, chunk by chunk beside the stream (the watermarks of Netflix's `DBLog`), without a
 //! write to the source and, with GTIDs, without a lock.
 //!
 //! For each chunk, in this order:

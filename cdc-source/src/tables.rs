@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use connect::config::WorkerConfig;
 use connect::kafka::Admin;
@@ -12,10 +13,14 @@ use schema::offset::{TableOffset, TableState};
 use schema::plan::record::{PlanOptions, RecordPlan};
 use schema::registry::{Registry, RegistryError};
 use schema::table::{TableId, TableSchema};
+use tokio::time::Instant;
 
 use crate::binlog::table_map::TableMap;
 use crate::config::SourceConfig;
 use crate::error::SourceError;
+
+/// How often skipped row events are told of.
+const TELL_SKIPPED_EVERY: Duration = Duration::from_secs(30);
 
 /// How the rows of one table version are written, and where to.
 #[derive(Debug)]
@@ -48,8 +53,10 @@ pub(crate) struct Tables {
     offsets: BTreeMap<TableId, TableOffset>,
     /// Tables whose offset has changed since it was last written.
     changed: BTreeSet<TableId>,
-    /// Rows of parked tables that were not emitted.
-    parked_rows: u64,
+    /// Row events of parked tables that were not emitted, since the start and since last told.
+    skipped_events: u64,
+    untold_events: u64,
+    told_at: Instant,
 }
 
 impl Tables {
@@ -68,7 +75,9 @@ impl Tables {
             plans: HashMap::new(),
             offsets,
             changed: BTreeSet::new(),
-            parked_rows: 0,
+            skipped_events: 0,
+            untold_events: 0,
+            told_at: Instant::now(),
         })
     }
 
@@ -218,14 +227,20 @@ impl Tables {
             .is_some_and(|offset| matches!(offset.state, TableState::Parked { .. }))
     }
 
-    /// Counts rows of parked tables.
-    pub(crate) fn skip_parked_rows(&mut self, rows: u64) {
-        self.parked_rows += rows;
-    }
-
-    /// Rows of parked tables that were not emitted since the start.
-    pub(crate) fn parked_rows(&self) -> u64 {
-        self.parked_rows
+    /// Counts a row event of a parked table, and tells of them now and then.
+    pub(crate) fn skip_row_event(&mut self) {
+        self.skipped_events += 1;
+        self.untold_events += 1;
+        if self.skipped_events == 1 || self.told_at.elapsed() >= TELL_SKIPPED_EVERY {
+            tracing::warn!(
+                row_events = self.untold_events,
+                row_events_since_start = self.skipped_events,
+                reason = "parked",
+                "row events of parked tables are not emitted"
+            );
+            self.told_at = Instant::now();
+            self.untold_events = 0;
+        }
     }
 
     /// A captured table's offset, to change it.

@@ -21,8 +21,8 @@ pub(crate) enum Command {
     /// Run the connectors of a pipeline file until SIGTERM or Ctrl-C.
     ///
     /// Exits with 0 after a stop in good order, and with 1 when the file is not valid or a
-    /// connector cannot go on; the last log line says why and what to do. RUST_LOG sets what is
-    /// logged (default: info).
+    /// connector cannot go on; the last log line says why and what to do. The
+    /// environment variable `RUST_LOG` sets what is logged (default: info).
     Run {
         /// The pipeline file, YAML.
         pipeline: PathBuf,

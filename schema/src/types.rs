@@ -148,6 +148,18 @@ impl ColumnType {
         }
     }
 
+    /// Whether its values are dates with a time of day.
+    #[must_use]
+    pub fn is_moment(&self) -> bool {
+        matches!(self, Self::DateTime { .. } | Self::Timestamp { .. })
+    }
+
+    /// Whether its values are bytes that are not text.
+    #[must_use]
+    pub fn is_binary(&self) -> bool {
+        matches!(self, Self::Binary { .. } | Self::Blob)
+    }
+
     /// The generic value of a column's bytes in a row image.
     ///
     /// # Errors

@@ -125,7 +125,7 @@ pub enum Value {
     /// For [`Kind::Bytes`].
     Bytes(Vec<u8>),
     /// For [`Kind::Struct`]: one value for each field.
-    Struct(Vec<Value>),
+    Struct(Vec<Self>),
 }
 
 impl std::fmt::Debug for Value {

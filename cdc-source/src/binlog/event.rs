@@ -82,8 +82,8 @@ mod kind {
     pub(super) const PARTIAL_UPDATE_ROWS: u8 = 39;
     pub(super) const TRANSACTION_PAYLOAD: u8 = 40;
     pub(super) const GTID_TAGGED: u8 = 42;
-    /// START, STOP, INTVAR, LOAD…, RAND, USER_VAR, FORMAT_DESCRIPTION, …_LOAD_QUERY: what they
-    /// say is about statements, which are judged by their QUERY event.
+    /// Formats, stops, loads and variables: what they say is about statements, which are judged by
+    /// their QUERY event.
     pub(super) const WITHOUT_ROWS: [u8; 21] =
         [1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 28, 29, 35, 36, 37, 41];
 }

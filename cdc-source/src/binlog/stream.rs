@@ -224,21 +224,18 @@ fn sids(set: &GtidSet) -> Vec<Sid<'static>> {
 
 /// Errors that the server sends instead of events. 1236 means that it cannot serve the position.
 fn judge_stream(address: &str, error: mysql_async::Error) -> SourceError {
-    match &error {
-        mysql_async::Error::Server(server) if server.code == 1236 => {
-            // Another replica with our number, which may be our own predecessor, passes.
-            if server.message.contains("same server_uuid/server_id") {
-                let action = "read the binary log (another replica has the same server id)";
-                return SourceError::Connection {
-                    action,
-                    address: address.to_owned(),
-                    source: error,
-                };
-            }
-            SourceError::Purged { reason: server.message.clone() }
-        }
-        _ => connection::judge("read the binary log", address, error),
+    let mysql_async::Error::Server(server) = &error else {
+        return connection::judge("read the binary log", address, error);
+    };
+    if server.code != 1236 {
+        return connection::judge("read the binary log", address, error);
     }
+    // Another replica with our number, which may be our own predecessor, passes.
+    if server.message.contains("same server_uuid/server_id") {
+        let action = "read the binary log (another replica has the same server id)";
+        return SourceError::Connection { action, address: address.to_owned(), source: error };
+    }
+    SourceError::Purged { reason: server.message.clone() }
 }
 
 #[cfg(test)]

@@ -2,12 +2,9 @@ use super::*;
 use proptest::prelude::*;
 
 fn ddl(statement: &str) -> Vec<(String, Effect)> {
-    match classify(statement, "shop") {
-        Statement::Ddl(changes) => {
-            changes.into_iter().map(|change| (change.table.to_string(), change.effect)).collect()
-        }
-        other => panic!("{statement}: {other:?}"),
-    }
+    let classified = classify(statement, "shop");
+    let Statement::Ddl(changes) = classified else { panic!("{statement}: {classified:?}") };
+    changes.into_iter().map(|change| (change.table.to_string(), change.effect)).collect()
 }
 
 fn effect(statement: &str) -> Effect {

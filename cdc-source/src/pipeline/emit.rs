@@ -12,8 +12,10 @@ use schema::plan::record::{PlanError, Row};
 use schema::table::TableId;
 
 use super::Pipeline;
+use crate::binlog::table_map::TableMap;
 use crate::binlog::{BinlogError, RawEvent, RowsEvent, RowsKind};
 use crate::error::SourceError;
+use crate::rows::{ImageError, ImageReader};
 use crate::snapshot::{Chunk, Window};
 use crate::tables::{Mapping, TablePlan};
 
@@ -29,7 +31,7 @@ impl Pipeline {
         let mapping = self.tables.mapping_of(rows.table_number);
         match mapping.ok_or_else(|| malformed("its table is not described"))? {
             Mapping::Ignored => {}
-            Mapping::Parked => self.tables.skip_parked_rows(1),
+            Mapping::Parked => self.tables.skip_row_event(),
             Mapping::Captured { map, .. } if map.columns.len() != rows.columns => {
                 return Err(malformed("it has other columns than its table").into());
             }
@@ -42,8 +44,12 @@ impl Pipeline {
             }
             Mapping::Captured { map, plan } => {
                 if let Some(skip) = self.transaction.rows_to_skip() {
-                    let images = std::mem::take(&mut self.images);
-                    self.images = self.emit_rows(images, &map, &plan, (rows, skip), event)?;
+                    let captured = CapturedRows { map: &map, plan: &plan, rows, event, skip };
+                    // Lent out, because emitting needs the rest of the pipeline.
+                    let mut images = std::mem::take(&mut self.images);
+                    let emitted = self.emit_rows(&captured, &mut images);
+                    self.images = images;
+                    emitted?;
                 }
             }
         }
@@ -53,47 +59,27 @@ impl Pipeline {
 
     fn emit_rows(
         &mut self,
-        mut images: crate::rows::ImageReader,
-        map: &crate::binlog::table_map::TableMap,
-        plan: &Arc<TablePlan>,
-        (rows, skip): (&RowsEvent<'_>, u64),
-        event: &RawEvent,
-    ) -> Result<crate::rows::ImageReader, SourceError> {
-        let damaged = |_| BinlogError::Malformed {
-            position: event.end.at(event.start).to_string(),
-            what: "a row image does not fit its table",
-        };
+        captured: &CapturedRows<'_>,
+        images: &mut ImageReader,
+    ) -> Result<(), BinlogError> {
+        let data = captured.rows.rows;
         let mut at = 0;
-        let mut number = 0_u64;
-        while at < rows.rows.len() {
-            let (change, end) = match rows.kind {
-                RowsKind::Write => {
-                    let (cells, end) = images.one(map, rows.rows, at).map_err(damaged)?;
-                    (RowChange::Create(RowImage::new(rows.rows, cells)), end)
-                }
-                RowsKind::Delete => {
-                    let (cells, end) = images.one(map, rows.rows, at).map_err(damaged)?;
-                    (RowChange::Delete(RowImage::new(rows.rows, cells)), end)
-                }
-                RowsKind::Update => {
-                    let (before, after, end) = images.two(map, rows.rows, at).map_err(damaged)?;
-                    let before = RowImage::new(rows.rows, before);
-                    let after = RowImage::new(rows.rows, after);
-                    (RowChange::Update { before, after }, end)
-                }
-            };
-            // An image of a table without columns would never end.
-            if end == at {
-                return Err(damaged(crate::rows::ImageError).into());
-            }
+        let mut number = 0;
+        while at < data.len() {
+            let (change, end) =
+                read_change(captured, images, at).map_err(|_| BinlogError::Malformed {
+                    position: captured.event.end.at(captured.event.start).to_string(),
+                    what: "a row image does not fit its table",
+                })?;
             at = end;
-            if number >= skip && !self.emit_change(plan, &change, number, event) {
+            let is_new = number >= captured.skip;
+            if is_new && !self.emit_change(captured.plan, &change, number, captured.event) {
                 break;
             }
             number += 1;
             self.transaction.rows_done(number);
         }
-        Ok(images)
+        Ok(())
     }
 
     /// Emits one change. `false` when it cannot be converted, which parks its table.
@@ -162,7 +148,7 @@ impl Pipeline {
         let Some(plan) = self.tables.plan(&chunk.schema, &mut self.producer).await? else {
             return Ok(());
         };
-        let emitted = match self.emit_chunk_rows(&plan, &window, &chunk).await? {
+        let emitted = match self.emit_chunk_rows(&plan, &window, &chunk) {
             Ok(emitted) => emitted,
             Err(error) => {
                 self.tables.park(&table, &schema::fault::chain(&error));
@@ -174,12 +160,12 @@ impl Pipeline {
     }
 
     /// Emits the rows that no change has overtaken; their number, or what is wrong with one.
-    async fn emit_chunk_rows(
+    fn emit_chunk_rows(
         &mut self,
-        plan: &Arc<TablePlan>,
+        plan: &TablePlan,
         window: &Window,
         chunk: &Chunk,
-    ) -> Result<Result<u64, PlanError>, SourceError> {
+    ) -> Result<u64, PlanError> {
         let mut emitted = 0;
         let mut key = Vec::new();
         // The rows and the progress are one Kafka transaction: an error takes all of them back.
@@ -187,11 +173,8 @@ impl Pipeline {
         for row in &chunk.rows {
             let row = row.as_slice();
             key.clear();
-            if let Err(error) = plan.record.write_key(&row, &mut key) {
-                self.batch.truncate(records, bytes);
-                return Ok(Err(error));
-            }
-            if !window.keeps(&key) {
+            let written = plan.record.write_key(&row, &mut key);
+            if written.is_ok() && !window.keeps(&key) {
                 continue;
             }
             let source = Source {
@@ -213,13 +196,15 @@ impl Pipeline {
                 now_us: now_us(),
                 tombstones: false,
             };
-            if let Err(error) = writer.change(&RowChange::Read(row), &mut self.old_key, None) {
+            let written = written
+                .and_then(|()| writer.change(&RowChange::Read(row), &mut self.old_key, None));
+            if let Err(error) = written {
                 self.batch.truncate(records, bytes);
-                return Ok(Err(error));
+                return Err(error);
             }
             emitted += 1;
         }
-        Ok(Ok(emitted))
+        Ok(emitted)
     }
 
     fn finish_chunk(&mut self, table: &TableId, chunk: &Chunk, emitted: u64) {
@@ -240,6 +225,42 @@ impl Pipeline {
         let last_key = chunk.last_key.clone();
         offset.state = TableState::Snapshot(SnapshotProgress { last_key, rows, chunks });
     }
+}
+
+/// A row event of a captured table.
+struct CapturedRows<'a> {
+    map: &'a TableMap,
+    plan: &'a Arc<TablePlan>,
+    rows: &'a RowsEvent<'a>,
+    event: &'a RawEvent,
+    /// Rows that were emitted before a restart.
+    skip: u64,
+}
+
+/// The change that begins at `at`, and where it ends.
+fn read_change<'a>(
+    captured: &CapturedRows<'a>,
+    images: &'a mut ImageReader,
+    at: usize,
+) -> Result<(RowChange<RowImage<'a>>, usize), ImageError> {
+    let data = captured.rows.rows;
+    let (change, end) = match captured.rows.kind {
+        RowsKind::Write => {
+            let (cells, end) = images.one(captured.map, data, at)?;
+            (RowChange::Create(RowImage::new(data, cells)), end)
+        }
+        RowsKind::Delete => {
+            let (cells, end) = images.one(captured.map, data, at)?;
+            (RowChange::Delete(RowImage::new(data, cells)), end)
+        }
+        RowsKind::Update => {
+            let (before, after, end) = images.two(captured.map, data, at)?;
+            let before = RowImage::new(data, before);
+            (RowChange::Update { before, after: RowImage::new(data, after) }, end)
+        }
+    };
+    // An image of a table without columns has no bytes and would never end.
+    if end == at { Err(ImageError) } else { Ok((change, end)) }
 }
 
 fn now_us() -> i64 {

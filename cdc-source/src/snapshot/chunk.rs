@@ -91,6 +91,9 @@ pub(super) async fn load(
     })?;
     let is_last = rows.len() < usize::try_from(request.rows).unwrap_or(usize::MAX);
     let last_key = rows.last().and_then(|row| values::key_literals(&schema, row));
+    if last_key.is_none() && !is_last {
+        return Ok(Loaded::Parked("its key cannot bound a chunk".to_owned()));
+    }
     let converted: Result<Vec<_>, String> =
         rows.into_iter().map(|row| values::row(&schema, row, request.unsigned_bigint)).collect();
     Ok(match converted {
@@ -157,14 +160,18 @@ fn literal(column_type: &ColumnType, key: &KeyLiteral) -> String {
         KeyLiteral::Signed(number) => number.to_string(),
         KeyLiteral::Unsigned(number) => number.to_string(),
         KeyLiteral::Binary(hex) => format!("x'{hex}'"),
-        KeyLiteral::Text(text) => match column_type {
-            ColumnType::Decimal { .. } => format!("CAST({} AS DECIMAL(65,30))", text_literal(text)),
-            ColumnType::Date => format!("CAST({} AS DATE)", text_literal(text)),
-            ColumnType::DateTime { .. } | ColumnType::Timestamp { .. } => {
-                format!("CAST({} AS DATETIME(6))", text_literal(text))
+        KeyLiteral::Text(text) => {
+            let text = text_literal(text);
+            if matches!(column_type, ColumnType::Decimal { .. }) {
+                format!("CAST({text} AS DECIMAL(65,30))")
+            } else if *column_type == ColumnType::Date {
+                format!("CAST({text} AS DATE)")
+            } else if column_type.is_moment() {
+                format!("CAST({text} AS DATETIME(6))")
+            } else {
+                text
             }
-            _ => text_literal(text),
-        },
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use schema::offset::KeyLiteral;
 use schema::table::{Column, TableSchema};
 use schema::types::temporal::{Clock, TimestampText, days_from_civil, epoch_micros};
 use schema::types::{ColumnType, UnsignedBigInt, ValueError, decimal, json};
-use schema::value::Value;
+use schema::value::{Kind, Value};
 
 use super::structure::hex;
 
@@ -63,44 +63,43 @@ fn integer(
     number: i128,
     unsigned_bigint: UnsignedBigInt,
 ) -> Result<Value, ValueError> {
-    match column_type {
-        ColumnType::BigInt { unsigned: true } => {
-            let number = u64::try_from(number).map_err(|_| ValueError::Length)?;
-            if unsigned_bigint == UnsignedBigInt::Long {
-                return Ok(Value::Int64(number.cast_signed()));
-            }
-            let mut unscaled = Vec::new();
-            decimal::put_u64(number, &mut unscaled);
-            Ok(Value::Bytes(unscaled))
+    if *column_type == (ColumnType::BigInt { unsigned: true }) {
+        let number = u64::try_from(number).map_err(|_| ValueError::Length)?;
+        if unsigned_bigint == UnsignedBigInt::Long {
+            return Ok(Value::Int64(number.cast_signed()));
         }
-        ColumnType::BigInt { unsigned: false } | ColumnType::Int { unsigned: true } => {
-            i64::try_from(number).map(Value::Int64).map_err(|_| ValueError::Length)
-        }
-        _ => i32::try_from(number).map(Value::Int32).map_err(|_| ValueError::Length),
+        let mut unscaled = Vec::new();
+        decimal::put_u64(number, &mut unscaled);
+        return Ok(Value::Bytes(unscaled));
     }
+    if column_type.schema(unsigned_bigint).kind == Kind::Int64 {
+        return i64::try_from(number).map(Value::Int64).map_err(|_| ValueError::Length);
+    }
+    i32::try_from(number).map(Value::Int32).map_err(|_| ValueError::Length)
 }
 
 fn bytes_value(column_type: &ColumnType, bytes: Vec<u8>) -> Result<Value, ValueError> {
-    let text = |bytes| String::from_utf8(bytes).map_err(|_| ValueError::Charset);
-    match column_type {
-        ColumnType::Decimal { scale, .. } => {
-            let mut unscaled = Vec::new();
-            decimal::from_text(&text(bytes)?, *scale, &mut unscaled)?;
-            Ok(Value::Bytes(unscaled))
-        }
-        ColumnType::Json => {
-            let mut compact = Vec::new();
-            json::compact(&text(bytes)?, &mut compact);
-            text(compact).map(Value::String)
-        }
-        ColumnType::Text { .. } | ColumnType::Enum { .. } | ColumnType::Set { .. } => {
-            text(bytes).map(Value::String)
-        }
-        ColumnType::Binary { .. } | ColumnType::Blob => Ok(Value::Bytes(bytes)),
-        ColumnType::Bit { length: 1 } => Ok(Value::Boolean(bytes != [0])),
-        ColumnType::Bit { .. } => Ok(Value::Bytes(bytes.into_iter().rev().collect())),
-        _ => Err(ValueError::Length),
+    if column_type.is_binary() {
+        return Ok(Value::Bytes(bytes));
     }
+    if let ColumnType::Bit { length } = column_type {
+        return Ok(match length {
+            1 => Value::Boolean(bytes != [0]),
+            _ => Value::Bytes(bytes.into_iter().rev().collect()),
+        });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| ValueError::Charset)?;
+    if let ColumnType::Decimal { scale, .. } = column_type {
+        let mut unscaled = Vec::new();
+        decimal::from_text(&text, *scale, &mut unscaled)?;
+        return Ok(Value::Bytes(unscaled));
+    }
+    if *column_type == ColumnType::Json {
+        let mut compact = Vec::with_capacity(text.len());
+        json::compact(&text, &mut compact);
+        return String::from_utf8(compact).map(Value::String).map_err(|_| ValueError::Charset);
+    }
+    Ok(Value::String(text))
 }
 
 fn moment(
@@ -108,30 +107,23 @@ fn moment(
     date: (u32, u32, u32),
     clock: Clock,
 ) -> Result<Value, ValueError> {
-    match column_type {
-        ColumnType::Date => {
-            let days = days_from_civil(date.0, date.1, date.2)?;
-            i32::try_from(days).map(Value::Int32).map_err(|_| ValueError::DateRange)
-        }
-        ColumnType::DateTime { fraction } => {
-            Ok(Value::Int64(fraction.timestamp_units(epoch_micros(date, clock)?)))
-        }
-        ColumnType::Timestamp { fraction } => {
-            let text = TimestampText::new(epoch_micros(date, clock)?, *fraction)?;
-            Ok(Value::String(text.as_str().to_owned()))
-        }
-        _ => Err(ValueError::Length),
+    if let ColumnType::DateTime { fraction } = column_type {
+        return Ok(Value::Int64(fraction.timestamp_units(epoch_micros(date, clock)?)));
     }
+    if let ColumnType::Timestamp { fraction } = column_type {
+        let text = TimestampText::new(epoch_micros(date, clock)?, *fraction)?;
+        return Ok(Value::String(text.as_str().to_owned()));
+    }
+    let days = days_from_civil(date.0, date.1, date.2)?;
+    i32::try_from(days).map(Value::Int32).map_err(|_| ValueError::DateRange)
 }
 
 fn key_literal(column_type: &ColumnType, sql: &Sql) -> Option<KeyLiteral> {
     Some(match sql {
         Sql::Int(number) => KeyLiteral::Signed(*number),
         Sql::UInt(number) => KeyLiteral::Unsigned(*number),
-        Sql::Bytes(bytes) => match column_type {
-            ColumnType::Binary { .. } | ColumnType::Blob => KeyLiteral::Binary(hex(bytes)),
-            _ => KeyLiteral::Text(String::from_utf8(bytes.clone()).ok()?),
-        },
+        Sql::Bytes(bytes) if column_type.is_binary() => KeyLiteral::Binary(hex(bytes)),
+        Sql::Bytes(bytes) => KeyLiteral::Text(String::from_utf8(bytes.clone()).ok()?),
         Sql::Date(year, month, day, hour, minute, second, micros) => KeyLiteral::Text(format!(
             "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}"
         )),

@@ -77,9 +77,10 @@ impl KafkaError {
         if let RdKafkaError::ClientConfig(_, problem, property, _) = &source {
             return Self::Property { property: property.clone(), problem: problem.clone() };
         }
-        let code = match &source {
-            RdKafkaError::Transaction(error) => Some(error.code()),
-            other => other.rdkafka_error_code(),
+        let code = if let RdKafkaError::Transaction(error) = &source {
+            Some(error.code())
+        } else {
+            source.rdkafka_error_code()
         };
         match code {
             Some(code) if is_passing(code) => {

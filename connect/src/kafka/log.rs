@@ -3,7 +3,7 @@
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError as RdKafkaError;
+use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 /// A client context that only logs.
@@ -19,6 +19,10 @@ impl ClientContext for LogContext {
     }
 
     fn error(&self, error: RdKafkaError, reason: &str) {
+        // The end of a partition is an answer that was asked for.
+        if matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::PartitionEOF)) {
+            return;
+        }
         tracing::warn!(target: "kafka", error = %error, reason, "kafka client reports a problem");
     }
 }

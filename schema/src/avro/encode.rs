@@ -45,7 +45,6 @@ pub fn put_long(value: i64, out: &mut Vec<u8>) {
     out.push(low_seven_bits(rest));
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
 fn low_seven_bits(value: u64) -> u8 {
     (value & 0x7f) as u8
 }

@@ -17,7 +17,6 @@ pub struct RecordPlan {
     /// Indices into `columns`, in key order.
     key: Vec<usize>,
     source: SourceWriter,
-    unsigned_bigint: UnsignedBigInt,
     key_schema: String,
     value_schema: String,
     key_frame: [u8; FRAME_BYTES],
@@ -26,11 +25,12 @@ pub struct RecordPlan {
 
 /// One column that is written.
 #[derive(Debug, Clone)]
-struct ColumnPlan {
+pub struct ColumnPlan {
     /// Its place in the row image.
     index: usize,
     column_type: ColumnType,
     nullable: bool,
+    unsigned_bigint: UnsignedBigInt,
     schema: Schema,
     name: String,
 }
@@ -49,56 +49,35 @@ pub struct PlanOptions<'a> {
 /// A row as a plan takes it: binlog bytes, or the generic values that a snapshot reads.
 pub trait Row {
     /// Whether the column is NULL.
-    fn is_null(&self, index: usize) -> bool;
+    fn is_null(&self, column: &ColumnPlan) -> bool;
 
     /// Appends the column's value as Avro, without the union's branch.
     ///
     /// # Errors
     ///
     /// Returns [`ValueError`] when the column does not hold a value of its type.
-    fn write(
-        &self,
-        index: usize,
-        column_type: &ColumnType,
-        schema: &Schema,
-        unsigned_bigint: UnsignedBigInt,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ValueError>;
+    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError>;
 }
 
 impl Row for RowImage<'_> {
-    fn is_null(&self, index: usize) -> bool {
-        self.column(index).is_none()
+    fn is_null(&self, column: &ColumnPlan) -> bool {
+        self.column(column.index).is_none()
     }
 
-    fn write(
-        &self,
-        index: usize,
-        column_type: &ColumnType,
-        _schema: &Schema,
-        unsigned_bigint: UnsignedBigInt,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ValueError> {
-        let bytes = self.column(index).ok_or(ValueError::Length)?;
-        column_type.write_avro(bytes, unsigned_bigint, out)
+    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        let bytes = self.column(column.index).ok_or(ValueError::Length)?;
+        column.column_type.write_avro(bytes, column.unsigned_bigint, out)
     }
 }
 
 impl Row for &[Value] {
-    fn is_null(&self, index: usize) -> bool {
-        self.get(index).is_none_or(|value| matches!(value, Value::Null))
+    fn is_null(&self, column: &ColumnPlan) -> bool {
+        self.get(column.index).is_none_or(|value| matches!(value, Value::Null))
     }
 
-    fn write(
-        &self,
-        index: usize,
-        _column_type: &ColumnType,
-        schema: &Schema,
-        _unsigned_bigint: UnsignedBigInt,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ValueError> {
-        let value = self.get(index).ok_or(ValueError::Length)?;
-        avro::encode(schema, value, out).map_err(|_| ValueError::Length)
+    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        let value = self.get(column.index).ok_or(ValueError::Length)?;
+        avro::encode(&column.schema, value, out).map_err(|_| ValueError::Length)
     }
 }
 
@@ -117,6 +96,7 @@ impl RecordPlan {
                 index,
                 column_type: column.column_type.clone(),
                 nullable: column.nullable,
+                unsigned_bigint: options.unsigned_bigint,
                 schema: column.column_type.schema(options.unsigned_bigint),
                 name: names::avro_name(&column.name),
             })
@@ -142,7 +122,6 @@ impl RecordPlan {
             topic,
             columns,
             key,
-            unsigned_bigint: options.unsigned_bigint,
             key_frame: [0; FRAME_BYTES],
             value_frame: [0; FRAME_BYTES],
         }
@@ -208,7 +187,7 @@ impl RecordPlan {
         row: &impl Row,
         out: &mut Vec<u8>,
     ) -> Result<(), PlanError> {
-        if row.is_null(column.index) {
+        if row.is_null(column) {
             if !column.nullable {
                 return Err(PlanError { column: column.name.clone(), source: ValueError::Length });
             }
@@ -218,8 +197,7 @@ impl RecordPlan {
         if column.nullable {
             put_long(1, out);
         }
-        row.write(column.index, &column.column_type, &column.schema, self.unsigned_bigint, out)
-            .map_err(|source| PlanError { column: column.name.clone(), source })
+        row.write(column, out).map_err(|source| PlanError { column: column.name.clone(), source })
     }
 
     /// The topic of the table's changes.

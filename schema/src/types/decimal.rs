@@ -239,7 +239,6 @@ impl UnscaledBytes {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "masked to 32 bits")]
 fn low_limb(wide: u64) -> u32 {
     (wide & 0xffff_ffff) as u32
 }

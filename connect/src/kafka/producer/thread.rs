@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use tokio::runtime::Handle;
@@ -355,16 +355,17 @@ impl Session {
     fn judge(&self, action: &'static str, error: RdKafkaError) -> KafkaError {
         let is_fenced =
             |code| matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch);
-        let transaction = match &error {
-            RdKafkaError::Transaction(transaction) => Some(transaction),
-            _ => None,
+        let transaction = if let RdKafkaError::Transaction(transaction) = &error {
+            Some(transaction)
+        } else {
+            None
         };
         let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
-        if transaction.map(|error| error.code()).or(fatal).is_some_and(is_fenced) {
+        if transaction.map(RDKafkaError::code).or(fatal).is_some_and(is_fenced) {
             let transactional_id = self.config.transactional_id.clone();
             return KafkaError::Fenced { transactional_id };
         }
-        if transaction.is_some_and(rdkafka::error::RDKafkaError::txn_requires_abort) {
+        if transaction.is_some_and(RDKafkaError::txn_requires_abort) {
             return KafkaError::Aborted { source: error };
         }
         KafkaError::of(action, &self.brokers, error)
