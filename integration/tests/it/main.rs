@@ -2,6 +2,10 @@
 
 // `cfg(test)` is always on here; clippy takes it as the sign that helpers of tests may unwrap.
 #[cfg(test)]
+mod compose;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod stack;
