@@ -117,7 +117,14 @@ impl Column {
         let bytes = match value {
             Value::NULL => return Ok(Expected::Null),
             Value::Bytes(bytes) => bytes,
-            other => return Err(format!("column {} was selected as {other:?}", self.name)),
+            other @ (Value::Int(_)
+            | Value::UInt(_)
+            | Value::Float(_)
+            | Value::Double(_)
+            | Value::Date(..)
+            | Value::Time(..)) => {
+                return Err(format!("column {} was selected as {other:?}", self.name));
+            }
         };
         if self.data_type.ends_with("blob") || self.data_type.ends_with("binary") {
             return Ok(Expected::Bytes(bytes));
