@@ -153,23 +153,16 @@ impl Pipeline {
     ) -> Result<(), SourceError> {
         match ddl::classify(statement, database) {
             Statement::Begin => self.transaction.opened(),
-            Statement::Xa => {
+            Statement::XaStart => {
                 self.transaction.opened();
                 self.transaction.set_xa();
-                // XA COMMIT and XA ROLLBACK are groups of their own, of one statement.
-                if !statement.to_ascii_uppercase().starts_with("XA START") {
-                    self.commit(event);
-                }
             }
-            Statement::Savepoint if statement.to_ascii_uppercase().starts_with("ROLLBACK") => {
-                self.refuse_rollback(event)?;
-            }
-            Statement::Savepoint => {}
+            Statement::RollbackToSavepoint => self.refuse_rollback(event)?,
             Statement::Rollback => {
                 self.refuse_rollback(event)?;
                 self.commit(event);
             }
-            Statement::Commit => self.commit(event),
+            Statement::Commit | Statement::XaOutcome => self.commit(event),
             Statement::Other => self.end_single_statement(event),
             Statement::Ddl(changes) => {
                 for change in changes {
@@ -195,6 +188,9 @@ impl Pipeline {
         if let Some(window) = self.snapshot.window_of(table) {
             window.void();
         }
+        if effect == Effect::RowsArrive && self.config.tables.matches(table) {
+            self.tables.add(table, TableState::Streaming);
+        }
         let is_captured = self.tables.offsets().contains_key(table);
         if !is_captured || self.tables.is_parked(table) {
             return;
@@ -204,6 +200,7 @@ impl Pipeline {
             Effect::RowsStay | Effect::Created => return,
             Effect::RowsChange => "its definition was changed in a way that changes stored rows",
             Effect::RowsGone => "it was truncated, dropped or renamed",
+            Effect::RowsArrive => "another table was renamed to it",
         };
         self.park(table, reason);
     }

@@ -73,8 +73,10 @@ impl Tables {
             worker,
             numbers: HashMap::new(),
             plans: HashMap::new(),
+            // Written again in the first transaction: whoever reads the topic uncommitted then
+            // finds a committed offset behind any that a crash has left aborted (ADR 0003).
+            changed: offsets.keys().cloned().collect(),
             offsets,
-            changed: BTreeSet::new(),
             skipped_events: 0,
             untold_events: 0,
             told_at: Instant::now(),
