@@ -5,4 +5,5 @@ pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod connector;
+pub mod kafka;
 pub mod task;

@@ -6,4 +6,5 @@
 
 pub mod fault;
 pub mod lsn;
+pub mod plan;
 pub mod registry;

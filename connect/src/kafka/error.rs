@@ -1,0 +1,165 @@
+//! What can go wrong with Kafka, as far as a caller does something different about it.
+
+use std::borrow::Cow;
+
+use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
+use schema::fault::{Disposition, Fault};
+
+/// A call to Kafka failed.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaError {
+    /// A property that librdkafka refuses.
+    #[error("invalid kafka client property `{property}`: {problem}")]
+    Property {
+        /// Its name; its value may be a secret.
+        property: String,
+        /// What librdkafka says.
+        problem: String,
+    },
+    /// No broker answered in time, or one said to come back.
+    #[error("could not {action} at {brokers}")]
+    Unavailable {
+        /// What was tried.
+        action: &'static str,
+        /// `bootstrap.servers`.
+        brokers: String,
+        /// The last error.
+        #[source]
+        source: RdKafkaError,
+    },
+    /// Another producer with our transactional id has taken over.
+    #[error("another instance has taken over the transactional id {transactional_id}")]
+    Fenced {
+        /// The id.
+        transactional_id: String,
+    },
+    /// The open transaction cannot be committed any more.
+    #[error("kafka transaction was aborted")]
+    Aborted {
+        /// Why.
+        #[source]
+        source: RdKafkaError,
+    },
+    /// A record that the broker or the client refuses for its size.
+    #[error("record for topic {topic} has {bytes} bytes, more than the broker takes")]
+    TooLarge {
+        /// The topic.
+        topic: String,
+        /// Size of key and value.
+        bytes: usize,
+    },
+    /// The broker refuses the credentials or the access.
+    #[error("kafka refuses to {action}")]
+    Denied {
+        /// What was tried.
+        action: &'static str,
+        /// The broker's reason.
+        #[source]
+        source: RdKafkaError,
+    },
+    /// Anything else.
+    #[error("kafka failed to {action}")]
+    Other {
+        /// What was tried.
+        action: &'static str,
+        /// The error.
+        #[source]
+        source: RdKafkaError,
+    },
+    /// The thread that owns the client is gone.
+    #[error("kafka client thread ended")]
+    Gone,
+}
+
+impl KafkaError {
+    /// Judges an error of rdkafka.
+    pub(super) fn of(action: &'static str, brokers: &str, source: RdKafkaError) -> Self {
+        if let RdKafkaError::ClientConfig(_, problem, property, _) = &source {
+            return Self::Property { property: property.clone(), problem: problem.clone() };
+        }
+        let code = match &source {
+            RdKafkaError::Transaction(error) => Some(error.code()),
+            other => other.rdkafka_error_code(),
+        };
+        match code {
+            Some(code) if is_passing(code) => {
+                Self::Unavailable { action, brokers: brokers.to_owned(), source }
+            }
+            Some(code) if is_denied(code) => Self::Denied { action, source },
+            Some(_) | None => Self::Other { action, source },
+        }
+    }
+}
+
+/// Codes after which the same call can succeed.
+fn is_passing(code: Code) -> bool {
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::MessageTimedOut
+            | Code::TimedOutQueue
+            | Code::Resolve
+            | Code::NodeUpdate
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::NotEnoughReplicas
+            | Code::NotEnoughReplicasAfterAppend
+            | Code::NotController
+            | Code::UnknownPartition
+            | Code::UnknownTopic
+            | Code::UnknownTopicOrPartition
+            | Code::ConcurrentTransactions
+            | Code::NetworkException
+            | Code::KafkaStorageError
+            | Code::UnstableOffsetCommit
+    )
+}
+
+fn is_denied(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+    )
+}
+
+impl Fault for KafkaError {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Unavailable { .. } | Self::Aborted { .. } | Self::Gone => Disposition::Retry,
+            Self::Property { .. }
+            | Self::Fenced { .. }
+            | Self::TooLarge { .. }
+            | Self::Denied { .. }
+            | Self::Other { .. } => Disposition::Halt,
+        }
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self {
+            Self::Property { .. } => "correct the property below `kafka` in the pipeline file",
+            Self::Unavailable { .. } => {
+                "start Kafka or correct `bootstrap.servers`; rowcast keeps trying"
+            }
+            Self::Fenced { .. } => {
+                "stop one of the two instances, or give them different group ids or names"
+            }
+            Self::TooLarge { .. } => {
+                "raise `max.message.bytes` of the topic and `kafka: message.max.bytes`, or exclude \
+                 the large column"
+            }
+            Self::Denied { .. } => "correct the credentials below `kafka`, or grant the access",
+            Self::Aborted { .. } | Self::Other { .. } | Self::Gone => return None,
+        }))
+    }
+}
