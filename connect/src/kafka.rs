@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod batch;
+pub mod consumer;
 mod error;
 mod log;
 mod partitioner;
