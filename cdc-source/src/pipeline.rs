@@ -2,6 +2,7 @@
 //! row image a record, and at a transaction's boundary records and offsets become one commit.
 
 mod emit;
+mod lsn_tail;
 mod start;
 
 use std::sync::Arc;
