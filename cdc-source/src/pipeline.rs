@@ -123,7 +123,11 @@ impl Pipeline {
                 self.transaction.set_thread(query.thread);
                 self.take_statement(query.statement, query.database, event)?;
             }
-            BinlogEvent::TableMap(map) => self.tables.map(*map, &mut self.producer).await?,
+            BinlogEvent::TableMap(map) if self.tables.knows(map) => {}
+            BinlogEvent::TableMap(map) => {
+                let parsed = map.parse().map_err(|error| event.error(error))?;
+                self.tables.map(map, parsed, &mut self.producer).await?;
+            }
             BinlogEvent::Rows(rows) => self.take_rows(&rows, event)?,
             BinlogEvent::Xid | BinlogEvent::XaPrepare => self.commit(event),
             BinlogEvent::Heartbeat => self.transaction.advance(event.end.clone()),
