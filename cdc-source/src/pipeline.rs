@@ -111,7 +111,21 @@ impl Pipeline {
     async fn take_event(&mut self, event: &RawEvent) -> Result<(), SourceError> {
         self.has_moved = true;
         self.transaction.saw(event.server_id(), event.timestamp().into());
-        match event.parse()? {
+        let parsed = event.parse()?;
+        let begins = matches!(parsed, BinlogEvent::Gtid { .. });
+        self.take_parsed(parsed, event).await?;
+        if !begins {
+            self.transaction.event_done();
+        }
+        Ok(())
+    }
+
+    async fn take_parsed(
+        &mut self,
+        parsed: BinlogEvent<'_>,
+        event: &RawEvent,
+    ) -> Result<(), SourceError> {
+        match parsed {
             BinlogEvent::Rotate => {
                 self.tables.forget_numbers();
                 self.transaction.advance(event.end.clone());
