@@ -19,10 +19,12 @@ pub(crate) enum Statement {
     Commit,
     /// `ROLLBACK`.
     Rollback,
-    /// `SAVEPOINT` and `ROLLBACK TO`: rows between them stay in the log only if they count.
-    Savepoint,
-    /// `XA …`.
-    Xa,
+    /// `ROLLBACK TO`: rows since a savepoint do not count.
+    RollbackToSavepoint,
+    /// `XA START`: rows follow whose outcome is logged later.
+    XaStart,
+    /// `XA COMMIT` or `XA ROLLBACK`: the outcome, as a transaction of its own.
+    XaOutcome,
     /// It changes the definition of these tables.
     Ddl(Vec<TableChange>),
     /// It changes rows, in statement format, of tables whose names are among these words.
@@ -49,6 +51,8 @@ pub(crate) enum Effect {
     RowsChange,
     /// They are gone, or are another table's now.
     RowsGone,
+    /// They were another table's until now.
+    RowsArrive,
     /// The table is new.
     Created,
 }
@@ -61,10 +65,13 @@ pub(crate) fn classify(statement: &str, database: &str) -> Statement {
     match verb.as_str() {
         "BEGIN" | "START" => Statement::Begin,
         "COMMIT" => Statement::Commit,
-        "ROLLBACK" if cursor.contains_word("TO") => Statement::Savepoint,
+        "ROLLBACK" if cursor.contains_word("TO") => Statement::RollbackToSavepoint,
         "ROLLBACK" => Statement::Rollback,
-        "SAVEPOINT" | "RELEASE" => Statement::Savepoint,
-        "XA" => Statement::Xa,
+        "XA" => match cursor.word().as_deref() {
+            Some("START" | "BEGIN") => Statement::XaStart,
+            Some("COMMIT" | "ROLLBACK") => Statement::XaOutcome,
+            _ => Statement::Other,
+        },
         "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD" | "CALL" | "WITH" => {
             Statement::Dml(cursor.names())
         }
@@ -77,7 +84,7 @@ pub(crate) fn classify(statement: &str, database: &str) -> Statement {
             cursor.change_list(Effect::RowsGone)
         }
         "ANALYZE" | "OPTIMIZE" | "REPAIR" | "CHECK" | "GRANT" | "REVOKE" | "SET" | "FLUSH"
-        | "INSTALL" | "UNINSTALL" | "LOCK" | "UNLOCK" => Statement::Other,
+        | "INSTALL" | "UNINSTALL" | "LOCK" | "UNLOCK" | "SAVEPOINT" | "RELEASE" => Statement::Other,
         _ => Statement::Unknown(cursor.names()),
     }
 }
@@ -137,9 +144,12 @@ impl Cursor<'_> {
             return Statement::Other;
         }
         let mut changes = Vec::new();
-        while let Some(table) = self.table() {
-            changes.push(TableChange { table, effect: Effect::RowsGone });
-            if !(self.skip_word("TO") || self.skip_symbol(',')) {
+        while let Some(source) = self.table() {
+            changes.push(TableChange { table: source, effect: Effect::RowsGone });
+            self.skip_word("TO");
+            let Some(target) = self.table() else { break };
+            changes.push(TableChange { table: target, effect: Effect::RowsArrive });
+            if !self.skip_symbol(',') {
                 break;
             }
         }
@@ -162,9 +172,11 @@ impl Cursor<'_> {
                     effect = Effect::RowsGone;
                     part.skip_word("RENAME");
                     while part.skip_word("TO") || part.skip_word("AS") || part.skip_symbol('=') {}
-                    changes.extend(part.table().map(|table| TableChange { table, effect }));
+                    let arrives = Effect::RowsArrive;
+                    changes
+                        .extend(part.table().map(|table| TableChange { table, effect: arrives }));
                 }
-                Effect::RowsChange | Effect::Created => {
+                Effect::RowsChange | Effect::RowsArrive | Effect::Created => {
                     if effect == Effect::RowsStay {
                         effect = Effect::RowsChange;
                     }

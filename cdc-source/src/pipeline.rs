@@ -2,6 +2,7 @@
 //! row image a record, and at a transaction's boundary records and offsets become one commit.
 
 mod emit;
+mod lsn_tail;
 mod start;
 
 use std::sync::Arc;
@@ -110,7 +111,21 @@ impl Pipeline {
     async fn take_event(&mut self, event: &RawEvent) -> Result<(), SourceError> {
         self.has_moved = true;
         self.transaction.saw(event.server_id(), event.timestamp().into());
-        match event.parse()? {
+        let parsed = event.parse()?;
+        let begins = matches!(parsed, BinlogEvent::Gtid { .. });
+        self.take_parsed(parsed, event).await?;
+        if !begins {
+            self.transaction.event_done();
+        }
+        Ok(())
+    }
+
+    async fn take_parsed(
+        &mut self,
+        parsed: BinlogEvent<'_>,
+        event: &RawEvent,
+    ) -> Result<(), SourceError> {
+        match parsed {
             BinlogEvent::Rotate => {
                 self.tables.forget_numbers();
                 self.transaction.advance(event.end.clone());
@@ -122,7 +137,11 @@ impl Pipeline {
                 self.transaction.set_thread(query.thread);
                 self.take_statement(query.statement, query.database, event)?;
             }
-            BinlogEvent::TableMap(map) => self.tables.map(*map, &mut self.producer).await?,
+            BinlogEvent::TableMap(map) if self.tables.knows(map) => {}
+            BinlogEvent::TableMap(map) => {
+                let parsed = map.parse().map_err(|error| event.error(error))?;
+                self.tables.map(map, parsed, &mut self.producer).await?;
+            }
             BinlogEvent::Rows(rows) => self.take_rows(&rows, event)?,
             BinlogEvent::Xid | BinlogEvent::XaPrepare => self.commit(event),
             BinlogEvent::Heartbeat => self.transaction.advance(event.end.clone()),
@@ -153,23 +172,16 @@ impl Pipeline {
     ) -> Result<(), SourceError> {
         match ddl::classify(statement, database) {
             Statement::Begin => self.transaction.opened(),
-            Statement::Xa => {
+            Statement::XaStart => {
                 self.transaction.opened();
                 self.transaction.set_xa();
-                // XA COMMIT and XA ROLLBACK are groups of their own, of one statement.
-                if !statement.to_ascii_uppercase().starts_with("XA START") {
-                    self.commit(event);
-                }
             }
-            Statement::Savepoint if statement.to_ascii_uppercase().starts_with("ROLLBACK") => {
-                self.refuse_rollback(event)?;
-            }
-            Statement::Savepoint => {}
+            Statement::RollbackToSavepoint => self.refuse_rollback(event)?,
             Statement::Rollback => {
                 self.refuse_rollback(event)?;
                 self.commit(event);
             }
-            Statement::Commit => self.commit(event),
+            Statement::Commit | Statement::XaOutcome => self.commit(event),
             Statement::Other => self.end_single_statement(event),
             Statement::Ddl(changes) => {
                 for change in changes {
@@ -195,6 +207,9 @@ impl Pipeline {
         if let Some(window) = self.snapshot.window_of(table) {
             window.void();
         }
+        if effect == Effect::RowsArrive && self.config.tables.matches(table) {
+            self.tables.add(table, TableState::Streaming);
+        }
         let is_captured = self.tables.offsets().contains_key(table);
         if !is_captured || self.tables.is_parked(table) {
             return;
@@ -204,6 +219,7 @@ impl Pipeline {
             Effect::RowsStay | Effect::Created => return,
             Effect::RowsChange => "its definition was changed in a way that changes stored rows",
             Effect::RowsGone => "it was truncated, dropped or renamed",
+            Effect::RowsArrive => "another table was renamed to it",
         };
         self.park(table, reason);
     }

@@ -39,7 +39,8 @@ pub(crate) struct OpenTransaction {
     has_emitted: bool,
 }
 
-/// How much of a transaction is done: whole row events, and rows of the next one.
+/// How much of a transaction is done: whole events from its `BEGIN` on, of whatever kind, as
+/// Debezium counts them, and rows of the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Done {
     events: u64,
@@ -136,7 +137,7 @@ impl TransactionTracker {
         }
     }
 
-    /// The current row event is done.
+    /// An event of it is done.
     pub(crate) fn event_done(&mut self) {
         if let Some(open) = &mut self.open {
             open.done = Done { events: open.done.events + 1, rows: 0 };

@@ -2,10 +2,12 @@
 
 mod admin;
 pub mod batch;
+pub mod consumer;
 mod error;
 mod log;
 mod partitioner;
 pub mod producer;
+mod tails;
 mod topic_reader;
 
 use std::collections::BTreeMap;
@@ -15,6 +17,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 pub use admin::Admin;
 pub use error::KafkaError;
 pub use partitioner::partition_of;
+pub use tails::{Tail, read_tails};
 pub(crate) use topic_reader::read_compacted;
 
 /// A client's configuration: the user's properties over ours.

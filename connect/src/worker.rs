@@ -1,9 +1,12 @@
 //! The standalone worker: connectors from a file, each task supervised.
 
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schema::fault::{Disposition, chain};
+use futures_util::FutureExt;
+use schema::fault::{Disposition, Fault, chain};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -91,7 +94,11 @@ async fn supervise(
     let mut backoff = Backoff::new(RESTART_FIRST, RESTART_LONGEST);
     loop {
         let started = tokio::time::Instant::now();
-        let Err(error) = task.run(stop.clone()).await else { return Ended::Stopped };
+        // A library that panics on damaged input ends one run, not the task without a trace.
+        let run = AssertUnwindSafe(task.run(stop.clone())).catch_unwind().await;
+        let Err(error) = run.unwrap_or_else(|_| Err(Panicked.into())) else {
+            return Ended::Stopped;
+        };
         if stop.is_cancelled() {
             tracing::warn!(connector = %name, error = chain(error.fault()), "task failed while stopping");
             return Ended::Stopped;
@@ -122,6 +129,21 @@ async fn supervise(
     }
 }
 
+/// A run ended in a panic. The panic's own message is on standard error.
+#[derive(Debug, thiserror::Error)]
+#[error("task panicked")]
+struct Panicked;
+
+impl Fault for Panicked {
+    fn disposition(&self) -> Disposition {
+        Disposition::Retry
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        Some("report the panic; rowcast starts the task again from its stored offset".into())
+    }
+}
+
 fn log_halt(name: &ConnectorName, error: &TaskError) {
     tracing::error!(
         connector = %name,
@@ -129,4 +151,89 @@ fn log_halt(name: &ConnectorName, error: &TaskError) {
         hint = error.fault().hint().as_deref(),
         "task halted"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::TaskRun;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("told to fail")]
+    struct Told(Disposition);
+
+    impl Fault for Told {
+        fn disposition(&self) -> Disposition {
+            self.0
+        }
+    }
+
+    /// What each run of a task does, in order.
+    enum Run {
+        Fail(Disposition),
+        Panic,
+        UntilStopped,
+    }
+
+    struct Scripted(std::vec::IntoIter<Run>);
+
+    impl Task for Scripted {
+        fn run(&mut self, stop: CancellationToken) -> TaskRun<'_> {
+            let next = self.0.next().expect("no run is expected any more");
+            Box::pin(async move {
+                match next {
+                    Run::Fail(disposition) => Err(Told(disposition).into()),
+                    Run::Panic => panic!("told to panic"),
+                    Run::UntilStopped => {
+                        stop.cancelled().await;
+                        Ok(())
+                    }
+                }
+            })
+        }
+    }
+
+    async fn supervised(script: Vec<Run>, stop_after: Option<Duration>) -> Ended {
+        let stop = CancellationToken::new();
+        let task = Box::new(Scripted(script.into_iter()));
+        let name = ConnectorName::new("x");
+        let supervising = supervise(&name, task, stop.clone());
+        let stopping = async {
+            match stop_after {
+                Some(after) => tokio::time::sleep(after).await,
+                None => std::future::pending().await,
+            }
+            stop.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ended = supervising => ended,
+            () = stopping => unreachable!("it never ends"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_fails_or_panics_is_followed_by_another() {
+        let script = vec![Run::Fail(Disposition::Retry), Run::Panic, Run::UntilStopped];
+
+        let ended = supervised(script, Some(Duration::from_secs(60))).await;
+
+        assert_eq!(ended, Ended::Stopped);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_halt_is_final() {
+        let script = vec![Run::Fail(Disposition::Retry), Run::Fail(Disposition::Halt)];
+
+        assert_eq!(supervised(script, None).await, Ended::Failed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_the_wait_between_two_runs() {
+        let script = vec![Run::Fail(Disposition::Retry)];
+
+        let ended = supervised(script, Some(Duration::from_millis(1))).await;
+
+        assert_eq!(ended, Ended::Stopped);
+    }
 }

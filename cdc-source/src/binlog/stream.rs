@@ -122,7 +122,11 @@ impl BinlogStream {
         let kind = header.event_type_raw();
         self.saw_format |= kind == FORMAT_DESCRIPTION_EVENT;
         let mut start = self.position.offset();
-        if kind == HEARTBEAT_EVENT || (!is_artificial && kind != ROTATE_EVENT) {
+        if kind == HEARTBEAT_EVENT {
+            // It may be about an event that came already; the stream never goes back.
+            let here = self.position.offset().max(header.log_pos().into());
+            self.position = self.position.at(here);
+        } else if !is_artificial && kind != ROTATE_EVENT {
             let end = unwrapped(self.position.offset(), header.log_pos());
             self.position = self.position.at(end);
             start = end.saturating_sub(header.event_size().into());
@@ -163,15 +167,18 @@ impl BinlogStream {
 impl RawEvent {
     /// What the event says.
     pub(crate) fn parse(&self) -> Result<BinlogEvent<'_>, BinlogError> {
-        event::parse(&self.event).map_err(|error| {
-            let position = self.end.to_string();
-            match error {
-                EventError::Malformed(what) => BinlogError::Malformed { position, what },
-                EventError::Unknown => {
-                    BinlogError::Unsupported { position, what: "its type is unknown" }
-                }
+        event::parse(&self.event).map_err(|error| self.error(error))
+    }
+
+    /// Says where an error is.
+    pub(crate) fn error(&self, error: EventError) -> BinlogError {
+        let position = self.end.at(self.start).to_string();
+        match error {
+            EventError::Malformed(what) => BinlogError::Malformed { position, what },
+            EventError::Unknown => {
+                BinlogError::Unsupported { position, what: "its type is unknown" }
             }
-        })
+        }
     }
 
     /// Time in the header, seconds since 1970.

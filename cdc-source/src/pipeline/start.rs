@@ -16,7 +16,7 @@ use schema::offset::{
 use schema::table::TableId;
 use tokio::time::Instant;
 
-use super::Pipeline;
+use super::{Pipeline, lsn_tail};
 use crate::binlog::{BinlogStream, StartPoint};
 use crate::config::{SnapshotMode, SourceConfig};
 use crate::connection::Connection;
@@ -53,10 +53,14 @@ impl Pipeline {
 
         let now_us = connect::clock::now_micros();
         let stored_lsn = stored.stream.as_ref().and_then(|offset| offset.lsn);
-        if stored_lsn.is_none() {
-            check_clocks(now_us, server.now_us, &config)?;
-        }
-        let lsn = LsnClock::start(stored_lsn, now_us.max(server.now_us));
+        let lsn = match stored_lsn {
+            Some(stored) => LsnClock::start(Some(stored), now_us),
+            None => {
+                check_clocks(now_us, server.now_us, &config)?;
+                let written = lsn_tail::highest(worker, &config.topic_prefix, &server).await?;
+                LsnClock::start(written, now_us.max(server.now_us))
+            }
+        };
 
         let is_first = stored.stream.is_none();
         let (start, offset) = start_point(&server, stored.stream)?;

@@ -251,14 +251,12 @@ mod tests {
     /// MySQL's packing, written down independently: groups of nine digits from the point outwards.
     fn pack(integer: &str, fraction: &str, negative: bool) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let head = integer.len() % 9;
-        let mut groups = vec![&integer[..head]];
-        groups.extend((head..integer.len()).step_by(9).map(|i| &integer[i..i + 9]));
-        groups.extend(
-            (0..fraction.len()).step_by(9).map(|i| &fraction[i..fraction.len().min(i + 9)]),
-        );
+        let (head, tail) = integer.split_at(integer.len() % 9);
+        let mut groups = vec![head.as_bytes()];
+        groups.extend(tail.as_bytes().chunks(9));
+        groups.extend(fraction.as_bytes().chunks(9));
         for group in groups.into_iter().filter(|group| !group.is_empty()) {
-            let number: u32 = group.parse().unwrap();
+            let number: u32 = std::str::from_utf8(group).unwrap().parse().unwrap();
             bytes.extend_from_slice(&number.to_be_bytes()[4 - GROUP_BYTES[group.len()]..]);
         }
         bytes[0] ^= 0x80;

@@ -1,0 +1,47 @@
+//! The highest Lsn at the ends of a connector's topics: what the next one has to exceed when none
+//! is stored, because the offsets were lost or the connector has a new name.
+
+use connect::config::WorkerConfig;
+use connect::kafka::{Tail, read_tails};
+use schema::avro::{FRAME_BYTES, MAGIC};
+use schema::lsn::Lsn;
+use schema::names;
+use schema::plan::document::{DocumentOptions, DocumentPlan};
+use schema::registry::{Registry, RegistryError, SchemaId};
+
+use crate::error::SourceError;
+use crate::preflight::Server;
+
+/// Within a partition the order of records is the order of Lsns, so the last record of each is
+/// enough. A record without one, of Debezium for example, does not count.
+pub(super) async fn highest(
+    worker: &WorkerConfig,
+    prefix: &str,
+    server: &Server,
+) -> Result<Option<Lsn>, SourceError> {
+    let topics = server.tables.iter().map(|table| names::data_topic(prefix, table)).collect();
+    let registry = Registry::new(&worker.registry)?;
+    let mut highest = None;
+    for tail in read_tails(worker, topics).await? {
+        highest = highest.max(lsn_of(&registry, &tail).await?);
+    }
+    Ok(highest)
+}
+
+async fn lsn_of(registry: &Registry, tail: &Tail) -> Result<Option<Lsn>, RegistryError> {
+    if let Some(header) = &tail.lsn_header {
+        return Ok(header.parse().ok());
+    }
+    let framed = tail.value.as_deref().and_then(|value| value.split_first_chunk::<FRAME_BYTES>());
+    let Some(([MAGIC, a, b, c, d], body)) = framed else { return Ok(None) };
+    let id = SchemaId(u32::from_be_bytes([*a, *b, *c, *d]));
+    let schema = match registry.schema(id).await {
+        Ok(schema) => schema,
+        // A schema that the registry does not have is not one of ours.
+        Err(RegistryError::Refused { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let plan = DocumentPlan::compile(&schema, DocumentOptions::default()).ok();
+    let row = plan.and_then(|plan| plan.run(body, &mut Vec::new()).ok());
+    Ok(row.and_then(|row| row.lsn))
+}

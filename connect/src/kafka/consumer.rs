@@ -1,0 +1,521 @@
+//! The sink's consumer: records and rebalances as events, offsets back.
+//!
+//! librdkafka runs on a thread of its own (`thread.rs`), which never stops polling: a broker that
+//! hears nothing for `max.poll.interval.ms` takes the partitions away. [`SinkConsumer`] is the
+//! asynchronous end of it, [`ConsumerFeed`] the other one, which the thread drives; tests play it
+//! without a broker.
+//!
+//! Two bounded channels lead to the asynchronous end. Records go through one: when it is full the
+//! thread pauses its partitions. Rebalances go through the other, so that they overtake records
+//! that nobody takes. What overtaking could break is repaired here: each batch carries the epoch
+//! in which it was polled, and [`SinkConsumer::next`] drops records of partitions that were
+//! revoked since.
+
+mod context;
+mod offset_tracker;
+mod thread;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc as blocking;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use schema::fault::{Disposition, Fault};
+use schema::lsn::Lsn;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+pub use offset_tracker::OffsetTracker;
+
+use super::KafkaError;
+
+/// What to consume and as whom.
+#[derive(Clone)]
+pub struct ConsumerConfig {
+    /// `client.id`, shown in the broker's logs.
+    pub client_id: String,
+    /// `group.id`: whose offsets these are.
+    pub group_id: String,
+    /// Properties of the client, `bootstrap.servers` among them, by librdkafka's names.
+    pub kafka: BTreeMap<String, String>,
+    /// Which topics.
+    pub topics: Topics,
+}
+
+/// Which topics to consume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topics {
+    /// `topics`: these. One that does not exist yet is waited for.
+    List(Vec<String>),
+    /// `topics.regex`: all whose whole name matches, also those that appear later.
+    Regex(String),
+}
+
+/// One partition of one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition's number.
+    pub partition: i32,
+}
+
+/// The place of a record in its partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KafkaOffset(pub i64);
+
+/// One consumed record.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Where it is from.
+    pub partition: TopicPartition,
+    /// Its place there.
+    pub offset: KafkaOffset,
+    /// The key's bytes.
+    pub key: Option<Bytes>,
+    /// The value's bytes; `None` is a tombstone.
+    pub value: Option<Bytes>,
+    /// The header [`LSN_HEADER`], where there is one.
+    pub lsn: Option<Lsn>,
+}
+
+/// Header with the Lsn of a record, as decimal text.
+pub const LSN_HEADER: &str = "rowcast.lsn";
+
+/// What happened on the Kafka side.
+#[derive(Debug)]
+pub enum ConsumerEvent {
+    /// Records in the order of their partitions.
+    Records(Vec<Record>),
+    /// Partitions are ours from now on.
+    Assigned(Vec<TopicPartition>),
+    /// Partitions go to another member as soon as `done` is used, or after [`REVOKE_DEADLINE`].
+    Revoked {
+        /// Which.
+        partitions: Vec<TopicPartition>,
+        /// They are another member's already: commits for them fail.
+        lost: bool,
+        /// Tells the thread that nothing of them is under way any more.
+        done: RevokeDone,
+    },
+    /// The consumer has ended.
+    Failed(ConsumerError),
+}
+
+/// How long a rebalance waits for the pipeline to settle what it gives up. 20 s, our choice: well
+/// below the 45 s of `session.timeout.ms` and the 300 s of `max.poll.interval.ms`.
+pub const REVOKE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Offsets to commit: for each partition the first one that has not been settled.
+pub type CommitOffsets = Vec<(TopicPartition, KafkaOffset)>;
+
+/// The asynchronous end of the consumer.
+pub struct SinkConsumer {
+    control: mpsc::Receiver<Control>,
+    data: mpsc::Receiver<Polled>,
+    commands: blocking::SyncSender<Command>,
+    /// Taken from the channel, but not yet held against the rebalances before it.
+    polled: Option<Polled>,
+    /// Since which epoch each partition is ours.
+    assigned: HashMap<TopicPartition, Epoch>,
+    epoch: Epoch,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The end of the consumer that has the records: the Kafka thread, or a test.
+pub struct ConsumerFeed {
+    control: mpsc::Sender<Control>,
+    data: mpsc::Sender<Polled>,
+    commands: blocking::Receiver<Command>,
+    epoch: Epoch,
+}
+
+/// How many rebalances there were before a moment.
+type Epoch = u64;
+
+/// Records with the epoch in which they were polled.
+pub struct Polled {
+    epoch: Epoch,
+    records: Vec<Record>,
+}
+
+/// What overtakes records.
+enum Control {
+    Assigned { epoch: Epoch, partitions: Vec<TopicPartition> },
+    Revoked { epoch: Epoch, partitions: Vec<TopicPartition>, lost: bool },
+    Failed(ConsumerError),
+}
+
+/// What the asynchronous end asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Commit these offsets; the answer, where one is wanted, says that the broker has them.
+    Commit {
+        /// The offsets.
+        offsets: CommitOffsets,
+        /// Who waits for the answer.
+        done: Option<oneshot::Sender<Result<(), KafkaError>>>,
+    },
+    /// Nothing of the revoked partitions is under way any more.
+    RevokeDone,
+    /// Leave the group and end.
+    Close,
+}
+
+/// Batches of records between the two ends. Four of at most 1 MiB each.
+const DATA_CAPACITY: usize = 4;
+/// Rebalances and commands under way. They come one at a time; the rest is room.
+const CONTROL_CAPACITY: usize = 16;
+/// How long a commit that someone waits for may take.
+const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
+/// How long leaving the group may take: librdkafka's own requests end after 10 s.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
+
+impl SinkConsumer {
+    /// Starts the thread, which connects and joins the group. Must be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConsumerError`] when librdkafka refuses a property or a topic's name.
+    pub fn start(config: &ConsumerConfig) -> Result<Self, ConsumerError> {
+        let (mut consumer, feed) = Self::with_feed();
+        consumer.thread = Some(thread::start(config, feed)?);
+        Ok(consumer)
+    }
+
+    /// Both ends, without Kafka behind them.
+    #[must_use]
+    pub fn with_feed() -> (Self, ConsumerFeed) {
+        let (control_sender, control) = mpsc::channel(CONTROL_CAPACITY);
+        let (data_sender, data) = mpsc::channel(DATA_CAPACITY);
+        let (commands, command_receiver) = blocking::sync_channel(CONTROL_CAPACITY);
+        let feed = ConsumerFeed {
+            control: control_sender,
+            data: data_sender,
+            commands: command_receiver,
+            epoch: 0,
+        };
+        let consumer = Self {
+            control,
+            data,
+            commands,
+            polled: None,
+            assigned: HashMap::new(),
+            epoch: 0,
+            thread: None,
+        };
+        (consumer, feed)
+    }
+
+    /// The next event of any kind; rebalances come before records.
+    ///
+    /// Cancel safe: a batch that was taken from its channel waits in `self`.
+    pub async fn next(&mut self) -> ConsumerEvent {
+        loop {
+            // Whatever happened before the batch was polled is in this channel by now.
+            if let Ok(control) = self.control.try_recv() {
+                return self.apply(control);
+            }
+            if let Some(polled) = self.polled.take() {
+                let records = self.still_ours(polled);
+                if !records.is_empty() {
+                    return ConsumerEvent::Records(records);
+                }
+            }
+            tokio::select! {
+                biased;
+                control = self.control.recv() => return self.apply(control.unwrap_or_else(gone)),
+                polled = self.data.recv(), if !self.data.is_closed() || !self.data.is_empty() => {
+                    self.polled = polled;
+                }
+            }
+        }
+    }
+
+    /// The next event that is no record, for a caller that has no room for records.
+    ///
+    /// Cancel safe.
+    pub async fn next_rebalance(&mut self) -> ConsumerEvent {
+        let control = self.control.recv().await.unwrap_or_else(gone);
+        self.apply(control)
+    }
+
+    /// Asks for a commit and does not wait for it. What does not reach the broker is covered by
+    /// the next one.
+    pub fn commit_later(&self, offsets: CommitOffsets) {
+        if self.commands.try_send(Command::Commit { offsets, done: None }).is_err() {
+            tracing::debug!("kafka client thread is busy, offsets are committed later");
+        }
+    }
+
+    /// Commits offsets and waits until the broker has them.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConsumerError`] when the broker refuses them or does not answer in time.
+    pub async fn commit(&self, offsets: CommitOffsets) -> Result<(), ConsumerError> {
+        let (done, answer) = oneshot::channel();
+        let command = Command::Commit { offsets, done: Some(done) };
+        self.commands.try_send(command).map_err(|_| KafkaError::Gone)?;
+        match timeout(COMMIT_DEADLINE, answer).await {
+            Ok(Ok(committed)) => Ok(committed?),
+            Ok(Err(_)) => Err(KafkaError::Gone.into()),
+            Err(_) => Err(ConsumerError::CommitTimeout),
+        }
+    }
+
+    /// Leaves the group and ends the thread.
+    pub async fn close(mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        // A thread that has ended already takes no command and needs none.
+        drop(self.commands.try_send(Command::Close));
+        let ended = async { while self.control.recv().await.is_some() {} };
+        if timeout(CLOSE_DEADLINE, ended).await.is_err() {
+            tracing::warn!("kafka client thread does not end, leaving it behind");
+            return;
+        }
+        if thread.join().is_err() {
+            tracing::error!("kafka client thread panicked");
+        }
+    }
+
+    fn apply(&mut self, control: Control) -> ConsumerEvent {
+        match control {
+            Control::Assigned { epoch, partitions } => {
+                self.epoch = epoch;
+                self.assigned.extend(partitions.iter().map(|partition| (partition.clone(), epoch)));
+                ConsumerEvent::Assigned(partitions)
+            }
+            Control::Revoked { epoch, partitions, lost } => {
+                self.epoch = epoch;
+                for partition in &partitions {
+                    self.assigned.remove(partition);
+                }
+                let done = RevokeDone(self.commands.clone());
+                ConsumerEvent::Revoked { partitions, lost, done }
+            }
+            Control::Failed(error) => ConsumerEvent::Failed(error),
+        }
+    }
+
+    /// The records whose partitions have been ours without a break since they were polled.
+    fn still_ours(&self, polled: Polled) -> Vec<Record> {
+        let Polled { epoch, mut records } = polled;
+        if epoch != self.epoch {
+            records.retain(|record| {
+                self.assigned.get(&record.partition).is_some_and(|since| *since <= epoch)
+            });
+        }
+        records
+    }
+}
+
+fn gone() -> Control {
+    Control::Failed(KafkaError::Gone.into())
+}
+
+/// The answer to [`ConsumerEvent::Revoked`].
+#[derive(Debug)]
+pub struct RevokeDone(blocking::SyncSender<Command>);
+
+impl RevokeDone {
+    /// Lets the rebalance go on.
+    pub fn done(self) {
+        // A thread that does not listen any more does not wait either.
+        drop(self.0.try_send(Command::RevokeDone));
+    }
+}
+
+impl ConsumerFeed {
+    /// Partitions are ours from now on.
+    pub async fn assigned(&mut self, partitions: Vec<TopicPartition>) {
+        self.epoch += 1;
+        let control = Control::Assigned { epoch: self.epoch, partitions };
+        drop(self.control.send(control).await);
+    }
+
+    /// Partitions are about to go, or gone.
+    pub async fn revoked(&mut self, partitions: Vec<TopicPartition>, lost: bool) {
+        self.epoch += 1;
+        let control = Control::Revoked { epoch: self.epoch, partitions, lost };
+        drop(self.control.send(control).await);
+    }
+
+    /// The consumer has ended.
+    pub async fn failed(&self, error: ConsumerError) {
+        drop(self.control.send(Control::Failed(error)).await);
+    }
+
+    /// Marks records as polled now, between the last rebalance and the next one.
+    #[must_use]
+    pub fn polled(&self, records: Vec<Record>) -> Polled {
+        Polled { epoch: self.epoch, records }
+    }
+
+    /// Hands records over, if there is room before the time is up; gives them back otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Returns the records that found no room.
+    pub async fn records(&self, polled: Polled, patience: Duration) -> Result<(), Polled> {
+        match timeout(patience, self.data.reserve()).await {
+            Ok(Ok(room)) => {
+                room.send(polled);
+                Ok(())
+            }
+            // Nobody listens any more: the command to close is under way.
+            Ok(Err(_)) | Err(_) => Err(polled),
+        }
+    }
+
+    /// The next command, if there is one within the time.
+    #[must_use]
+    pub fn command(&self, patience: Duration) -> Option<Command> {
+        match self.commands.recv_timeout(patience) {
+            Ok(command) => Some(command),
+            Err(blocking::RecvTimeoutError::Timeout) => None,
+            Err(blocking::RecvTimeoutError::Disconnected) => Some(Command::Close),
+        }
+    }
+}
+
+/// The consumer cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumerError {
+    /// A call to Kafka failed.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The broker does not have the committed offset, or not any more.
+    #[error("committed offset of group {group} is out of range in {place}")]
+    OffsetOutOfRange {
+        /// The consumer group.
+        group: String,
+        /// Topic and partition with what was expected and found, as far as it is known.
+        place: String,
+    },
+    /// A record with a header of ours that is not ours.
+    #[error(
+        "header `{LSN_HEADER}` of {topic}/{partition}@{offset} is not a log sequence number",
+        offset = offset.0
+    )]
+    InvalidLsn {
+        /// The record's topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// Its offset.
+        offset: KafkaOffset,
+    },
+    /// The broker did not confirm a commit in time.
+    #[error("kafka did not confirm committed offsets within 10 s")]
+    CommitTimeout,
+}
+
+impl Fault for ConsumerError {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Kafka(error) => error.disposition(),
+            Self::CommitTimeout => Disposition::Retry,
+            Self::OffsetOutOfRange { .. } | Self::InvalidLsn { .. } => Disposition::Halt,
+        }
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Kafka(error) => error.hint(),
+            Self::OffsetOutOfRange { .. } => Some(Cow::Borrowed(
+                "find out whether records expired before they were read or the topic was \
+                 re-created; then take a new snapshot of its table, or reset the group's offsets",
+            )),
+            Self::InvalidLsn { .. } => {
+                Some(Cow::Borrowed("find out who writes this header; only rowcast should"))
+            }
+            Self::CommitTimeout => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(number: i32) -> TopicPartition {
+        TopicPartition { topic: "t".into(), partition: number }
+    }
+
+    fn record(number: i32, offset: i64) -> Record {
+        let (partition, offset) = (partition(number), KafkaOffset(offset));
+        Record { partition, offset, key: None, value: None, lsn: None }
+    }
+
+    async fn send(feed: &ConsumerFeed, records: Vec<Record>) {
+        assert!(feed.records(feed.polled(records), Duration::ZERO).await.is_ok());
+    }
+
+    async fn offsets(consumer: &mut SinkConsumer) -> Vec<i64> {
+        match consumer.next().await {
+            ConsumerEvent::Records(records) => records.iter().map(|r| r.offset.0).collect(),
+            other => panic!("expected records, found {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revocation_overtakes_records_and_voids_them() {
+        let (mut consumer, mut feed) = SinkConsumer::with_feed();
+        feed.assigned(vec![partition(0), partition(1)]).await;
+        send(&feed, vec![record(0, 5), record(1, 6)]).await;
+        feed.revoked(vec![partition(0)], false).await;
+
+        assert!(matches!(consumer.next().await, ConsumerEvent::Assigned(_)));
+        let ConsumerEvent::Revoked { done, .. } = consumer.next().await else { panic!() };
+        done.done();
+
+        assert!(matches!(feed.command(Duration::from_secs(1)), Some(Command::RevokeDone)));
+        assert_eq!(offsets(&mut consumer).await, [6]);
+    }
+
+    /// Records polled before a partition went and came back are delivered again from its
+    /// committed offset; those of the first time must not be taken for them.
+    #[tokio::test]
+    async fn records_of_an_earlier_assignment_do_not_survive_the_next_one() {
+        let (mut consumer, mut feed) = SinkConsumer::with_feed();
+        feed.assigned(vec![partition(0)]).await;
+        send(&feed, vec![record(0, 9)]).await;
+        feed.revoked(vec![partition(0)], false).await;
+        feed.assigned(vec![partition(0)]).await;
+        send(&feed, vec![record(0, 3)]).await;
+
+        for _ in 0..3 {
+            assert!(!matches!(consumer.next().await, ConsumerEvent::Records(_)));
+        }
+        assert_eq!(offsets(&mut consumer).await, [3]);
+    }
+
+    /// A batch that was polled before a revocation and found room only after it.
+    #[tokio::test]
+    async fn records_that_had_to_wait_are_judged_by_when_they_were_polled() {
+        let (mut consumer, mut feed) = SinkConsumer::with_feed();
+        feed.assigned(vec![partition(0), partition(1)]).await;
+        let polled = feed.polled(vec![record(0, 5), record(1, 6)]);
+        feed.revoked(vec![partition(0)], false).await;
+        assert!(feed.records(polled, Duration::ZERO).await.is_ok());
+
+        for _ in 0..2 {
+            assert!(!matches!(consumer.next().await, ConsumerEvent::Records(_)));
+        }
+        assert_eq!(offsets(&mut consumer).await, [6]);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_is_gone_is_a_failure() {
+        let (mut consumer, feed) = SinkConsumer::with_feed();
+        drop(feed);
+
+        assert!(matches!(consumer.next().await, ConsumerEvent::Failed(_)));
+        assert!(consumer.commit(Vec::new()).await.is_err());
+    }
+}

@@ -1,0 +1,113 @@
+//! What librdkafka calls back: logs, errors, rebalances.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+
+use rdkafka::ClientContext;
+use rdkafka::TopicPartitionList;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError as RdKafkaError, KafkaResult};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::super::log::log_line;
+
+/// A rebalance that waits for its answer.
+pub(super) enum Rebalance {
+    Assign(TopicPartitionList),
+    Revoke(TopicPartitionList),
+}
+
+/// Puts rebalances aside for the thread to answer, instead of answering within the callback.
+///
+/// librdkafka allows that: it goes on when `assign` or `unassign` is called, whenever that is. So
+/// the thread can go on taking commands while the pipeline settles what it gives up.
+pub(super) struct Context {
+    rebalances: SyncSender<Rebalance>,
+    brokers: String,
+    waiting: AtomicBool,
+    closing: AtomicBool,
+}
+
+impl Context {
+    pub(super) fn new(rebalances: SyncSender<Rebalance>, brokers: String) -> Self {
+        let (waiting, closing) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { rebalances, brokers, waiting, closing }
+    }
+
+    /// From now on partitions are given up at once: closing waits for that.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Says once that Kafka does not answer.
+    pub(super) fn waits(&self, error: &RdKafkaError) {
+        if !self.waiting.swap(true, Ordering::Relaxed) {
+            let brokers = &self.brokers;
+            tracing::warn!(brokers, error = %error, "kafka does not answer, waiting for it");
+        }
+    }
+
+    /// Says once that it does again.
+    pub(super) fn answers(&self) {
+        if self.waiting.swap(false, Ordering::Relaxed) {
+            tracing::info!(brokers = self.brokers, "kafka answers again");
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: RdKafkaError, reason: &str) {
+        tracing::debug!(target: "kafka", error = %error, reason, "kafka client reports a problem");
+        self.waits(&error);
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        cause: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let assigns = matches!(cause, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
+        let partitions = partitions.clone();
+        if self.closing.load(Ordering::Relaxed) {
+            let answered = match assigns {
+                true => consumer.incremental_assign(&partitions),
+                false => consumer.incremental_unassign(&partitions),
+            };
+            if let Err(error) = answered {
+                tracing::debug!(error = %error, "rebalance while closing failed");
+            }
+            return;
+        }
+        let rebalance = match assigns {
+            true => Rebalance::Assign(partitions),
+            false => Rebalance::Revoke(partitions),
+        };
+        // One rebalance waits for the answer to the one before, so there is room; and the
+        // receiver lives as long as the consumer.
+        if self.rebalances.try_send(rebalance).is_err() {
+            tracing::error!("a rebalance came while another one waited for its answer");
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        log_commit(&result, offsets.count());
+    }
+}
+
+/// A commit that fails is not repeated as such: the next one covers it.
+pub(super) fn log_commit(result: &KafkaResult<()>, partitions: usize) {
+    match result {
+        Ok(()) => tracing::debug!(partitions, "offsets committed"),
+        Err(error) => {
+            tracing::warn!(partitions, error = %error, "offset commit failed, the next one repeats it");
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! The thread that owns the consumer and never stops polling.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use schema::fault::{Disposition, Fault};
+use tokio::runtime::Handle;
+
+use super::context::{Context, Rebalance, log_commit};
+use super::{
+    Command, CommitOffsets, ConsumerConfig, ConsumerError, ConsumerFeed, KafkaOffset, LSN_HEADER,
+    Polled, REVOKE_DEADLINE, Record, TopicPartition, Topics,
+};
+use crate::kafka::{KafkaError, client_config};
+
+/// Most records of a batch. With 1 KiB a record it is full at the same time as by its bytes.
+const BATCH_MAX_RECORDS: usize = 1_000;
+/// Size at which a batch is complete: 1 MiB, our choice. A larger record makes a batch by itself.
+const BATCH_FULL_BYTES: usize = 1 << 20;
+/// Longest sleep within librdkafka: how long a command waits on an idle topic.
+const POLL_WAIT: Duration = Duration::from_millis(20);
+/// How long a full channel is waited for before the partitions are paused. A pause throws away
+/// what librdkafka has fetched ahead, so it is not worth it for an ordinary bulk request.
+const PAUSE_AFTER: Duration = Duration::from_millis(500);
+/// Longest call that asks a broker something.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+/// After so long without a partition the log says what is waited for.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Subscribes and starts the thread.
+pub(super) fn start(
+    config: &ConsumerConfig,
+    feed: ConsumerFeed,
+) -> Result<JoinHandle<()>, ConsumerError> {
+    let brokers = config.kafka.get("bootstrap.servers").cloned().unwrap_or_default();
+    let failed = |action| {
+        let brokers = brokers.clone();
+        move |source| KafkaError::of(action, &brokers, source)
+    };
+    let (rebalance_sender, rebalances) = sync_channel(1);
+    let context = Context::new(rebalance_sender, brokers.clone());
+    let consumer: BaseConsumer<Context> =
+        properties(config).create_with_context(context).map_err(failed("create a consumer"))?;
+    let patterns = patterns(&config.topics);
+    let patterns: Vec<_> = patterns.iter().map(String::as_str).collect();
+    consumer.subscribe(&patterns).map_err(failed("subscribe"))?;
+    let poller = Poller {
+        consumer,
+        rebalances,
+        feed,
+        runtime: Handle::current(),
+        group: config.group_id.clone(),
+        brokers: brokers.clone(),
+        topics: patterns.join(", "),
+        started: Instant::now(),
+        topic: None,
+        pending: None,
+        assigned: false,
+        told_silence: false,
+    };
+    std::thread::Builder::new()
+        .name(config.client_id.clone())
+        .spawn(move || poller.run())
+        .map_err(|_| KafkaError::Gone.into())
+}
+
+/// The properties that the promises of this module rest on come last: nobody may change them.
+fn properties(config: &ConsumerConfig) -> rdkafka::ClientConfig {
+    let mut properties = client_config(&config.client_id, &config.kafka);
+    for (key, value) in [
+        // 16 MiB fetched ahead for all partitions together, and as much in one answer.
+        ("queued.max.messages.kbytes", "16384"),
+        ("fetch.max.bytes", "16777216"),
+        // New topics that match are found within 5 s; librdkafka's default is 5 minutes.
+        ("topic.metadata.refresh.interval.ms", "5000"),
+        ("partition.assignment.strategy", "cooperative-sticky"),
+    ] {
+        if !config.kafka.contains_key(key) {
+            properties.set(key, value);
+        }
+    }
+    properties
+        .set("group.id", &config.group_id)
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "false")
+        .set("allow.auto.create.topics", "false")
+        .set("statistics.interval.ms", "0")
+        // A committed offset that the broker does not have must stop the sink. Where there is no
+        // committed offset, `start_offsets` asks for the beginning itself.
+        .set("auto.offset.reset", "error");
+    properties
+}
+
+/// librdkafka takes a name that begins with `^` as a pattern, and Java matches whole names.
+fn patterns(topics: &Topics) -> Vec<String> {
+    match topics {
+        Topics::List(names) => names.clone(),
+        Topics::Regex(regex) => {
+            let regex = regex.strip_prefix('^').unwrap_or(regex);
+            let regex = regex.strip_suffix('$').unwrap_or(regex);
+            vec![format!("^({regex})$")]
+        }
+    }
+}
+
+struct Poller {
+    consumer: BaseConsumer<Context>,
+    rebalances: Receiver<Rebalance>,
+    feed: ConsumerFeed,
+    runtime: Handle,
+    group: String,
+    brokers: String,
+    topics: String,
+    started: Instant,
+    /// The name of the topic of the last record, which the next one nearly always shares.
+    topic: Option<Arc<str>>,
+    /// An assignment whose committed offsets the broker has not told yet.
+    pending: Option<TopicPartitionList>,
+    assigned: bool,
+    told_silence: bool,
+}
+
+/// Whether the thread goes on.
+#[derive(PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Close,
+}
+
+impl Poller {
+    fn run(mut self) {
+        if let Err(error) = self.serve() {
+            let runtime = self.runtime.clone();
+            runtime.block_on(self.feed.failed(error));
+        }
+        // Dropping the consumer gives its partitions up and leaves the group.
+        self.consumer.context().close();
+    }
+
+    fn serve(&mut self) -> Result<(), ConsumerError> {
+        loop {
+            if self.answer(Duration::ZERO)? == Next::Close {
+                return Ok(());
+            }
+            let batch = self.poll_batch()?;
+            if !batch.is_empty() && self.deliver(batch)? == Next::Close {
+                return Ok(());
+            }
+            self.break_silence();
+        }
+    }
+
+    /// Takes commands and answers rebalances.
+    fn answer(&mut self, patience: Duration) -> Result<Next, ConsumerError> {
+        while let Some(command) = self.feed.command(patience) {
+            match command {
+                Command::Commit { offsets, done } => self.commit(&offsets, done)?,
+                Command::RevokeDone => {}
+                Command::Close => return Ok(Next::Close),
+            }
+        }
+        match self.rebalances.try_recv() {
+            Ok(Rebalance::Assign(partitions)) => self.pending = Some(partitions),
+            Ok(Rebalance::Revoke(partitions)) => return self.revoke(&partitions),
+            Err(_) => {}
+        }
+        self.assign_pending()?;
+        Ok(Next::GoOn)
+    }
+
+    /// Hands a batch over. While nobody takes it, the partitions are paused and polling goes on.
+    fn deliver(&mut self, batch: Vec<Record>) -> Result<Next, ConsumerError> {
+        let runtime = self.runtime.clone();
+        let polled = self.feed.polled(batch);
+        let Err(refused) = runtime.block_on(self.feed.records(polled, PAUSE_AFTER)) else {
+            return Ok(Next::GoOn);
+        };
+        tracing::debug!("records are not taken, pausing partitions");
+        let mut held = VecDeque::from([refused]);
+        while let Some(polled) = held.pop_front() {
+            if let Err(refused) = runtime.block_on(self.feed.records(polled, POLL_WAIT * 5)) {
+                held.push_front(refused);
+                if self.poll_paused(&mut held)? == Next::Close {
+                    return Ok(Next::Close);
+                }
+            }
+        }
+        tracing::debug!("records are taken again, resuming partitions");
+        let assignment = self.assignment()?;
+        self.consumer.resume(&assignment).map_err(|error| self.error("resume", error))?;
+        Ok(Next::GoOn)
+    }
+
+    /// Serves commands, rebalances and errors without taking more records. Pauses each time, as
+    /// a rebalance may have brought partitions. Should a record come all the same, it is held
+    /// behind the others: dropping it would lose it.
+    fn poll_paused(&mut self, held: &mut VecDeque<Polled>) -> Result<Next, ConsumerError> {
+        if self.answer(Duration::ZERO)? == Next::Close {
+            return Ok(Next::Close);
+        }
+        let assignment = self.assignment()?;
+        self.consumer.pause(&assignment).map_err(|error| self.error("pause", error))?;
+        if let Some(message) = self.poll_one(Duration::ZERO)? {
+            let record = own(&message, self.shared_topic(message.topic()))?;
+            held.push_back(self.feed.polled(vec![record]));
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn assignment(&self) -> Result<TopicPartitionList, ConsumerError> {
+        Ok(self.consumer.assignment().map_err(|error| self.error("list partitions", error))?)
+    }
+
+    fn poll_batch(&mut self) -> Result<Vec<Record>, ConsumerError> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        let mut wait = POLL_WAIT;
+        while batch.len() < BATCH_MAX_RECORDS && bytes < BATCH_FULL_BYTES {
+            let Some(message) = self.poll_one(wait)? else { break };
+            bytes += message.payload_len() + message.key_len();
+            let topic = self.shared_topic(message.topic());
+            batch.push(own(&message, Arc::clone(&topic))?);
+            drop(message);
+            self.topic = Some(topic);
+            wait = Duration::ZERO;
+        }
+        Ok(batch)
+    }
+
+    fn poll_one(&self, wait: Duration) -> Result<Option<BorrowedMessage<'_>>, ConsumerError> {
+        match self.consumer.poll(wait) {
+            None => Ok(None),
+            Some(Ok(message)) => {
+                self.consumer.context().answers();
+                Ok(Some(message))
+            }
+            Some(Err(error)) => self.judge(error).map(|()| None),
+        }
+    }
+
+    /// librdkafka repeats by itself what can pass.
+    fn judge(&self, error: RdKafkaError) -> Result<(), ConsumerError> {
+        match error.rdkafka_error_code() {
+            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                Err(ConsumerError::OffsetOutOfRange {
+                    group: self.group.clone(),
+                    place: self.out_of_range(),
+                })
+            }
+            // Said by `break_silence` when it lasts.
+            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                Ok(())
+            }
+            // Our poll was late; the rebalance that follows repairs it.
+            Some(Code::PollExceeded) => {
+                tracing::warn!(group = self.group, "group has moved on without this member");
+                Ok(())
+            }
+            Some(_) | None => {
+                let judged = self.error("consume", error.clone());
+                if judged.disposition() == Disposition::Retry {
+                    self.consumer.context().waits(&error);
+                    return Ok(());
+                }
+                Err(judged.into())
+            }
+        }
+    }
+
+    /// Which partition's committed offset the broker does not have: the error does not say.
+    fn out_of_range(&self) -> String {
+        let assignment = self.consumer.assignment().unwrap_or_default();
+        let committed = self.consumer.committed_offsets(assignment, REQUEST_DEADLINE);
+        for element in committed.unwrap_or_default().elements() {
+            let Offset::Offset(offset) = element.offset() else { continue };
+            let (topic, partition) = (element.topic(), element.partition());
+            let watermarks = self.consumer.fetch_watermarks(topic, partition, REQUEST_DEADLINE);
+            if let Ok((low, high)) = watermarks
+                && !(low..=high).contains(&offset)
+            {
+                return format!("{topic}/{partition}: {offset} is not in {low} to {high}");
+            }
+        }
+        "one of its partitions".to_owned()
+    }
+
+    /// Starts the partitions of the last assignment at their committed offsets, once the broker
+    /// has told those.
+    fn assign_pending(&mut self) -> Result<(), ConsumerError> {
+        let Some(partitions) = self.pending.take() else { return Ok(()) };
+        let committed = self.consumer.committed_offsets(partitions.clone(), REQUEST_DEADLINE);
+        let committed = match committed {
+            Ok(committed) => committed,
+            Err(error) => {
+                self.pending = Some(partitions);
+                return self.judge(error);
+            }
+        };
+        let start = start_offsets(&committed).map_err(|error| self.error("assign", error))?;
+        self.consumer.incremental_assign(&start).map_err(|error| self.error("assign", error))?;
+        self.consumer.context().answers();
+        let names = names(&start);
+        tracing::info!(group = self.group, partitions = %list(&names), "partitions assigned");
+        self.assigned = true;
+        let runtime = self.runtime.clone();
+        runtime.block_on(self.feed.assigned(names));
+        Ok(())
+    }
+
+    /// Gives partitions up after the pipeline has settled them, or at the deadline.
+    fn revoke(&mut self, partitions: &TopicPartitionList) -> Result<Next, ConsumerError> {
+        let names = names(partitions);
+        let lost = self.consumer.assignment_lost();
+        tracing::info!(group = self.group, lost, partitions = %list(&names), "partitions revoked");
+        let runtime = self.runtime.clone();
+        runtime.block_on(self.feed.revoked(names, lost));
+        let next = self.await_revoke_done()?;
+        self.consumer
+            .incremental_unassign(partitions)
+            .map_err(|error| self.error("give partitions up", error))?;
+        Ok(next)
+    }
+
+    fn await_revoke_done(&self) -> Result<Next, ConsumerError> {
+        let deadline = Instant::now() + REVOKE_DEADLINE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.feed.command(left) {
+                Some(Command::Commit { offsets, done }) => self.commit(&offsets, done)?,
+                Some(Command::RevokeDone) => return Ok(Next::GoOn),
+                Some(Command::Close) => return Ok(Next::Close),
+                None => {
+                    tracing::warn!(group = self.group, "partitions were given up unsettled");
+                    return Ok(Next::GoOn);
+                }
+            }
+        }
+    }
+
+    /// Commits at once where someone waits for it, else in the background.
+    fn commit(
+        &self,
+        offsets: &CommitOffsets,
+        done: Option<tokio::sync::oneshot::Sender<Result<(), KafkaError>>>,
+    ) -> Result<(), ConsumerError> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (partition, offset) in offsets {
+            list.add_partition_offset(
+                &partition.topic,
+                partition.partition,
+                Offset::Offset(offset.0),
+            )
+            .map_err(|error| self.error("commit", error))?;
+        }
+        let Some(done) = done else {
+            if offsets.is_empty() {
+                return Ok(());
+            }
+            let queued = self.consumer.commit(&list, CommitMode::Async);
+            return Ok(queued.map_err(|error| self.error("commit", error))?);
+        };
+        let committed = match offsets.is_empty() {
+            true => Ok(()),
+            false => self.consumer.commit(&list, CommitMode::Sync),
+        };
+        log_commit(&committed, list.count());
+        // Who does not wait any more has run into its deadline and said so.
+        drop(done.send(committed.map_err(|error| self.error("commit", error))));
+        Ok(())
+    }
+
+    /// Says once what is waited for when no partition comes.
+    fn break_silence(&mut self) {
+        if self.assigned || self.told_silence || self.started.elapsed() < SILENCE {
+            return;
+        }
+        self.told_silence = true;
+        let (topics, brokers) = (&self.topics, &self.brokers);
+        tracing::warn!(
+            topics,
+            brokers,
+            group = self.group,
+            "no partitions yet, waiting for topics"
+        );
+    }
+
+    fn shared_topic(&self, name: &str) -> Arc<str> {
+        match &self.topic {
+            Some(topic) if **topic == *name => Arc::clone(topic),
+            Some(_) | None => Arc::from(name),
+        }
+    }
+
+    fn error(&self, action: &'static str, source: RdKafkaError) -> KafkaError {
+        KafkaError::of(action, &self.brokers, source)
+    }
+}
+
+/// The committed offsets, and the beginning where there is none.
+fn start_offsets(committed: &TopicPartitionList) -> Result<TopicPartitionList, RdKafkaError> {
+    let mut start = TopicPartitionList::with_capacity(committed.count());
+    for element in committed.elements() {
+        element.error()?;
+        let offset = match element.offset() {
+            Offset::Offset(offset) => Offset::Offset(offset),
+            Offset::Beginning
+            | Offset::End
+            | Offset::Stored
+            | Offset::Invalid
+            | Offset::OffsetTail(_) => Offset::Beginning,
+        };
+        start.add_partition_offset(element.topic(), element.partition(), offset)?;
+    }
+    Ok(start)
+}
+
+/// Copies a record out of librdkafka's memory: key and value in one allocation.
+fn own(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Result<Record, ConsumerError> {
+    let mut bytes = BytesMut::with_capacity(message.key_len() + message.payload_len());
+    let mut copy = |part: Option<&[u8]>| -> Option<Bytes> {
+        bytes.extend_from_slice(part?);
+        Some(bytes.split().freeze())
+    };
+    let (key, value) = (copy(message.key()), copy(message.payload()));
+    let partition = TopicPartition { topic, partition: message.partition() };
+    let offset = KafkaOffset(message.offset());
+    let lsn = match header(message) {
+        None => None,
+        Some(text) => {
+            Some(str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
+                ConsumerError::InvalidLsn {
+                    topic: partition.topic.to_string(),
+                    partition: partition.partition,
+                    offset,
+                }
+            })?)
+        }
+    };
+    Ok(Record { partition, offset, key, value, lsn })
+}
+
+fn header<'m>(message: &'m BorrowedMessage<'_>) -> Option<&'m [u8]> {
+    let headers = message.headers()?;
+    headers.iter().find(|header| header.key == LSN_HEADER)?.value
+}
+
+fn names(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
+    let elements = partitions.elements();
+    let names = elements.iter().map(|element| TopicPartition {
+        topic: element.topic().into(),
+        partition: element.partition(),
+    });
+    names.collect()
+}
+
+fn list(partitions: &[TopicPartition]) -> String {
+    let names = partitions.iter().map(|p| format!("{}/{}", p.topic, p.partition));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_regex_matches_whole_names() {
+        let patterns = |regex: &str| patterns(&Topics::Regex(regex.to_owned()));
+
+        assert_eq!(patterns("shop\\..*|x"), ["^(shop\\..*|x)$"]);
+        assert_eq!(patterns("^shop$"), ["^(shop)$"]);
+    }
+
+    #[test]
+    fn partitions_without_a_committed_offset_start_at_the_beginning() {
+        let mut committed = TopicPartitionList::new();
+        committed.add_partition_offset("t", 0, Offset::Invalid).unwrap();
+        committed.add_partition_offset("t", 1, Offset::Offset(7)).unwrap();
+
+        let start = start_offsets(&committed).unwrap();
+
+        let offsets: Vec<_> = start.elements().iter().map(|e| e.offset()).collect();
+        assert_eq!(offsets, [Offset::Beginning, Offset::Offset(7)]);
+    }
+}

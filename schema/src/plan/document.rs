@@ -1,0 +1,163 @@
+//! `DocumentPlan`: from the Avro bytes of a record to the JSON bytes of a document, in one pass.
+//!
+//! A plan is compiled once for each writer schema. It knows the envelope that Debezium writes
+//! (`before`, `after`, `source`, `op`) and takes from it the row after the change, what kind of
+//! change it was and its [`Lsn`]; any other record is a row itself, as flattened by
+//! `ExtractNewRecordState` or written by another connector.
+//!
+//! Nothing is built in between: a row costs no allocation, as long as the caller's buffer is large
+//! enough. Input is never trusted: each length is checked against what is left, and the work for
+//! a record is bounded by its length. What a column becomes stands in `scalar.rs` for values
+//! without parts and in `value.rs` for the others.
+//!
+//! Not for Avro in general: types that contain themselves, and unions of several types, make no
+//! plan.
+
+mod cursor;
+mod decimal;
+mod envelope;
+mod error;
+mod field;
+mod id;
+mod json;
+mod scalar;
+mod skip;
+mod temporal;
+#[cfg(test)]
+mod tests;
+mod value;
+mod writer;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use cursor::Cursor;
+use envelope::Envelope;
+use value::Column;
+
+pub use error::{DecodeError, PlanError, Problem};
+pub use field::{DocumentField, FieldKind};
+pub use id::IdPlan;
+
+use crate::lsn::Lsn;
+
+/// Choices about documents that no schema makes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DocumentOptions {
+    /// What becomes of JSON columns.
+    pub json: JsonForm,
+}
+
+/// What becomes of the values of JSON columns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JsonForm {
+    /// The text as it is.
+    #[default]
+    Verbatim,
+    /// Objects and null as they are; any other value `v` as `{"value": v}`, for mappings that
+    /// accept objects only.
+    ObjectsOnly,
+}
+
+/// How to turn the records of one writer schema into documents.
+#[derive(Debug)]
+pub struct DocumentPlan {
+    layout: Layout,
+    fields: Box<[DocumentField]>,
+}
+
+#[derive(Debug)]
+enum Layout {
+    Envelope(Envelope),
+    Row(Box<[Column]>),
+}
+
+/// What a record says about its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What has become of the row.
+    pub change: RowChange,
+    /// The order of the change. `None` for records that rowcast did not write.
+    pub lsn: Option<Lsn>,
+    /// When the change was made, as time since 1970-01-01T00:00:00Z.
+    pub changed_at: Option<Duration>,
+}
+
+/// What has become of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowChange {
+    /// It is there now.
+    Upsert {
+        /// Where in the output its document stands.
+        document: Range<usize>,
+    },
+    /// It is gone.
+    Delete,
+}
+
+impl DocumentPlan {
+    /// Compiles the plan of a writer schema, given as the registry has it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PlanError`] when the text is not an Avro schema of a record, or has types that a
+    /// document cannot hold.
+    pub fn compile(schema_text: &str, options: DocumentOptions) -> Result<Self, PlanError> {
+        let schema = writer::parse(schema_text)?;
+        let fields = schema.fields().ok_or_else(|| PlanError::Unsupported {
+            path: String::new(),
+            found: "no record".into(),
+            expected: "a record: a row or an envelope",
+        })?;
+        let layout = if envelope::is_envelope(fields) {
+            Layout::Envelope(Envelope::compile(fields, options)?)
+        } else {
+            Layout::Row(value::compile_columns(fields, "", options)?)
+        };
+        let columns = match &layout {
+            Layout::Envelope(envelope) => envelope.columns(),
+            Layout::Row(columns) => columns,
+        };
+        let fields = value::describe(columns);
+        Ok(Self { layout, fields })
+    }
+
+    /// Appends the document of one record to `out`. `avro_body` is what follows the five bytes
+    /// of the registry's frame.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`DecodeError`] when the record does not fit the schema or has a value without a
+    /// form in JSON. `out` is then as it was.
+    pub fn run(&self, avro_body: &[u8], out: &mut Vec<u8>) -> Result<Row, DecodeError> {
+        let start = out.len();
+        let row = self.decode(avro_body, out);
+        if row.is_err() {
+            out.truncate(start);
+        }
+        row
+    }
+
+    /// The fields of a document in the order of its columns.
+    #[must_use]
+    pub fn fields(&self) -> &[DocumentField] {
+        &self.fields
+    }
+
+    fn decode(&self, avro_body: &[u8], out: &mut Vec<u8>) -> Result<Row, DecodeError> {
+        let mut cursor = Cursor::new(avro_body);
+        let row = match &self.layout {
+            Layout::Envelope(envelope) => envelope.run(&mut cursor, out)?,
+            Layout::Row(columns) => {
+                let start = out.len();
+                value::write_row(columns, &mut cursor, out)?;
+                let document = start..out.len();
+                Row { change: RowChange::Upsert { document }, lsn: None, changed_at: None }
+            }
+        };
+        match cursor.remaining() {
+            0 => Ok(row),
+            count => Err(DecodeError::new(None, Problem::TrailingBytes { count })),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Decimals as exact numbers in text.
+
+use super::error::Problem;
+
+/// Longest unscaled value: 64 bytes, 154 digits. MySQL's 65 digits take 28 bytes.
+const BYTES_MAX: usize = 64;
+/// Most digits after the point. MySQL has 30; our choice for other databases.
+pub(super) const SCALE_MAX: u16 = 200;
+/// Decimal digits that one step of the division gives.
+const DIGITS_PER_STEP: usize = 9;
+const STEP: u64 = 1_000_000_000;
+/// Steps of nine digits, each of which takes more than 29 bits away.
+const STEPS_MAX: usize = BYTES_MAX * 8 / 29 + 1;
+
+/// Writes `unscaled * 10^-scale` as a JSON number without an exponent. `unscaled` is a two's
+/// complement, highest byte first; no bytes are zero.
+pub(super) fn write_decimal(unscaled: &[u8], scale: u16, out: &mut Vec<u8>) -> Result<(), Problem> {
+    if unscaled.len() > BYTES_MAX {
+        return Err(Problem::DecimalTooLong);
+    }
+    let negative = unscaled.first().is_some_and(|byte| byte & 0x80 != 0);
+    if negative {
+        out.push(b'-');
+    }
+    let mut limbs = magnitude(unscaled, negative);
+    let mut digits = [b'0'; STEPS_MAX * DIGITS_PER_STEP];
+    write_digits(&mut limbs, &mut digits);
+    let leading = digits.iter().take_while(|digit| **digit == b'0').count();
+    push_point(&digits, leading, usize::from(scale), out);
+    Ok(())
+}
+
+/// The absolute value in limbs of 32 bits, highest first.
+fn magnitude(unscaled: &[u8], negative: bool) -> [u32; BYTES_MAX / 4] {
+    let mut bytes = [if negative { 0xff } else { 0 }; BYTES_MAX];
+    for (to, from) in bytes.iter_mut().rev().zip(unscaled.iter().rev()) {
+        *to = *from;
+    }
+    let mut limbs = [0_u32; BYTES_MAX / 4];
+    for (limb, chunk) in limbs.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *limb = u32::from_be_bytes(*chunk);
+    }
+    if negative {
+        let mut carry = true;
+        for limb in limbs.iter_mut().rev() {
+            let (sum, overflow) = (!*limb).overflowing_add(u32::from(carry));
+            *limb = sum;
+            carry = overflow;
+        }
+    }
+    limbs
+}
+
+/// Divides by 10^9 until nothing is left; the digits stand at the end of `digits`.
+fn write_digits(limbs: &mut [u32], digits: &mut [u8]) {
+    for chunk in digits.rchunks_mut(DIGITS_PER_STEP) {
+        if limbs.iter().all(|limb| *limb == 0) {
+            return;
+        }
+        let mut remainder = 0_u64;
+        for limb in limbs.iter_mut() {
+            let dividend = (remainder << 32) | u64::from(*limb);
+            // The quotient fits: the remainder before is below 10^9, which is below 2^32.
+            *limb = u32::try_from(dividend / STEP).unwrap_or(u32::MAX);
+            remainder = dividend % STEP;
+        }
+        for digit in chunk.iter_mut().rev() {
+            *digit = b'0' + (remainder % 10).to_le_bytes()[0];
+            remainder /= 10;
+        }
+    }
+}
+
+/// Writes the digits after `leading` zeros with a point before the last `scale` of them, and one
+/// zero at least before the point.
+fn push_point(digits: &[u8], leading: usize, scale: usize, out: &mut Vec<u8>) {
+    let significant = digits.get(leading..).unwrap_or_default();
+    let (whole, fraction) = significant.split_at(significant.len().saturating_sub(scale));
+    if whole.is_empty() {
+        out.push(b'0');
+    } else {
+        out.extend_from_slice(whole);
+    }
+    if scale > 0 {
+        out.push(b'.');
+        out.extend(std::iter::repeat_n(b'0', scale - fraction.len()));
+        out.extend_from_slice(fraction);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(unscaled: &[u8], scale: u16) -> String {
+        let mut out = Vec::new();
+        write_decimal(unscaled, scale, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn zero_keeps_its_scale_and_small_values_their_zeros() {
+        assert_eq!(text(&[], 0), "0");
+        assert_eq!(text(&[0], 2), "0.00");
+        assert_eq!(text(&[0xff], 3), "-0.001");
+        assert_eq!(text(&[5], 1), "0.5");
+    }
+
+    #[test]
+    fn the_longest_decimal_of_mysql_is_exact() {
+        // 10^65 - 1 in two's complement.
+        let nines = [
+            0x00, 0xf3, 0x16, 0x27, 0x1c, 0x7f, 0xc3, 0x90, 0x8a, 0x8b, 0xef, 0x46, 0x4e, 0x39,
+            0x45, 0xef, 0x7a, 0x25, 0x36, 0x09, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        ];
+        assert_eq!(text(&nines, 0), "9".repeat(65));
+        assert_eq!(text(&nines, 30), format!("{}.{}", "9".repeat(35), "9".repeat(30)));
+    }
+
+    #[test]
+    fn the_largest_accepted_value_fits_its_digits() {
+        let mut largest = [0xff; BYTES_MAX];
+        largest[0] = 0x7f;
+        assert_eq!(text(&largest, 0).len(), 154);
+
+        let mut lowest = [0; BYTES_MAX];
+        lowest[0] = 0x80;
+        assert_eq!(text(&lowest, 0).len(), 155);
+        assert_eq!(
+            write_decimal(&[0; BYTES_MAX + 1], 0, &mut Vec::new()),
+            Err(Problem::DecimalTooLong)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn digits_are_those_of_the_integer(value: i128, padding in 0_usize..20) {
+            let fill = if value < 0 { 0xff } else { 0 };
+            let mut bytes = vec![fill; padding];
+            bytes.extend(value.to_be_bytes());
+
+            prop_assert_eq!(text(&bytes, 0), value.to_string());
+        }
+
+        #[test]
+        fn the_point_moves_no_digit(value: i128, scale in 0_u16..45) {
+            let shown = text(&value.to_be_bytes(), scale);
+            let (whole, fraction) = shown.split_once('.').unwrap_or((&shown, ""));
+
+            prop_assert_eq!(fraction.len(), usize::from(scale));
+            prop_assert!(whole.trim_start_matches('-') == "0" || !whole.trim_start_matches('-').starts_with('0'));
+            let digits = format!("{whole}{fraction}");
+            prop_assert_eq!(digits.parse::<i128>().unwrap(), value);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Debezium's envelope: the change around a row.
+
+use std::time::Duration;
+
+use super::cursor::Cursor;
+use super::error::{DecodeError, PlanError, Problem};
+use super::skip::Skip;
+use super::value::{self, Column, is_null};
+use super::writer::{Field, Node, Shape};
+use super::{DocumentOptions, Row, RowChange};
+use crate::lsn::Lsn;
+
+/// The fields of an envelope in the order in which its writer put them.
+#[derive(Debug)]
+pub(super) struct Envelope {
+    steps: Box<[Step]>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Skip(Skip),
+    After { null_branch: Option<usize>, columns: Box<[Column]> },
+    Source(Box<[SourceStep]>),
+    Operation,
+}
+
+#[derive(Debug)]
+enum SourceStep {
+    Skip(Skip),
+    Sequence { null_branch: Option<usize> },
+    ChangedAt { null_branch: Option<usize> },
+}
+
+/// What the steps have found so far.
+#[derive(Default)]
+struct Found<'a> {
+    has_document: bool,
+    operation: &'a str,
+    lsn: Option<Lsn>,
+    changed_at: Option<Duration>,
+}
+
+/// Whether a record with these fields is an envelope and not a row.
+pub(super) fn is_envelope(fields: &[Field]) -> bool {
+    let has = |name: &str| fields.iter().any(|field| &*field.name == name);
+    has("before") && has("after") && has("source") && has("op")
+}
+
+impl Envelope {
+    pub(super) fn compile(fields: &[Field], options: DocumentOptions) -> Result<Self, PlanError> {
+        let steps = fields.iter().map(|field| match &*field.name {
+            "after" => {
+                let (null_branch, row) = nullable(&field.node);
+                let columns = value::compile_columns(record(row, "after")?, "", options)?;
+                Ok(Step::After { null_branch, columns })
+            }
+            "source" => Ok(Step::Source(compile_source(record(&field.node, "source")?)?)),
+            "op" if matches!(field.node.shape, Shape::String) => Ok(Step::Operation),
+            name => Ok(Step::Skip(Skip::compile(&field.node, name)?)),
+        });
+        Ok(Self { steps: steps.collect::<Result<_, PlanError>>()? })
+    }
+
+    /// The columns of the row inside.
+    pub(super) fn columns(&self) -> &[Column] {
+        let after = self.steps.iter().find_map(|step| match step {
+            Step::After { columns, .. } => Some(&**columns),
+            Step::Skip(_) | Step::Source(_) | Step::Operation => None,
+        });
+        after.unwrap_or_default()
+    }
+
+    pub(super) fn run(
+        &self,
+        cursor: &mut Cursor<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Row, DecodeError> {
+        let start = out.len();
+        let outside = |problem| DecodeError::new(None, problem);
+        let mut found = Found::default();
+        for step in &self.steps {
+            match step {
+                Step::Skip(skip) => skip.run(cursor).map_err(outside)?,
+                Step::After { null_branch, columns } => {
+                    if !is_null(*null_branch, cursor).map_err(outside)? {
+                        value::write_row(columns, cursor, out)?;
+                        found.has_document = true;
+                    }
+                }
+                Step::Source(steps) => run_source(steps, cursor, &mut found).map_err(outside)?,
+                Step::Operation => found.operation = cursor.text().map_err(outside)?,
+            }
+        }
+        let document = start..out.len();
+        let change = match (found.operation, found.has_document) {
+            ("c" | "u" | "r", true) => RowChange::Upsert { document },
+            ("d", false) => RowChange::Delete,
+            (operation, _) => return Err(outside(wrong_operation(operation))),
+        };
+        Ok(Row { change, lsn: found.lsn, changed_at: found.changed_at })
+    }
+}
+
+fn compile_source(fields: &[Field]) -> Result<Box<[SourceStep]>, PlanError> {
+    let steps = fields.iter().map(|field| {
+        let (null_branch, node) = nullable(&field.node);
+        Ok(match (&*field.name, &node.shape) {
+            ("sequence", Shape::String) => SourceStep::Sequence { null_branch },
+            ("ts_us", Shape::Long) => SourceStep::ChangedAt { null_branch },
+            (name, _) => SourceStep::Skip(Skip::compile(&field.node, name)?),
+        })
+    });
+    steps.collect()
+}
+
+fn run_source<'a>(
+    steps: &[SourceStep],
+    cursor: &mut Cursor<'a>,
+    found: &mut Found<'a>,
+) -> Result<(), Problem> {
+    for step in steps {
+        match step {
+            SourceStep::Skip(skip) => skip.run(cursor)?,
+            SourceStep::Sequence { null_branch } => {
+                if !is_null(*null_branch, cursor)? {
+                    found.lsn = parse_sequence(cursor.text()?)?;
+                }
+            }
+            SourceStep::ChangedAt { null_branch } => {
+                if !is_null(*null_branch, cursor)? {
+                    let micros = u64::try_from(cursor.long()?).ok();
+                    found.changed_at = micros.map(Duration::from_micros);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Debezium leaves `sequence` null for MySQL. For some other databases it puts a JSON array of
+/// positions there, which is no order of ours.
+fn parse_sequence(sequence: &str) -> Result<Option<Lsn>, Problem> {
+    if sequence.starts_with('[') { Ok(None) } else { Ok(Some(sequence.parse()?)) }
+}
+
+fn wrong_operation(operation: &str) -> Problem {
+    let op = operation.chars().next().unwrap_or('?');
+    match operation {
+        "c" | "u" | "r" | "d" => Problem::ImageMismatch { op },
+        _ => Problem::UnknownOperation { op },
+    }
+}
+
+/// As [`Node::optional`], with any other union as a type of its own.
+fn nullable(node: &Node) -> (Option<usize>, &Node) {
+    node.optional().unwrap_or((None, node))
+}
+
+fn record<'a>(node: &'a Node, path: &str) -> Result<&'a [Field], PlanError> {
+    node.fields().ok_or_else(|| PlanError::Unsupported {
+        path: path.to_owned(),
+        found: "no record".into(),
+        expected: "a record",
+    })
+}

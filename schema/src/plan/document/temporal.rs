@@ -1,0 +1,194 @@
+//! Dates and times as text.
+
+use super::error::Problem;
+
+/// What a number of time counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Millis,
+    Micros,
+    Nanos,
+}
+
+impl Unit {
+    /// Ticks in a second, and the digits that show one.
+    fn per_second(self) -> (i64, usize) {
+        match self {
+            Self::Millis => (1_000, 3),
+            Self::Micros => (1_000_000, 6),
+            Self::Nanos => (1_000_000_000, 9),
+        }
+    }
+}
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// `YYYY-MM-DD` of a number of days since 1970-01-01.
+pub(super) fn write_date(days: i64, out: &mut Vec<u8>) -> Result<(), Problem> {
+    let (year, month, day) = civil(days)?;
+    push_digits(year, 4, out);
+    out.push(b'-');
+    push_digits(month, 2, out);
+    out.push(b'-');
+    push_digits(day, 2, out);
+    Ok(())
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.fff` with as many digits as the unit has, and without a time zone.
+pub(super) fn write_date_time(ticks: i64, unit: Unit, out: &mut Vec<u8>) -> Result<(), Problem> {
+    let (per_second, digits) = unit.per_second();
+    let seconds = ticks.div_euclid(per_second);
+    write_date(seconds.div_euclid(SECONDS_PER_DAY), out)?;
+    out.push(b'T');
+    push_clock(seconds.rem_euclid(SECONDS_PER_DAY), out);
+    push_fraction(ticks.rem_euclid(per_second), digits, out);
+    Ok(())
+}
+
+/// `[-]HH:MM:SS.ffffff`. MySQL's TIME is a span from -838:59:59 to 838:59:59, so there is a sign
+/// and there can be three digits of hours. Microseconds are shown even for milliseconds, so that
+/// texts of one column compare as times do; nanoseconds have three digits more.
+pub(super) fn write_time(ticks: i64, unit: Unit, out: &mut Vec<u8>) {
+    if ticks < 0 {
+        out.push(b'-');
+    }
+    let (per_second, digits) = unit.per_second();
+    // `i64::MIN` has no positive counterpart; as unsigned it has.
+    let ticks = ticks.unsigned_abs();
+    let per_second = per_second.unsigned_abs();
+    let seconds = (ticks / per_second).cast_signed();
+    let fraction = (ticks % per_second).cast_signed();
+    push_clock(seconds, out);
+    match unit {
+        Unit::Millis => push_fraction(fraction * 1_000, 6, out),
+        Unit::Micros | Unit::Nanos => push_fraction(fraction, digits, out),
+    }
+}
+
+/// Year, month and day of a number of days since 1970-01-01 in the Gregorian calendar, which
+/// MySQL and Java's `LocalDate` extend backwards alike.
+///
+/// Counts from 0000-03-01, so that the leap day ends the year and a cycle of 400 years has
+/// 146,097 days.
+fn civil(days: i64) -> Result<(i64, i64, i64), Problem> {
+    let (first, last) = YEARS_0_TO_9999;
+    if !(first..=last).contains(&days) {
+        return Err(Problem::DateOutOfRange);
+    }
+    let shifted = days + 719_468;
+    let cycle = shifted.div_euclid(146_097);
+    let day_of_cycle = shifted.rem_euclid(146_097);
+    let year_of_cycle = (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524
+        - day_of_cycle / 146_096)
+        / 365;
+    let day_of_year =
+        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = cycle * 400 + year_of_cycle + i64::from(month <= 2);
+    Ok((year, month, day))
+}
+
+/// 0000-01-01 and 9999-12-31 as days.
+const YEARS_0_TO_9999: (i64, i64) = (-719_528, 2_932_896);
+
+fn push_clock(seconds: i64, out: &mut Vec<u8>) {
+    push_digits(seconds / 3_600, 2, out);
+    out.push(b':');
+    push_digits(seconds / 60 % 60, 2, out);
+    out.push(b':');
+    push_digits(seconds % 60, 2, out);
+}
+
+fn push_fraction(fraction: i64, digits: usize, out: &mut Vec<u8>) {
+    out.push(b'.');
+    push_digits(fraction, digits, out);
+}
+
+/// A number that is not negative, padded with zeros to a width, longer where it has to be.
+fn push_digits(number: i64, width: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    let mut rest = number.unsigned_abs();
+    let mut written = 0;
+    while rest > 0 || written < width {
+        out.push(b'0' + (rest % 10).to_le_bytes()[0]);
+        rest /= 10;
+        written += 1;
+    }
+    if let Some(digits) = out.get_mut(start..) {
+        digits.reverse();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn date(days: i64) -> String {
+        let mut out = Vec::new();
+        write_date(days, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn date_time(ticks: i64, unit: Unit) -> String {
+        let mut out = Vec::new();
+        write_date_time(ticks, unit, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn time(ticks: i64, unit: Unit) -> String {
+        let mut out = Vec::new();
+        write_time(ticks, unit, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn dates_of_the_recorded_rows_come_out_as_mysql_has_them() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(19_782), "2024-02-29");
+        assert_eq!(date(-354_285), "1000-01-01");
+        assert_eq!(date_time(1_709_210_096_789, Unit::Millis), "2024-02-29T12:34:56.789");
+        assert_eq!(date_time(253_402_300_799_999_999, Unit::Micros), "9999-12-31T23:59:59.999999");
+        assert_eq!(date_time(-1, Unit::Nanos), "1969-12-31T23:59:59.999999999");
+    }
+
+    #[test]
+    fn times_have_a_sign_and_any_number_of_hours() {
+        assert_eq!(time(-3_020_399_000_000, Unit::Micros), "-838:59:59.000000");
+        assert_eq!(time(45_296_789, Unit::Millis), "12:34:56.789000");
+        assert_eq!(time(0, Unit::Nanos), "00:00:00.000000000");
+        assert_eq!(time(i64::MIN, Unit::Micros), "-2562047788:00:54.775808");
+    }
+
+    #[test]
+    fn the_first_and_the_last_day_are_dates_and_their_neighbours_are_not() {
+        let (first, last) = YEARS_0_TO_9999;
+
+        assert_eq!(date(first), "0000-01-01");
+        assert_eq!(date(last), "9999-12-31");
+        assert_eq!(civil(first - 1), Err(Problem::DateOutOfRange));
+        assert_eq!(civil(last + 1), Err(Problem::DateOutOfRange));
+    }
+
+    proptest! {
+        /// The calendar counted by hand: each day is the one after the day before.
+        #[test]
+        fn each_day_follows_the_day_before(days in YEARS_0_TO_9999.0..YEARS_0_TO_9999.1) {
+            let (year, month, day) = civil(days).unwrap();
+            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let in_month = match month {
+                2 => 28 + i64::from(leap),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            let next = match (day == in_month, month) {
+                (false, _) => (year, month, day + 1),
+                (true, 12) => (year + 1, 1, 1),
+                (true, _) => (year, month + 1, 1),
+            };
+            prop_assert_eq!(civil(days + 1).unwrap(), next);
+        }
+    }
+}

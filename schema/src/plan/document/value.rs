@@ -1,0 +1,232 @@
+//! Values of any kind: their plan, and the pass over them.
+
+use super::cursor::Cursor;
+use super::error::{DecodeError, PlanError, Problem};
+use super::field::{DocumentField, FieldKind};
+use super::json::{write_string, write_verbatim};
+use super::scalar::Scalar;
+use super::skip::refuse_empty;
+use super::writer::{Field, Node, Shape};
+use super::{DocumentOptions, JsonForm};
+
+/// One field of an object: what comes before its value, and the value.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: Box<str>,
+    /// `{"name":` for the first column, `,"name":` for the others.
+    label: Box<[u8]>,
+    value: Value,
+}
+
+/// A value that may be null.
+#[derive(Debug)]
+pub(super) struct Value {
+    /// Which branch of the union is null; `None` where the type is no union.
+    null_branch: Option<usize>,
+    codec: Codec,
+}
+
+#[derive(Debug)]
+enum Codec {
+    Scalar(Scalar),
+    Json { wrap: bool },
+    Set,
+    Array(Box<Value>),
+    Map(Box<Value>),
+    Object(Box<[Column]>),
+}
+
+/// Compiles the fields of a record.
+pub(super) fn compile_columns(
+    fields: &[Field],
+    path: &str,
+    options: DocumentOptions,
+) -> Result<Box<[Column]>, PlanError> {
+    let columns = fields.iter().enumerate().map(|(index, field)| {
+        let path =
+            if path.is_empty() { field.name.to_string() } else { format!("{path}.{}", field.name) };
+        let mut label = vec![if index == 0 { b'{' } else { b',' }];
+        write_string(&field.name, &mut label);
+        label.push(b':');
+        let value = Value::compile(&field.node, &path, options)?;
+        Ok(Column { name: field.name.clone(), label: label.into(), value })
+    });
+    columns.collect()
+}
+
+/// What the columns are in a mapping.
+pub(super) fn describe(columns: &[Column]) -> Box<[DocumentField]> {
+    let fields = columns.iter().map(|column| DocumentField {
+        name: column.name.clone(),
+        kind: column.value.codec.kind(),
+        nullable: column.value.null_branch.is_some(),
+    });
+    fields.collect()
+}
+
+/// Writes one row: an object with all columns. Nulls are written too, so that a document shows
+/// the whole row and a query can tell a null from a column that did not exist yet.
+pub(super) fn write_row(
+    columns: &[Column],
+    cursor: &mut Cursor<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    for column in columns {
+        column
+            .write(cursor, out)
+            .map_err(|problem| DecodeError::new(Some(&column.name), problem))?;
+    }
+    close_object(columns, out);
+    Ok(())
+}
+
+/// An object without columns has no label that opens it.
+fn close_object(columns: &[Column], out: &mut Vec<u8>) {
+    out.extend_from_slice(if columns.is_empty() { b"{}" } else { b"}" });
+}
+
+impl Column {
+    fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
+        out.extend_from_slice(&self.label);
+        self.value.write(cursor, out)
+    }
+}
+
+impl Value {
+    fn compile(node: &Node, path: &str, options: DocumentOptions) -> Result<Self, PlanError> {
+        let (null_branch, node) = node.optional().ok_or_else(|| PlanError::Unsupported {
+            path: path.to_owned(),
+            found: "a union of several types".into(),
+            expected: "a union of null and one type",
+        })?;
+        Ok(Self { null_branch, codec: Codec::compile(node, path, options)? })
+    }
+
+    fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
+        if is_null(self.null_branch, cursor)? {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        self.codec.write(cursor, out)
+    }
+}
+
+/// Reads the branch of a union of two, if there is one.
+pub(super) fn is_null(
+    null_branch: Option<usize>,
+    cursor: &mut Cursor<'_>,
+) -> Result<bool, Problem> {
+    let Some(null_branch) = null_branch else { return Ok(false) };
+    match cursor.position()? {
+        branch if branch == null_branch => Ok(true),
+        0 | 1 => Ok(false),
+        _ => Err(Problem::UnknownBranch),
+    }
+}
+
+impl Codec {
+    fn compile(node: &Node, path: &str, options: DocumentOptions) -> Result<Self, PlanError> {
+        if let Some(scalar) = Scalar::compile(node, path)? {
+            return Ok(Self::Scalar(scalar));
+        }
+        Ok(match &node.shape {
+            Shape::Array(entry) => {
+                refuse_empty(entry, path)?;
+                Self::Array(Box::new(Value::compile(entry, path, options)?))
+            }
+            Shape::Map(entry) => Self::Map(Box::new(Value::compile(entry, path, options)?)),
+            Shape::Record(fields) => Self::Object(compile_columns(fields, path, options)?),
+            Shape::String if node.semantics.name.as_deref() == Some("io.debezium.data.EnumSet") => {
+                Self::Set
+            }
+            Shape::String => Self::Json { wrap: options.json == JsonForm::ObjectsOnly },
+            Shape::Null
+            | Shape::Boolean
+            | Shape::Int
+            | Shape::Long
+            | Shape::Float
+            | Shape::Double
+            | Shape::Bytes
+            | Shape::Fixed(_)
+            | Shape::Enum(_)
+            | Shape::Union(_) => {
+                return Err(PlanError::Unsupported {
+                    path: path.to_owned(),
+                    found: "null or a union within a union".into(),
+                    expected: "a type with values",
+                });
+            }
+        })
+    }
+
+    fn kind(&self) -> FieldKind {
+        match self {
+            Self::Scalar(scalar) => scalar.kind(),
+            Self::Json { .. } => FieldKind::Json,
+            Self::Set => FieldKind::Keyword,
+            Self::Array(entry) => FieldKind::Array(Box::new(entry.codec.kind())),
+            Self::Map(_) => FieldKind::Map,
+            Self::Object(columns) => FieldKind::Object(describe(columns)),
+        }
+    }
+
+    fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
+        match self {
+            Self::Scalar(scalar) => scalar.write_json(cursor, out),
+            Self::Json { wrap } => write_verbatim(cursor.text()?, *wrap, out),
+            Self::Set => {
+                write_set(cursor.text()?, out);
+                Ok(())
+            }
+            Self::Array(entry) => {
+                write_blocks(b'[', b']', cursor, out, |cursor, out| entry.write(cursor, out))
+            }
+            Self::Map(entry) => write_blocks(b'{', b'}', cursor, out, |cursor, out| {
+                write_string(cursor.text()?, out);
+                out.push(b':');
+                entry.write(cursor, out)
+            }),
+            Self::Object(columns) => {
+                columns.iter().try_for_each(|column| column.write(cursor, out))?;
+                close_object(columns, out);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The chosen members of a MySQL SET, which cannot contain commas.
+/// <https://dev.mysql.com/doc/refman/9.4/en/set.html>
+fn write_set(text: &str, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, member) in text.split(',').filter(|member| !member.is_empty()).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_string(member, out);
+    }
+    out.push(b']');
+}
+
+/// The entries of an array or a map, with commas between them.
+fn write_blocks(
+    open: u8,
+    close: u8,
+    cursor: &mut Cursor<'_>,
+    out: &mut Vec<u8>,
+    mut entry: impl FnMut(&mut Cursor<'_>, &mut Vec<u8>) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    out.push(open);
+    let mut separate = false;
+    while let Some(block) = cursor.block()? {
+        for _ in 0..block.count {
+            if separate {
+                out.push(b',');
+            }
+            separate = true;
+            entry(cursor, out)?;
+        }
+    }
+    out.push(close);
+    Ok(())
+}
