@@ -109,10 +109,11 @@ impl Pipeline {
     }
 
     async fn take_event(&mut self, event: &RawEvent) -> Result<(), SourceError> {
-        self.has_moved = true;
         self.transaction.saw(event.server_id(), event.timestamp().into());
         let parsed = event.parse()?;
         let begins = matches!(parsed, BinlogEvent::Gtid { .. });
+        // A heartbeat of an idle server says where the stream is already.
+        self.has_moved |= !matches!(parsed, BinlogEvent::Heartbeat);
         self.take_parsed(parsed, event).await?;
         if !begins {
             self.transaction.event_done();
@@ -144,7 +145,9 @@ impl Pipeline {
             }
             BinlogEvent::Rows(rows) => self.take_rows(&rows, event)?,
             BinlogEvent::Xid | BinlogEvent::XaPrepare => self.commit(event),
-            BinlogEvent::Heartbeat => self.transaction.advance(event.end.clone()),
+            BinlogEvent::Heartbeat => {
+                self.has_moved |= self.transaction.advance(event.end.clone());
+            }
             BinlogEvent::TransactionPayload => {
                 return Err(unsupported(event, "it is a compressed transaction").into());
             }

@@ -155,11 +155,13 @@ impl TransactionTracker {
         self.skip = Done::default();
     }
 
-    /// Between transactions the stream has moved on without one.
-    pub(crate) fn advance(&mut self, position: BinlogPosition) {
-        if self.open.is_none() {
+    /// Between transactions the stream has moved on without one; whether that is news.
+    pub(crate) fn advance(&mut self, position: BinlogPosition) -> bool {
+        let is_news = self.open.is_none() && self.begin != position;
+        if is_news {
             self.begin = position;
         }
+        is_news
     }
 
     /// An event was read.

@@ -20,7 +20,7 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// For waiting until `what` works.
+    /// For waiting until `what` is available.
     pub(crate) fn new(what: &'static str) -> Self {
         Self { what, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT), warned: None }
     }
@@ -33,9 +33,23 @@ impl Patience {
         let what = self.what;
         if self.warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             self.warned = Some(Instant::now());
-            tracing::warn!(what, target, attempt, delay_ms, error, "{what} failed, retrying");
+            tracing::warn!(
+                what,
+                target,
+                attempt,
+                delay_ms,
+                error,
+                "{what} is not available, retrying"
+            );
         } else {
-            tracing::debug!(what, target, attempt, delay_ms, error, "{what} failed, retrying");
+            tracing::debug!(
+                what,
+                target,
+                attempt,
+                delay_ms,
+                error,
+                "{what} is not available, retrying"
+            );
         }
         sleep(delay).await;
     }
@@ -43,7 +57,7 @@ impl Patience {
     /// It has worked.
     pub(crate) fn succeeded(&mut self) {
         if self.warned.take().is_some() {
-            tracing::info!(what = self.what, "{} works again", self.what);
+            tracing::info!(what = self.what, "{} is available again", self.what);
         }
         self.backoff.reset();
     }

@@ -88,7 +88,9 @@ impl Pipeline {
         let ended = match self.flow(stop).await {
             Ok(()) => self.finish().await,
             Err(error) => {
-                self.commit().await;
+                // What came before the error is settled all the same, so that the next start
+                // meets it at once. A second error adds nothing to the first.
+                drop(self.finish().await);
                 Err(error)
             }
         };

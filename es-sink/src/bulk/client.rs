@@ -121,7 +121,7 @@ impl EsClient {
         action: &'static str,
         index: &str,
     ) -> Result<Answer, SinkError> {
-        let mut patience = Patience::new(action);
+        let mut patience = Patience::new("elasticsearch");
         loop {
             let reason = match self.send(request).await {
                 Ok(answer) if answer.can_pass() => answer.reason(),

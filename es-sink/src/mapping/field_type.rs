@@ -70,7 +70,9 @@ impl FieldTypes {
     fn decimal(&self, precision: Option<u16>, scale: u16) -> Value {
         match self.decimal {
             DecimalType::Keyword => json!({ "type": "keyword" }),
-            _ if is_unsigned_bigint(precision, scale) && self.unsigned_long => {
+            DecimalType::Double | DecimalType::ScaledFloat
+                if is_unsigned_bigint(precision, scale) && self.unsigned_long =>
+            {
                 json!({ "type": "unsigned_long" })
             }
             DecimalType::Double => json!({ "type": "double" }),
@@ -118,10 +120,10 @@ impl FieldTypes {
                 JsonType::Stored => &[],
             },
             FieldKind::Object(_) => &["nested"],
-            FieldKind::Array(kind) => match **kind {
-                FieldKind::Float | FieldKind::Double => &["double", "dense_vector", "knn_vector"],
-                _ => self.also_takes(kind),
-            },
+            FieldKind::Array(kind) if matches!(**kind, FieldKind::Float | FieldKind::Double) => {
+                &["double", "dense_vector", "knn_vector"]
+            }
+            FieldKind::Array(kind) => self.also_takes(kind),
         }
     }
 }
@@ -176,11 +178,10 @@ fn reconcile_inner(
     kind: &FieldKind,
     types: &FieldTypes,
 ) -> Result<Option<Value>, Conflict> {
-    let fields = match kind {
-        FieldKind::Object(fields) => fields,
-        FieldKind::Array(kind) => return reconcile_inner(property, kind, types),
-        _ => return Ok(None),
-    };
+    if let FieldKind::Array(kind) = kind {
+        return reconcile_inner(property, kind, types);
+    }
+    let FieldKind::Object(fields) = kind else { return Ok(None) };
     let empty = Map::new();
     let existing = property.get("properties").and_then(Value::as_object).unwrap_or(&empty);
     let missing = reconcile(existing, fields, types)?;
