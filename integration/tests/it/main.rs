@@ -4,4 +4,8 @@
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod source;
+#[cfg(test)]
 mod stack;
