@@ -216,6 +216,15 @@ async fn build() -> Result<PathBuf, ProcessError> {
         .arg(profile_folder.parent().unwrap_or(profile_folder))
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    // What cargo says to the program that it runs, which is this one. ring's build script looks at
+    // these variables, so with them ring and all that uses TLS would be built again, and once more
+    // by the next cargo that is called from a shell.
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&variable);
+        }
+    }
     let output = tokio::time::timeout(BUILT_WITHIN, command.output())
         .await
         .map_err(|_| ProcessError::TimedOut { seconds: BUILT_WITHIN.as_secs() })?
