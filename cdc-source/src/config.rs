@@ -79,7 +79,9 @@ impl SourceConfig {
                 derived_server_id(group, name),
                 1..=u32::MAX,
             )?,
-            topic_prefix: settings.required("topic.prefix")?,
+            topic_prefix: settings
+                .topic_name("topic.prefix")?
+                .ok_or_else(|| settings.error("topic.prefix", "is required"))?,
             tables: TableFilter::read(settings)?,
             columns: ColumnFilter::read(settings)?,
             unsigned_bigint: settings.choice(

@@ -88,7 +88,11 @@ impl Fault for SourceError {
             Self::AccessDenied { .. } => {
                 Some("correct `database.user` and `database.password`".into())
             }
-            Self::Statement { .. } => None,
+            Self::Statement { .. } => Some(
+                "remove the cause that mysql names, in its settings or the user's grants, then \
+                 start rowcast again"
+                    .into(),
+            ),
             Self::Purged { .. } => Some(
                 "give the connector a new name to copy all tables again, and keep binary logs \
                  longer (binlog_expire_logs_seconds)"

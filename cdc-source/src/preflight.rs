@@ -47,8 +47,10 @@ pub(crate) struct PreflightError {
 impl fmt::Display for PreflightError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("mysql is not ready to be captured")?;
-        for Finding { what, why, remedy } in &self.findings {
-            write!(f, "; {what}, but {why}: {remedy}")?;
+        // What mends it is the hint's part.
+        for (index, Finding { what, why, .. }) in self.findings.iter().enumerate() {
+            let separator = if index == 0 { ":" } else { ";" };
+            write!(f, "{separator} {what}, but {why}")?;
         }
         Ok(())
     }
@@ -75,7 +77,7 @@ pub(crate) async fn check(
     let mut findings = Vec::new();
     let settings = Settings::read(connection).await?;
     settings.check(&mut findings);
-    let status = log_status(connection, &settings, &mut findings).await?;
+    let status = log_status(connection, config, &settings, &mut findings).await?;
     check_replication(connection, config, &settings, &mut findings).await?;
     let tables = check_tables(connection, config, &mut findings).await?;
     let refused = |findings| SourceError::Preflight(PreflightError { findings });
@@ -219,6 +221,7 @@ impl Settings {
 /// Where the log ends; finds a log that leaves databases out, and a missing grant.
 async fn log_status(
     connection: &mut Connection,
+    config: &SourceConfig,
     settings: &Settings,
     findings: &mut Vec<Finding>,
 ) -> Result<Option<BinlogPosition>, SourceError> {
@@ -229,7 +232,8 @@ async fn log_status(
     let row = match status {
         Ok(row) => row,
         Err(error) if is_denied(&error) => {
-            findings.push(missing_grant("REPLICATION CLIENT", "the log's position is asked for"));
+            let why = "the log's position is asked for";
+            findings.push(missing_grant("REPLICATION CLIENT", why, config));
             return Ok(None);
         }
         Err(error) => return Err(error),
@@ -283,10 +287,8 @@ async fn check_replication(
     match connection.rows::<mysql_async::Row>("list replicas", statement).await {
         Ok(_) => Ok(()),
         Err(error) if is_denied(&error) => {
-            let mut finding =
-                missing_grant("REPLICATION SLAVE", "the log is read as a replica does");
-            finding.remedy = format!("GRANT REPLICATION SLAVE ON *.* TO '{}'", config.user);
-            findings.push(finding);
+            let why = "the log is read as a replica does";
+            findings.push(missing_grant("REPLICATION SLAVE", why, config));
             Ok(())
         }
         Err(error) => Err(error),
@@ -330,7 +332,8 @@ async fn check_table(
     table: &TableId,
     findings: &mut Vec<Finding>,
 ) -> Result<(), SourceError> {
-    let probe = format!("SELECT 1 FROM {} LIMIT 0", structure::quoted(table));
+    // All columns: a grant of some of them would hide the others from information_schema too.
+    let probe = format!("SELECT * FROM {} LIMIT 0", structure::quoted(table));
     match connection.rows::<mysql_async::Row>("read a table", &probe).await {
         Ok(_) => {}
         Err(error) if is_denied(&error) => {
@@ -354,28 +357,29 @@ async fn check_table(
             remedy: format!("add a primary key to {table}, or take it off `table.include.list`"),
         }),
         Ok(schema) => {
-            if let Some(column) = schema.key_columns().find(|c| !structure::can_be_bound(c)) {
+            let unbound = |column| Some((column, structure::unbound_type(column)?));
+            if let Some((column, type_name)) = schema.key_columns().find_map(unbound) {
                 findings.push(Finding {
-                    what: format!("key column {} of {table} is of a type", column.name),
-                    why: "chunks cannot be cut along it yet",
+                    what: format!("key column {} of {table} is {type_name}", column.name),
+                    why: "a table cannot be copied along such a key yet",
                     remedy: format!("take {table} off `table.include.list`"),
                 });
             }
         }
         Err(problem) => findings.push(Finding {
             what: format!("column {} of {table} is {}", problem.column, problem.type_name),
-            why: "that type is not exact yet",
+            why: "that cannot be captured exactly yet",
             remedy: format!("take {table} off `table.include.list`"),
         }),
     }
     Ok(())
 }
 
-fn missing_grant(privilege: &str, why: &'static str) -> Finding {
+fn missing_grant(privilege: &str, why: &'static str, config: &SourceConfig) -> Finding {
     Finding {
         what: format!("the user lacks {privilege}"),
         why,
-        remedy: format!("GRANT {privilege} ON *.* TO the user in `database.user`"),
+        remedy: format!("GRANT {privilege} ON *.* TO '{}'", config.user),
     }
 }
 

@@ -7,6 +7,7 @@
 mod pipeline;
 mod settings;
 mod variables;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,16 +39,20 @@ impl WorkerConfig {
     /// Reads the settings that are not any connector's.
     fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
         let registry = RegistryConfig {
-            urls: settings.required_list("schema.registry.url")?,
+            urls: registry_urls(&mut settings)?,
             basic_auth: basic_auth(&mut settings)?,
             timeout: settings.duration_ms("schema.registry.timeout.ms", 10_000, 100..=600_000)?,
         };
         let mut kafka = settings.with_prefix("kafka.");
+        crate::kafka::check_properties(&kafka)
+            .map_err(|found| settings.error(&format!("kafka.{}", found.property), found.problem))?;
         kafka.insert("bootstrap.servers".to_owned(), settings.required("bootstrap.servers")?);
         let config = Self {
             group_id: settings.text("group.id", "rowcast"),
             kafka,
-            offset_topic: settings.text("offset.storage.topic", "rowcast-offsets"),
+            offset_topic: settings
+                .topic_name("offset.storage.topic")?
+                .unwrap_or_else(|| "rowcast-offsets".to_owned()),
             topic_partitions: settings.integer(
                 "topic.creation.default.partitions",
                 1,
@@ -63,6 +68,25 @@ impl WorkerConfig {
         settings.finish()?;
         Ok(config)
     }
+}
+
+/// `schema.registry.url`: addresses, which are shown in messages, so they may hold no password.
+fn registry_urls(settings: &mut Settings) -> Result<Vec<String>, ConfigError> {
+    const KEY: &str = "schema.registry.url";
+    let urls = settings.required_list(KEY)?;
+    for url in &urls {
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
+            let problem = "expected an address that begins with http:// or https://";
+            return Err(settings.error(KEY, problem));
+        };
+        if rest.split('/').next().is_some_and(|host| host.contains('@')) {
+            let problem = "has a user or password in it; give them as \
+                           `schema.registry.basic.auth.user.info`";
+            return Err(settings.error(KEY, problem));
+        }
+    }
+    Ok(urls)
 }
 
 /// `schema.registry.basic.auth.user.info`: `user:password`, as Confluent's clients have it.

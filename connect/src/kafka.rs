@@ -32,3 +32,73 @@ fn client_config(client_id: &str, properties: &BTreeMap<String, String>) -> Clie
     config.set_log_level(RDKafkaLogLevel::Info);
     config
 }
+
+/// Properties that rowcast sets itself, because its guarantees stand on them or its settings do
+/// the same.
+const OWN: [&str; 16] = [
+    "allow.auto.create.topics",
+    "auto.offset.reset",
+    "batch.size",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "isolation.level",
+    "linger.ms",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages",
+    "statistics.interval.ms",
+    "transaction.timeout.ms",
+    "transactional.id",
+];
+
+/// What is wrong with the first of the user's properties that cannot be used: its name, and the
+/// problem. Makes no client.
+pub(crate) fn check_properties(properties: &BTreeMap<String, String>) -> Result<(), Problem> {
+    for (property, value) in properties {
+        if OWN.contains(&property.as_str()) {
+            let problem = "is set by rowcast itself and cannot be changed".to_owned();
+            return Err(Problem { property: property.clone(), problem });
+        }
+        let checked = ClientConfig::new().set(property, value).create_native_config();
+        if let Err(rdkafka::error::KafkaError::ClientConfig(_, problem, property, _)) = checked {
+            return Err(Problem { problem: format!("is not accepted: {problem}"), property });
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a property.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) property: String,
+    pub(crate) problem: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(property: &str, value: &str) -> Option<String> {
+        let properties = [(property.to_owned(), value.to_owned())].into();
+        check_properties(&properties)
+            .err()
+            .map(|found| format!("{} {}", found.property, found.problem))
+    }
+
+    #[test]
+    fn properties_are_checked_without_a_client() {
+        assert_eq!(problem("security.protocol", "sasl_ssl"), None);
+        assert_eq!(problem("sasl.password", "x"), None);
+        for (property, value, expected) in [
+            ("no.such", "1", "no.such is not accepted: No such configuration property"),
+            ("security.protocol", "tls", "security.protocol is not accepted: Invalid value"),
+            ("transactional.id", "x", "transactional.id is set by rowcast itself"),
+        ] {
+            let found = problem(property, value).unwrap();
+            assert!(found.starts_with(expected), "{found}");
+        }
+    }
+}

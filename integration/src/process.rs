@@ -216,13 +216,12 @@ async fn build() -> Result<PathBuf, ProcessError> {
         .arg(profile_folder.parent().unwrap_or(profile_folder))
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    // What cargo says to the program that it runs, which is this one. ring's build script looks at
-    // these variables, so with them ring and all that uses TLS would be built again, and once more
-    // by the next cargo that is called from a shell.
-    for (variable, _) in std::env::vars_os() {
-        let name = variable.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&variable);
+    // Under `cargo run` and `cargo test` these are ours, and the build script of ring, which asks
+    // for them, would run again: with each change of hands everything above ring is built anew.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
         }
     }
     let output = tokio::time::timeout(BUILT_WITHIN, command.output())

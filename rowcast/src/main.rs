@@ -54,7 +54,8 @@ async fn run(path: &std::path::Path) -> ExitCode {
         }
         Ok(Ended::Failed) => ExitCode::FAILURE,
         Err(error) => {
-            tracing::error!(error = chain(&error), hint = error.hint().as_deref(), "not started");
+            let (error, hint) = (chain(&error), error.hint());
+            tracing::error!(error, hint = hint.as_deref(), "the pipeline cannot be started");
             ExitCode::FAILURE
         }
     }

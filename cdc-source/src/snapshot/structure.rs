@@ -35,7 +35,8 @@ pub(crate) async fn read(
                 "SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, \
                  CAST(c.NUMERIC_PRECISION AS UNSIGNED), CAST(c.NUMERIC_SCALE AS UNSIGNED), \
                  CAST(c.DATETIME_PRECISION AS UNSIGNED), \
-                 CAST(c.CHARACTER_OCTET_LENGTH AS UNSIGNED), CAST(l.ID AS UNSIGNED) \
+                 CAST(c.CHARACTER_OCTET_LENGTH AS UNSIGNED), CAST(l.ID AS UNSIGNED), \
+                 c.CHARACTER_SET_NAME \
                  FROM information_schema.COLUMNS c LEFT JOIN information_schema.COLLATIONS l \
                  ON l.COLLATION_NAME = c.COLLATION_NAME WHERE {filter} ORDER BY ORDINAL_POSITION"
             ),
@@ -55,7 +56,7 @@ pub(crate) async fn read(
 }
 
 /// Name, data type, column type, nullable, numeric precision and scale, time precision, bytes,
-/// collation.
+/// collation, character set.
 type ColumnRow = (
     String,
     String,
@@ -66,6 +67,7 @@ type ColumnRow = (
     Option<u64>,
     Option<u64>,
     Option<u64>,
+    Option<String>,
 );
 
 fn assemble(
@@ -74,9 +76,13 @@ fn assemble(
     key: &[(String, Option<u64>)],
 ) -> Result<TableSchema, UnsupportedColumn> {
     let column = |row: &ColumnRow| {
-        let (name, _, type_name, nullable, ..) = row;
-        let unsupported =
-            || UnsupportedColumn { column: name.clone(), type_name: type_name.clone() };
+        let (name, _, type_name, nullable, .., charset) = row;
+        let in_charset =
+            charset.as_ref().map_or_else(String::new, |name| format!(" in character set {name}"));
+        let unsupported = || UnsupportedColumn {
+            column: name.clone(),
+            type_name: format!("{type_name}{in_charset}"),
+        };
         Ok(Column {
             name: name.clone(),
             column_type: column_type(row).ok_or_else(unsupported)?,
@@ -85,7 +91,7 @@ fn assemble(
     };
     let parsed = columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
     if let Some((name, _)) = key.iter().find(|(_, prefix)| prefix.is_some()) {
-        let type_name = "part of the primary key with a prefix only".to_owned();
+        let type_name = "indexed by a prefix only in the primary key".to_owned();
         return Err(UnsupportedColumn { column: name.clone(), type_name });
     }
     let place = |(name, _): &(String, _)| parsed.iter().position(|column| column.name == *name);
@@ -94,7 +100,7 @@ fn assemble(
 }
 
 fn column_type(row: &ColumnRow) -> Option<ColumnType> {
-    let (_, data_type, column_type, _, precision, scale, fraction, bytes, collation) = row;
+    let (_, data_type, column_type, _, precision, scale, fraction, bytes, collation, _) = row;
     let unsigned = column_type.contains("unsigned") || column_type.contains("zerofill");
     let small = |number: &Option<u64>| u8::try_from(number.unwrap_or_default()).ok();
     let fraction = || Fraction::new(small(fraction)?);
@@ -146,18 +152,31 @@ fn members(column_type: &str) -> Vec<String> {
     members
 }
 
-/// Whether a key column's values can be written as bounds that MySQL compares along its index.
-pub(crate) fn can_be_bound(column: &Column) -> bool {
-    !matches!(
-        column.column_type,
-        ColumnType::Float
-            | ColumnType::Double
-            | ColumnType::Bit { .. }
-            | ColumnType::Enum { .. }
-            | ColumnType::Set { .. }
-            | ColumnType::Time { .. }
-            | ColumnType::Json
-    )
+/// The type of a key column whose values cannot be written as bounds that MySQL compares along its
+/// index.
+pub(crate) fn unbound_type(column: &Column) -> Option<&'static str> {
+    Some(match column.column_type {
+        ColumnType::Float => "FLOAT",
+        ColumnType::Double => "DOUBLE",
+        ColumnType::Bit { .. } => "BIT",
+        ColumnType::Enum { .. } => "ENUM",
+        ColumnType::Set { .. } => "SET",
+        ColumnType::Time { .. } => "TIME",
+        ColumnType::Json => "JSON",
+        ColumnType::TinyInt { .. }
+        | ColumnType::SmallInt { .. }
+        | ColumnType::MediumInt { .. }
+        | ColumnType::Int { .. }
+        | ColumnType::BigInt { .. }
+        | ColumnType::Decimal { .. }
+        | ColumnType::Year
+        | ColumnType::Date
+        | ColumnType::DateTime { .. }
+        | ColumnType::Timestamp { .. }
+        | ColumnType::Text { .. }
+        | ColumnType::Binary { .. }
+        | ColumnType::Blob => return None,
+    })
 }
 
 /// A table's name as a statement takes it.

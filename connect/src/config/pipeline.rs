@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::settings::{ConfigError, Origin, Settings};
+use super::yaml::{self, Node};
 use super::{WorkerConfig, variables};
 use crate::connector::ConnectorName;
 
@@ -38,15 +37,15 @@ impl PipelineConfig {
     /// Returns [`ConfigError`] when the file cannot be read, is not YAML, or has a setting that
     /// is missing, unknown or out of its range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let shown = path.display().to_string();
-        let size = std::fs::metadata(path)
-            .map_err(|error| ConfigError::new(&shown, format!("cannot be read: {error}")))?
-            .len();
+        let unreadable = |problem: String| ConfigError::Unreadable {
+            path: path.display().to_string(),
+            problem: problem.into(),
+        };
+        let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
         if size > FILE_MAX_BYTES {
-            return Err(ConfigError::new(&shown, "is larger than 1 MiB"));
+            return Err(unreadable("it is larger than 1 MiB".to_owned()));
         }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::new(&shown, format!("cannot be read: {error}")))?;
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         Self::parse(&text, &|name| std::env::var(name).ok())
     }
 
@@ -59,19 +58,22 @@ impl PipelineConfig {
         text: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let document: Value = serde_saphyr::from_str(text)
-            .map_err(|error| ConfigError::new("the file", format!("is not valid YAML: {error}")))?;
-        let Value::Object(mut top) = document else {
-            return Err(ConfigError::new("the file", "is not a map of settings"));
+        let document =
+            yaml::parse(text).map_err(|problem| ConfigError::Yaml { problem: problem.into() })?;
+        let Node::Map(top) = document else {
+            return Err(ConfigError::Yaml { problem: "it is not a map of settings".into() });
         };
-        let Some(Value::Object(connectors)) = top.remove("connectors") else {
-            return Err(ConfigError::new(
-                "connectors",
-                "is required: a map from names to settings",
-            ));
-        };
-        let worker = flatten("the pipeline", &Value::Object(top), environment)?;
+        let (connectors, worker): (Vec<_>, Vec<_>) =
+            top.into_iter().partition(|(key, _)| key == "connectors");
+        let worker = flatten("the pipeline", &worker, environment)?;
         let worker = WorkerConfig::from_settings(worker)?;
+        let connectors = match connectors.into_iter().next() {
+            Some((_, Node::Map(connectors))) if !connectors.is_empty() => connectors,
+            Some(_) | None => {
+                let problem = "is required: a map from names to settings";
+                return Err(ConfigError::new("connectors", problem));
+            }
+        };
         let connectors = connectors
             .iter()
             .map(|(name, settings)| connector(name, settings, environment))
@@ -82,9 +84,12 @@ impl PipelineConfig {
 
 fn connector(
     name: &str,
-    settings: &Value,
+    settings: &Node,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<ConnectorConfig, ConfigError> {
+    let Node::Map(settings) = settings else {
+        return Err(ConfigError::new(format!("connectors.{name}"), "is not a map of settings"));
+    };
     let mut settings = flatten(&format!("connector `{name}`"), settings, environment)?;
     let class = settings.required("connector.class")?;
     Ok(ConnectorConfig { name: ConnectorName::new(name), class, settings })
@@ -93,45 +98,43 @@ fn connector(
 /// Joins nested names by dots and lists by commas, and replaces variables in values.
 fn flatten(
     scope: &str,
-    tree: &Value,
+    tree: &[(String, Node)],
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, ConfigError> {
-    let mut flat = BTreeMap::new();
+    let mut flat = Vec::new();
     collect("", tree, &mut flat);
     let named = Settings::new(scope, Origin::PipelineFile, BTreeMap::new());
-    let values = flat
-        .into_iter()
-        .map(|(key, text)| match variables::resolve(&text, environment) {
-            Ok(value) => Ok((key, value)),
-            Err(error) => Err(named.error(&key, error.to_string())),
-        })
-        .collect::<Result<_, _>>()?;
+    let mut values = BTreeMap::new();
+    for (key, text) in flat {
+        let value = variables::resolve(&text, environment)
+            .map_err(|error| named.error(&key, error.to_string()))?;
+        // YAML sees two keys where one is nested and the other has dots.
+        if values.insert(key.clone(), value).is_some() {
+            return Err(named.error(&key, "is given twice"));
+        }
+    }
     Ok(Settings::new(scope, Origin::PipelineFile, values))
 }
 
-fn collect(prefix: &str, node: &Value, flat: &mut BTreeMap<String, String>) {
-    match node {
-        Value::Object(children) => {
-            for (name, child) in children {
-                let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-                collect(&key, child, flat);
-            }
-        }
-        Value::Array(entries) => {
-            let entries: Vec<_> = entries.iter().map(scalar).collect();
-            flat.insert(prefix.to_owned(), entries.join(","));
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            flat.insert(prefix.to_owned(), scalar(node));
+fn collect(prefix: &str, children: &[(String, Node)], flat: &mut Vec<(String, String)>) {
+    for (name, child) in children {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match child {
+            Node::Map(children) => collect(&key, children, flat),
+            Node::List(_) | Node::Text(_) | Node::Empty => flat.push((key, joined(child))),
         }
     }
 }
 
-fn scalar(node: &Value) -> String {
+fn joined(node: &Node) -> String {
     match node {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => node.to_string(),
+        Node::Empty => String::new(),
+        Node::Text(text) => text.clone(),
+        Node::List(entries) => entries.iter().map(joined).collect::<Vec<_>>().join(","),
+        Node::Map(children) => {
+            let pair = |(key, child): &(String, Node)| format!("{key}:{}", joined(child));
+            children.iter().map(pair).collect::<Vec<_>>().join(",")
+        }
     }
 }
 
@@ -181,5 +184,27 @@ connectors:
 
         let missing = parse(&PIPELINE.replace("${env:BROKER}", "${env:NOPE}")).err().unwrap();
         assert!(missing.contains("NOPE, which is not set"), "{missing}");
+    }
+
+    #[test]
+    fn a_key_that_is_nested_and_dotted_is_given_twice() {
+        let twice = PIPELINE.replace("port: 3306", "port: 3306\n    database.port: 3307");
+
+        let error = parse(&twice).err().unwrap();
+
+        let expected = "invalid configuration of connector `shop`: `database.port` is given twice";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn connectors_are_required() {
+        let (head, _) = PIPELINE.split_once("connectors:").unwrap();
+        for connectors in ["", "connectors:", "connectors: {}", "connectors: []"] {
+            let error = parse(&format!("{head}{connectors}")).err().unwrap();
+
+            assert!(error.contains("`connectors` is required"), "{connectors}: {error}");
+        }
+        let error = parse(&format!("{head}connectors: {{a: 1}}")).err().unwrap();
+        assert!(error.contains("`connectors.a` is not a map of settings"), "{error}");
     }
 }

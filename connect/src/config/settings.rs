@@ -17,6 +17,9 @@ pub enum Origin {
     Connect,
 }
 
+/// Longest name of a topic, as Kafka limits it (`Topic.MAX_NAME_LENGTH`).
+const TOPIC_NAME_MAX: usize = 249;
+
 /// The settings of one connector or of the worker, each read at most once.
 ///
 /// Reading takes a setting out, so what is left at the end is what nobody knows. Never printed:
@@ -78,6 +81,20 @@ impl Settings {
     pub fn required_list(&mut self, key: &str) -> Result<Vec<String>, ConfigError> {
         let list = self.list(key);
         if list.is_empty() { Err(self.error(key, "is required")) } else { Ok(list) }
+    }
+
+    /// Takes a name that a Kafka topic can have or begin with, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] for other characters than Kafka takes, or too many.
+    pub fn topic_name(&mut self, key: &str) -> Result<Option<String>, ConfigError> {
+        let Some(name) = self.optional(key) else { return Ok(None) };
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if !name.is_empty() && name.len() <= TOPIC_NAME_MAX && name.chars().all(fits) {
+            return Ok(Some(name));
+        }
+        Err(self.error(key, "expected letters, digits, `.`, `_` and `-`, 249 at most"))
     }
 
     /// Takes a whole number within a range.
@@ -181,7 +198,8 @@ impl Settings {
 
     /// An error about a setting of this scope.
     pub fn error(&self, key: &str, problem: impl Into<Cow<'static, str>>) -> ConfigError {
-        ConfigError { scope: self.scope.clone(), key: key.to_owned(), problem: problem.into() }
+        let (scope, key) = (self.scope.clone(), key.to_owned());
+        ConfigError::Setting { scope, key, problem: problem.into() }
     }
 
     /// Where the settings come from.
@@ -191,19 +209,40 @@ impl Settings {
     }
 }
 
-/// A setting is missing, unknown or out of its range.
+/// The configuration is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid configuration of {scope}: `{key}` {problem}")]
-pub struct ConfigError {
-    scope: String,
-    key: String,
-    problem: Cow<'static, str>,
+pub enum ConfigError {
+    /// A setting is missing, unknown or out of its range.
+    #[error("invalid configuration of {scope}: `{key}` {problem}")]
+    Setting {
+        /// The connector, or the pipeline.
+        scope: String,
+        /// The setting's name.
+        key: String,
+        /// What is wrong with it, never its value if that may be a secret.
+        problem: Cow<'static, str>,
+    },
+    /// The pipeline file cannot be read.
+    #[error("pipeline file {path} cannot be read: {problem}")]
+    Unreadable {
+        /// Its path as it was given.
+        path: String,
+        /// Why.
+        problem: Cow<'static, str>,
+    },
+    /// The pipeline file is not what YAML is, or no map.
+    #[error("the pipeline file is not valid YAML: {problem}")]
+    Yaml {
+        /// What is wrong and where, without any text of the file.
+        problem: Cow<'static, str>,
+    },
 }
 
 impl ConfigError {
     /// An error about a setting of the worker.
     pub fn new(key: impl Into<String>, problem: impl Into<Cow<'static, str>>) -> Self {
-        Self { scope: "the pipeline".to_owned(), key: key.into(), problem: problem.into() }
+        let scope = "the pipeline".to_owned();
+        Self::Setting { scope, key: key.into(), problem: problem.into() }
     }
 }
 
@@ -213,7 +252,13 @@ impl Fault for ConfigError {
     }
 
     fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Owned(format!("correct `{}` in the pipeline file", self.key)))
+        Some(match self {
+            Self::Setting { key, .. } => format!("correct `{key}` in the pipeline file").into(),
+            Self::Unreadable { .. } => {
+                "correct the path of the pipeline file, or its access".into()
+            }
+            Self::Yaml { .. } => "correct the pipeline file at this place".into(),
+        })
     }
 }
 

@@ -45,7 +45,8 @@ fn value_of(
                 .ok_or_else(|| VariableError::Unset { name: name.to_owned() })
         }
         Some(("file", reference)) => file_value(reference),
-        Some(_) | None => Err(VariableError::Unknown { variable: variable.to_owned() }),
+        // What it says is not shown: it may be a part of a password.
+        Some(_) | None => Err(VariableError::Unknown),
     }
 }
 
@@ -76,8 +77,8 @@ pub(super) enum VariableError {
     File { path: String, source: std::io::Error },
     #[error("refers to key {key}, which file {path} does not have")]
     Key { path: String, key: String },
-    #[error("has the variable {variable:?}, expected env:NAME or file:PATH")]
-    Unknown { variable: String },
+    #[error("has a variable of an unknown kind, expected ${{env:NAME}} or ${{file:PATH}}")]
+    Unknown,
 }
 
 #[cfg(test)]
@@ -100,6 +101,15 @@ mod tests {
             resolve_with("${env:USER_X}").unwrap_err(),
             "refers to environment variable USER_X, which is not set"
         );
+    }
+
+    #[test]
+    fn what_is_no_variable_is_not_shown() {
+        for text in ["a${geheim}c", "a${vault:geheim}c", "a${geheim"] {
+            let error = resolve_with(text).unwrap_err();
+
+            assert!(!error.contains("geheim") && error.contains("${"), "{error}");
+        }
     }
 
     #[test]

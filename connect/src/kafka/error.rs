@@ -160,7 +160,11 @@ impl Fault for KafkaError {
                  the large column"
             }
             Self::Denied { .. } => "correct the credentials below `kafka`, or grant the access",
-            Self::Aborted { .. } | Self::Other { .. } | Self::Gone => return None,
+            Self::Other { .. } => {
+                "remove the cause that kafka names, or correct the properties below `kafka`, then \
+                 start rowcast again"
+            }
+            Self::Aborted { .. } | Self::Gone => return None,
         }))
     }
 }

@@ -44,7 +44,18 @@ pub enum RegistryError {
         #[source]
         source: SRCError,
     },
-    /// The registry has judged the request.
+    /// What answers does not do what a registry does, or not for us: a wrong address or login.
+    #[error("the schema registry at {urls} does not serve {what}")]
+    Unusable {
+        /// The URLs that were tried.
+        urls: String,
+        /// The subject or id that was asked for.
+        what: String,
+        /// The answer.
+        #[source]
+        source: SRCError,
+    },
+    /// The registry has judged the schema, or does not know the id.
     #[error("schema registry refuses {what}")]
     Refused {
         /// The subject or id that was asked for.
@@ -59,7 +70,7 @@ impl Fault for RegistryError {
     fn disposition(&self) -> Disposition {
         match self {
             Self::Unavailable { .. } => Disposition::Retry,
-            Self::Settings(_) | Self::Refused { .. } => Disposition::Halt,
+            Self::Settings(_) | Self::Unusable { .. } | Self::Refused { .. } => Disposition::Halt,
         }
     }
 
@@ -68,6 +79,10 @@ impl Fault for RegistryError {
             Self::Settings(_) => "correct `schema.registry.url`",
             Self::Unavailable { .. } => {
                 "start the schema registry or correct `schema.registry.url`; rowcast keeps trying"
+            }
+            Self::Unusable { .. } => {
+                "correct `schema.registry.url`, its path included, and \
+                 `schema.registry.basic.auth.user.info`"
             }
             Self::Refused { .. } => {
                 "compare the new schema with the subject's versions and its compatibility setting"
@@ -112,27 +127,32 @@ impl Client {
         post_schema(&self.settings, subject.to_owned(), supplied)
             .await
             .map(|registered| SchemaId(registered.id))
-            .map_err(|source| self.judge(&format!("subject {subject}"), source))
+            .map_err(|source| {
+                self.judge(&format!("subject {subject}"), &VERDICTS_ON_SCHEMAS, source)
+            })
     }
 
     pub(super) async fn schema(&self, id: SchemaId) -> Result<String, RegistryError> {
         get_schema_by_id(id.0, &self.settings)
             .await
             .map(|registered| registered.schema)
-            .map_err(|source| self.judge(&format!("schema id {}", id.0), source))
+            .map_err(|source| self.judge(&format!("schema id {}", id.0), &[404], source))
     }
 
     /// The crate keeps the HTTP status in its message only, and counts 429, 500 and 504 as final.
     /// No status means that no whole answer came.
-    fn judge(&self, what: &str, source: SRCError) -> RegistryError {
+    fn judge(&self, what: &str, verdicts: &[u16], source: SRCError) -> RegistryError {
+        let (urls, what) = (self.urls.clone(), what.to_owned());
         match status(&source.error) {
-            None | Some(429 | 500..=599) => {
-                RegistryError::Unavailable { urls: self.urls.clone(), source }
-            }
-            Some(_) => RegistryError::Refused { what: what.to_owned(), source },
+            None | Some(429 | 500..=599) => RegistryError::Unavailable { urls, source },
+            Some(status) if verdicts.contains(&status) => RegistryError::Refused { what, source },
+            Some(_) => RegistryError::Unusable { urls, what, source },
         }
     }
 }
+
+/// Statuses by which a registry refuses a schema and not the request: incompatible, and invalid.
+const VERDICTS_ON_SCHEMAS: [u16; 2] = [409, 422];
 
 /// The HTTP status in "HTTP request to schema registry failed with status 409 Conflict".
 fn status(message: &str) -> Option<u16> {
@@ -150,5 +170,32 @@ mod tests {
 
         assert_eq!(status(message), Some(409));
         assert_eq!(status("error sending request"), None);
+    }
+
+    #[test]
+    fn only_a_verdict_on_the_schema_is_a_refusal() {
+        let config = RegistryConfig {
+            urls: vec!["http://registry".to_owned()],
+            basic_auth: None,
+            timeout: Duration::from_secs(1),
+        };
+        let client = Client::new(&config).unwrap();
+        let judged = |message: &str| {
+            let source = SRCError::new(message, None, false);
+            client.judge("subject s", &VERDICTS_ON_SCHEMAS, source)
+        };
+        let failed = |status: &str| judged(&format!("request failed with status {status}"));
+
+        for status in ["409 Conflict", "422 Unprocessable Entity"] {
+            assert!(matches!(failed(status), RegistryError::Refused { .. }), "{status}");
+        }
+        // A wrong path or login must never park a table.
+        for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "405 Method"] {
+            assert!(matches!(failed(status), RegistryError::Unusable { .. }), "{status}");
+        }
+        for status in ["429 Too Many Requests", "503 Service Unavailable"] {
+            assert!(matches!(failed(status), RegistryError::Unavailable { .. }), "{status}");
+        }
+        assert!(matches!(judged("connection refused"), RegistryError::Unavailable { .. }));
     }
 }
