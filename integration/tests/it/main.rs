@@ -8,4 +8,8 @@ mod oracle;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod source;
+#[cfg(test)]
 mod stack;
