@@ -10,8 +10,12 @@ mod oracle;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod source;
 #[cfg(test)]
 mod stack;
+#[cfg(test)]
+mod tidy;
