@@ -216,6 +216,14 @@ async fn build() -> Result<PathBuf, ProcessError> {
         .arg(profile_folder.parent().unwrap_or(profile_folder))
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    // Under `cargo run` and `cargo test` these are ours, and the build script of ring, which asks
+    // for them, would run again: with each change of hands everything above ring is built anew.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     let output = tokio::time::timeout(BUILT_WITHIN, command.output())
         .await
         .map_err(|_| ProcessError::TimedOut { seconds: BUILT_WITHIN.as_secs() })?
