@@ -109,9 +109,24 @@ impl Pipeline {
     }
 
     async fn take_event(&mut self, event: &RawEvent) -> Result<(), SourceError> {
-        self.has_moved = true;
         self.transaction.saw(event.server_id(), event.timestamp().into());
-        match event.parse()? {
+        let parsed = event.parse()?;
+        let begins = matches!(parsed, BinlogEvent::Gtid { .. });
+        // A heartbeat of an idle server says where the stream is already.
+        self.has_moved |= !matches!(parsed, BinlogEvent::Heartbeat);
+        self.take_parsed(parsed, event).await?;
+        if !begins {
+            self.transaction.event_done();
+        }
+        Ok(())
+    }
+
+    async fn take_parsed(
+        &mut self,
+        parsed: BinlogEvent<'_>,
+        event: &RawEvent,
+    ) -> Result<(), SourceError> {
+        match parsed {
             BinlogEvent::Rotate => {
                 self.tables.forget_numbers();
                 self.transaction.advance(event.end.clone());
@@ -123,10 +138,16 @@ impl Pipeline {
                 self.transaction.set_thread(query.thread);
                 self.take_statement(query.statement, query.database, event)?;
             }
-            BinlogEvent::TableMap(map) => self.tables.map(*map, &mut self.producer).await?,
+            BinlogEvent::TableMap(map) if self.tables.knows(map) => {}
+            BinlogEvent::TableMap(map) => {
+                let parsed = map.parse().map_err(|error| event.error(error))?;
+                self.tables.map(map, parsed, &mut self.producer).await?;
+            }
             BinlogEvent::Rows(rows) => self.take_rows(&rows, event)?,
             BinlogEvent::Xid | BinlogEvent::XaPrepare => self.commit(event),
-            BinlogEvent::Heartbeat => self.transaction.advance(event.end.clone()),
+            BinlogEvent::Heartbeat => {
+                self.has_moved |= self.transaction.advance(event.end.clone());
+            }
             BinlogEvent::TransactionPayload => {
                 return Err(unsupported(event, "it is a compressed transaction").into());
             }

@@ -108,7 +108,6 @@ mod tests {
             nullable: true,
         };
         TableMap {
-            number: 1,
             id: TableId::new("d", "t"),
             columns: widths.iter().map(column).collect(),
             key: vec![],

@@ -15,7 +15,7 @@ use schema::registry::{Registry, RegistryError};
 use schema::table::{TableId, TableSchema};
 use tokio::time::Instant;
 
-use crate::binlog::table_map::TableMap;
+use crate::binlog::table_map::{EncodedTableMap, TableMap};
 use crate::config::SourceConfig;
 use crate::error::SourceError;
 
@@ -42,13 +42,19 @@ pub(crate) enum Mapping {
     Captured { map: Arc<TableMap>, plan: Arc<TablePlan> },
 }
 
+/// What a table number stands for, and the `TABLE_MAP` that said so.
+struct Numbered {
+    bytes: Box<[u8]>,
+    mapping: Mapping,
+}
+
 /// All captured tables.
 pub(crate) struct Tables {
     config: Arc<SourceConfig>,
     worker: WorkerConfig,
     registry: Registry,
     admin: Admin,
-    numbers: HashMap<u64, Mapping>,
+    numbers: HashMap<u64, Numbered>,
     plans: HashMap<TableId, Arc<TablePlan>>,
     offsets: BTreeMap<TableId, TableOffset>,
     /// Tables whose offset has changed since it was last written.
@@ -91,15 +97,21 @@ impl Tables {
         }
     }
 
+    /// Whether a `TABLE_MAP` only repeats what the last one with its number said.
+    pub(crate) fn knows(&self, map: EncodedTableMap<'_>) -> bool {
+        self.numbers.get(&map.number).is_some_and(|numbered| *numbered.bytes == *map.bytes)
+    }
+
     /// Takes note of what the row events of a number look like.
     pub(crate) async fn map(
         &mut self,
+        encoded: EncodedTableMap<'_>,
         map: TableMap,
         producer: &mut TransactionalProducer,
     ) -> Result<(), SourceError> {
-        let number = map.number;
         let mapping = self.mapping(map, producer).await?;
-        self.numbers.insert(number, mapping);
+        let numbered = Numbered { bytes: encoded.bytes.into(), mapping };
+        self.numbers.insert(encoded.number, numbered);
         Ok(())
     }
 
@@ -196,7 +208,7 @@ impl Tables {
 
     /// What to do with row events of a number; `None` for a number that was never mapped.
     pub(crate) fn mapping_of(&self, number: u64) -> Option<Mapping> {
-        self.numbers.get(&number).cloned()
+        self.numbers.get(&number).map(|numbered| numbered.mapping.clone())
     }
 
     /// Table numbers are only good within one file.
@@ -209,9 +221,9 @@ impl Tables {
         let Some(offset) = self.offsets.get_mut(table) else { return };
         offset.state = TableState::Parked { reason: reason.to_owned() };
         self.changed.insert(table.clone());
-        for mapping in self.numbers.values_mut() {
-            if matches!(mapping, Mapping::Captured { map, .. } if map.id == *table) {
-                *mapping = Mapping::Parked;
+        for numbered in self.numbers.values_mut() {
+            if matches!(&numbered.mapping, Mapping::Captured { map, .. } if map.id == *table) {
+                numbered.mapping = Mapping::Parked;
             }
         }
         tracing::error!(

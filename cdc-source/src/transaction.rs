@@ -39,7 +39,8 @@ pub(crate) struct OpenTransaction {
     has_emitted: bool,
 }
 
-/// How much of a transaction is done: whole row events, and rows of the next one.
+/// How much of a transaction is done: whole events from its `BEGIN` on, of whatever kind, as
+/// Debezium counts them, and rows of the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Done {
     events: u64,
@@ -136,7 +137,7 @@ impl TransactionTracker {
         }
     }
 
-    /// The current row event is done.
+    /// An event of it is done.
     pub(crate) fn event_done(&mut self) {
         if let Some(open) = &mut self.open {
             open.done = Done { events: open.done.events + 1, rows: 0 };
@@ -154,11 +155,13 @@ impl TransactionTracker {
         self.skip = Done::default();
     }
 
-    /// Between transactions the stream has moved on without one.
-    pub(crate) fn advance(&mut self, position: BinlogPosition) {
-        if self.open.is_none() {
+    /// Between transactions the stream has moved on without one; whether that is news.
+    pub(crate) fn advance(&mut self, position: BinlogPosition) -> bool {
+        let is_news = self.open.is_none() && self.begin != position;
+        if is_news {
             self.begin = position;
         }
+        is_news
     }
 
     /// An event was read.

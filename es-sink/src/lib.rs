@@ -1,1 +1,23 @@
-//! Under construction.
+//! Kafka to Elasticsearch: an index that becomes what the table is.
+//!
+//! Each record becomes one action on one document, with the record's place in the order of changes
+//! as its external version. So actions can be repeated and even overtake each other, and the index
+//! ends the same: at-least-once delivery is effectively exactly once.
+//!
+//! The path of one record is `pipeline.rs`; everything else is one of its stations.
+
+mod batch;
+mod bulk;
+mod config;
+mod document;
+mod error;
+mod mapping;
+mod patience;
+mod pipeline;
+mod task;
+#[cfg(test)]
+mod testing;
+
+pub use config::{DecimalType, JsonType, SinkConfig};
+pub use error::SinkError;
+pub use task::ElasticsearchSink;

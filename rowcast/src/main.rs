@@ -41,7 +41,8 @@ async fn run(path: &std::path::Path) -> ExitCode {
         tracing::error!(%error, "signals cannot be received");
         return ExitCode::FAILURE;
     }
-    let classes: [&dyn connect::connector::ConnectorClass; 1] = [&cdc_source::MySqlConnector];
+    let classes: [&dyn connect::connector::ConnectorClass; 2] =
+        [&cdc_source::MySqlConnector, &es_sink::ElasticsearchSink];
     let ended = match PipelineConfig::load(path) {
         Ok(pipeline) => worker::run(pipeline, &classes, stop).await,
         Err(error) => Err(error),

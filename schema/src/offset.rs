@@ -86,7 +86,7 @@ pub struct StreamOffset {
     pub position: BinlogPosition,
     /// The set executed before it; `None` on servers without GTIDs.
     pub gtids: Option<GtidSet>,
-    /// Row events to skip after the begin of the transaction.
+    /// Events to skip from the transaction's `BEGIN` on, of whatever kind.
     pub event: u64,
     /// Rows to skip after those events.
     pub row: u64,

@@ -4,7 +4,7 @@ use mysql_common::binlog::events::{Event, GtidEvent};
 use schema::gtid::{Gtid, GtidSource};
 use uuid::Uuid;
 
-use super::table_map::{self, Reader, TableMap};
+use super::table_map::{self, EncodedTableMap, Reader};
 
 /// What an event says.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) enum BinlogEvent<'a> {
     /// A transaction of a transactional engine ends.
     Xid,
     /// What the rows that follow look like.
-    TableMap(Box<TableMap>),
+    TableMap(EncodedTableMap<'a>),
     /// Row changes.
     Rows(RowsEvent<'a>),
     /// Nothing new; the server is here.
@@ -97,7 +97,7 @@ pub(super) fn parse<'a>(event: &'a Event) -> Result<BinlogEvent<'a>, EventError>
         kind::GTID | kind::ANONYMOUS_GTID | kind::GTID_TAGGED => gtid(event, number)?,
         kind::QUERY => BinlogEvent::Query(query(data)?),
         kind::XID => BinlogEvent::Xid,
-        kind::TABLE_MAP => BinlogEvent::TableMap(Box::new(table_map::parse(data)?)),
+        kind::TABLE_MAP => BinlogEvent::TableMap(EncodedTableMap::new(data)?),
         kind::WRITE_ROWS | kind::WRITE_ROWS_V1 => rows(data, RowsKind::Write, number)?,
         kind::UPDATE_ROWS | kind::UPDATE_ROWS_V1 => rows(data, RowsKind::Update, number)?,
         kind::DELETE_ROWS | kind::DELETE_ROWS_V1 => rows(data, RowsKind::Delete, number)?,

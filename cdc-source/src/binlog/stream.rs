@@ -167,15 +167,18 @@ impl BinlogStream {
 impl RawEvent {
     /// What the event says.
     pub(crate) fn parse(&self) -> Result<BinlogEvent<'_>, BinlogError> {
-        event::parse(&self.event).map_err(|error| {
-            let position = self.end.to_string();
-            match error {
-                EventError::Malformed(what) => BinlogError::Malformed { position, what },
-                EventError::Unknown => {
-                    BinlogError::Unsupported { position, what: "its type is unknown" }
-                }
+        event::parse(&self.event).map_err(|error| self.error(error))
+    }
+
+    /// Says where an error is.
+    pub(crate) fn error(&self, error: EventError) -> BinlogError {
+        let position = self.end.at(self.start).to_string();
+        match error {
+            EventError::Malformed(what) => BinlogError::Malformed { position, what },
+            EventError::Unknown => {
+                BinlogError::Unsupported { position, what: "its type is unknown" }
             }
-        })
+        }
     }
 
     /// Time in the header, seconds since 1970.

@@ -22,8 +22,6 @@ const BINARY_COLLATION: u16 = 63;
 /// A parsed `TABLE_MAP`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableMap {
-    /// The number that row events refer to.
-    pub(crate) number: u64,
     pub(crate) id: TableId,
     pub(crate) columns: Vec<MappedColumn>,
     /// Indices of the primary key's columns, in key order.
@@ -68,12 +66,32 @@ impl TableMap {
     }
 }
 
-/// Parses the body of an event.
-pub(super) fn parse(data: &[u8]) -> Result<TableMap, EventError> {
+/// The body of an event that may say what an earlier one has said: each transaction repeats it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EncodedTableMap<'a> {
+    /// The number that row events refer to.
+    pub(crate) number: u64,
+    /// Number and all: equal bytes mean the same.
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> EncodedTableMap<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, EventError> {
+        let number = Reader::new(bytes).little_endian(6);
+        Ok(Self { number: number.ok_or(EventError::Malformed("table map"))?, bytes })
+    }
+
+    /// What it says.
+    pub(crate) fn parse(self) -> Result<TableMap, EventError> {
+        parse(self.bytes)
+    }
+}
+
+fn parse(data: &[u8]) -> Result<TableMap, EventError> {
     let malformed = || EventError::Malformed("table map");
     let mut reader = Reader::new(data);
-    let number = reader.little_endian(6).ok_or_else(malformed)?;
-    reader.take(2).ok_or_else(malformed)?;
+    // The number, and flags that concern the server only.
+    reader.take(8).ok_or_else(malformed)?;
     let database = reader.name().ok_or_else(malformed)?;
     let name = reader.name().ok_or_else(malformed)?;
     let count = reader.length().filter(|count| *count <= COLUMNS_MAX).ok_or_else(malformed)?;
@@ -96,7 +114,7 @@ pub(super) fn parse(data: &[u8]) -> Result<TableMap, EventError> {
         .collect();
     let key: Vec<usize> = optional.key.iter().copied().filter(|index| *index < count).collect();
     let id = TableId::new(database, name);
-    Ok(TableMap { number, id, columns, key, has_prefix_key: optional.has_prefix_key })
+    Ok(TableMap { id, columns, key, has_prefix_key: optional.has_prefix_key })
 }
 
 /// A type as it stands in the event: its number and its metadata.

@@ -53,7 +53,6 @@ impl Pipeline {
                 }
             }
         }
-        self.transaction.event_done();
         Ok(())
     }
 

@@ -12,10 +12,14 @@
 //! revoked since.
 
 mod context;
+mod convert;
+mod error;
 mod offset_tracker;
+mod properties;
+#[cfg(test)]
+mod tests;
 mod thread;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
@@ -23,11 +27,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use schema::fault::{Disposition, Fault};
 use schema::lsn::Lsn;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+pub use error::ConsumerError;
 pub use offset_tracker::OffsetTracker;
 
 use super::KafkaError;
@@ -244,11 +248,14 @@ impl SinkConsumer {
         self.apply(control)
     }
 
-    /// Asks for a commit and does not wait for it. What does not reach the broker is covered by
-    /// the next one.
+    /// Asks for a commit and does not wait for it. What does not reach the broker is repeated
+    /// after a restart.
     pub fn commit_later(&self, offsets: CommitOffsets) {
+        if offsets.is_empty() {
+            return;
+        }
         if self.commands.try_send(Command::Commit { offsets, done: None }).is_err() {
-            tracing::debug!("kafka client thread is busy, offsets are committed later");
+            tracing::debug!("kafka client thread is busy, offsets are not committed");
         }
     }
 
@@ -380,142 +387,5 @@ impl ConsumerFeed {
             Err(blocking::RecvTimeoutError::Timeout) => None,
             Err(blocking::RecvTimeoutError::Disconnected) => Some(Command::Close),
         }
-    }
-}
-
-/// The consumer cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum ConsumerError {
-    /// A call to Kafka failed.
-    #[error(transparent)]
-    Kafka(#[from] KafkaError),
-    /// The broker does not have the committed offset, or not any more.
-    #[error("committed offset of group {group} is out of range in {place}")]
-    OffsetOutOfRange {
-        /// The consumer group.
-        group: String,
-        /// Topic and partition with what was expected and found, as far as it is known.
-        place: String,
-    },
-    /// A record with a header of ours that is not ours.
-    #[error(
-        "header `{LSN_HEADER}` of {topic}/{partition}@{offset} is not a log sequence number",
-        offset = offset.0
-    )]
-    InvalidLsn {
-        /// The record's topic.
-        topic: String,
-        /// Its partition.
-        partition: i32,
-        /// Its offset.
-        offset: KafkaOffset,
-    },
-    /// The broker did not confirm a commit in time.
-    #[error("kafka did not confirm committed offsets within 10 s")]
-    CommitTimeout,
-}
-
-impl Fault for ConsumerError {
-    fn disposition(&self) -> Disposition {
-        match self {
-            Self::Kafka(error) => error.disposition(),
-            Self::CommitTimeout => Disposition::Retry,
-            Self::OffsetOutOfRange { .. } | Self::InvalidLsn { .. } => Disposition::Halt,
-        }
-    }
-
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        match self {
-            Self::Kafka(error) => error.hint(),
-            Self::OffsetOutOfRange { .. } => Some(Cow::Borrowed(
-                "find out whether records expired before they were read or the topic was \
-                 re-created; then take a new snapshot of its table, or reset the group's offsets",
-            )),
-            Self::InvalidLsn { .. } => {
-                Some(Cow::Borrowed("find out who writes this header; only rowcast should"))
-            }
-            Self::CommitTimeout => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn partition(number: i32) -> TopicPartition {
-        TopicPartition { topic: "t".into(), partition: number }
-    }
-
-    fn record(number: i32, offset: i64) -> Record {
-        let (partition, offset) = (partition(number), KafkaOffset(offset));
-        Record { partition, offset, key: None, value: None, lsn: None }
-    }
-
-    async fn send(feed: &ConsumerFeed, records: Vec<Record>) {
-        assert!(feed.records(feed.polled(records), Duration::ZERO).await.is_ok());
-    }
-
-    async fn offsets(consumer: &mut SinkConsumer) -> Vec<i64> {
-        match consumer.next().await {
-            ConsumerEvent::Records(records) => records.iter().map(|r| r.offset.0).collect(),
-            other => panic!("expected records, found {other:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_revocation_overtakes_records_and_voids_them() {
-        let (mut consumer, mut feed) = SinkConsumer::with_feed();
-        feed.assigned(vec![partition(0), partition(1)]).await;
-        send(&feed, vec![record(0, 5), record(1, 6)]).await;
-        feed.revoked(vec![partition(0)], false).await;
-
-        assert!(matches!(consumer.next().await, ConsumerEvent::Assigned(_)));
-        let ConsumerEvent::Revoked { done, .. } = consumer.next().await else { panic!() };
-        done.done();
-
-        assert!(matches!(feed.command(Duration::from_secs(1)), Some(Command::RevokeDone)));
-        assert_eq!(offsets(&mut consumer).await, [6]);
-    }
-
-    /// Records polled before a partition went and came back are delivered again from its
-    /// committed offset; those of the first time must not be taken for them.
-    #[tokio::test]
-    async fn records_of_an_earlier_assignment_do_not_survive_the_next_one() {
-        let (mut consumer, mut feed) = SinkConsumer::with_feed();
-        feed.assigned(vec![partition(0)]).await;
-        send(&feed, vec![record(0, 9)]).await;
-        feed.revoked(vec![partition(0)], false).await;
-        feed.assigned(vec![partition(0)]).await;
-        send(&feed, vec![record(0, 3)]).await;
-
-        for _ in 0..3 {
-            assert!(!matches!(consumer.next().await, ConsumerEvent::Records(_)));
-        }
-        assert_eq!(offsets(&mut consumer).await, [3]);
-    }
-
-    /// A batch that was polled before a revocation and found room only after it.
-    #[tokio::test]
-    async fn records_that_had_to_wait_are_judged_by_when_they_were_polled() {
-        let (mut consumer, mut feed) = SinkConsumer::with_feed();
-        feed.assigned(vec![partition(0), partition(1)]).await;
-        let polled = feed.polled(vec![record(0, 5), record(1, 6)]);
-        feed.revoked(vec![partition(0)], false).await;
-        assert!(feed.records(polled, Duration::ZERO).await.is_ok());
-
-        for _ in 0..2 {
-            assert!(!matches!(consumer.next().await, ConsumerEvent::Records(_)));
-        }
-        assert_eq!(offsets(&mut consumer).await, [6]);
-    }
-
-    #[tokio::test]
-    async fn a_thread_that_is_gone_is_a_failure() {
-        let (mut consumer, feed) = SinkConsumer::with_feed();
-        drop(feed);
-
-        assert!(matches!(consumer.next().await, ConsumerEvent::Failed(_)));
-        assert!(consumer.commit(Vec::new()).await.is_err());
     }
 }

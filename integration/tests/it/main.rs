@@ -4,6 +4,14 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod compose;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod process;
+#[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod source;
 #[cfg(test)]
 mod stack;

@@ -34,7 +34,6 @@ use std::time::Duration;
 use cursor::Cursor;
 use envelope::Envelope;
 use value::Column;
-use writer::Shape;
 
 pub use error::{DecodeError, PlanError, Problem};
 pub use field::{DocumentField, FieldKind};
@@ -105,13 +104,11 @@ impl DocumentPlan {
     /// document cannot hold.
     pub fn compile(schema_text: &str, options: DocumentOptions) -> Result<Self, PlanError> {
         let schema = writer::parse(schema_text)?;
-        let Shape::Record(fields) = &schema.shape else {
-            return Err(PlanError::Unsupported {
-                path: String::new(),
-                found: "no record".into(),
-                expected: "a record: a row or an envelope",
-            });
-        };
+        let fields = schema.fields().ok_or_else(|| PlanError::Unsupported {
+            path: String::new(),
+            found: "no record".into(),
+            expected: "a record: a row or an envelope",
+        })?;
         let layout = if envelope::is_envelope(fields) {
             Layout::Envelope(Envelope::compile(fields, options)?)
         } else {

@@ -7,7 +7,7 @@ use rdkafka::ClientContext;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError as RdKafkaError, KafkaResult};
+use rdkafka::error::KafkaError as RdKafkaError;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::super::log::log_line;
@@ -24,15 +24,20 @@ pub(super) enum Rebalance {
 /// the thread can go on taking commands while the pipeline settles what it gives up.
 pub(super) struct Context {
     rebalances: SyncSender<Rebalance>,
+    errors: SyncSender<RdKafkaError>,
     brokers: String,
     waiting: AtomicBool,
     closing: AtomicBool,
 }
 
 impl Context {
-    pub(super) fn new(rebalances: SyncSender<Rebalance>, brokers: String) -> Self {
+    pub(super) fn new(
+        rebalances: SyncSender<Rebalance>,
+        errors: SyncSender<RdKafkaError>,
+        brokers: String,
+    ) -> Self {
         let (waiting, closing) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { rebalances, brokers, waiting, closing }
+        Self { rebalances, errors, brokers, waiting, closing }
     }
 
     /// From now on partitions are given up at once: closing waits for that.
@@ -63,7 +68,8 @@ impl ClientContext for Context {
 
     fn error(&self, error: RdKafkaError, reason: &str) {
         tracing::debug!(target: "kafka", error = %error, reason, "kafka client reports a problem");
-        self.waits(&error);
+        // The thread judges it. Errors that find no room repeat those that did.
+        drop(self.errors.try_send(error));
     }
 }
 
@@ -94,20 +100,6 @@ impl ConsumerContext for Context {
         // receiver lives as long as the consumer.
         if self.rebalances.try_send(rebalance).is_err() {
             tracing::error!("a rebalance came while another one waited for its answer");
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        log_commit(&result, offsets.count());
-    }
-}
-
-/// A commit that fails is not repeated as such: the next one covers it.
-pub(super) fn log_commit(result: &KafkaResult<()>, partitions: usize) {
-    match result {
-        Ok(()) => tracing::debug!(partitions, "offsets committed"),
-        Err(error) => {
-            tracing::warn!(partitions, error = %error, "offset commit failed, the next one repeats it");
         }
     }
 }

@@ -6,20 +6,22 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use schema::fault::{Disposition, Fault};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
-use super::context::{Context, Rebalance, log_commit};
+use super::context::{Context, Rebalance};
+use super::convert::{list, names, own, start_offsets};
+use super::properties::{patterns, properties};
 use super::{
-    Command, CommitOffsets, ConsumerConfig, ConsumerError, ConsumerFeed, KafkaOffset, LSN_HEADER,
-    Polled, REVOKE_DEADLINE, Record, TopicPartition, Topics,
+    Command, CommitOffsets, ConsumerConfig, ConsumerError, ConsumerFeed, Polled, REVOKE_DEADLINE,
+    Record,
 };
-use crate::kafka::{KafkaError, client_config};
+use crate::kafka::KafkaError;
 
 /// Most records of a batch. With 1 KiB a record it is full at the same time as by its bytes.
 const BATCH_MAX_RECORDS: usize = 1_000;
@@ -35,6 +37,9 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 /// After so long without a partition the log says what is waited for.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// Errors of the client between two polls that are looked at.
+const ERRORS_MAX: usize = 16;
+
 /// Subscribes and starts the thread.
 pub(super) fn start(
     config: &ConsumerConfig,
@@ -46,7 +51,8 @@ pub(super) fn start(
         move |source| KafkaError::of(action, &brokers, source)
     };
     let (rebalance_sender, rebalances) = sync_channel(1);
-    let context = Context::new(rebalance_sender, brokers.clone());
+    let (error_sender, errors) = sync_channel(ERRORS_MAX);
+    let context = Context::new(rebalance_sender, error_sender, brokers.clone());
     let consumer: BaseConsumer<Context> =
         properties(config).create_with_context(context).map_err(failed("create a consumer"))?;
     let patterns = patterns(&config.topics);
@@ -55,6 +61,7 @@ pub(super) fn start(
     let poller = Poller {
         consumer,
         rebalances,
+        errors,
         feed,
         runtime: Handle::current(),
         group: config.group_id.clone(),
@@ -72,50 +79,10 @@ pub(super) fn start(
         .map_err(|_| KafkaError::Gone.into())
 }
 
-/// The properties that the promises of this module rest on come last: nobody may change them.
-fn properties(config: &ConsumerConfig) -> rdkafka::ClientConfig {
-    let mut properties = client_config(&config.client_id, &config.kafka);
-    for (key, value) in [
-        // 16 MiB fetched ahead for all partitions together, and as much in one answer.
-        ("queued.max.messages.kbytes", "16384"),
-        ("fetch.max.bytes", "16777216"),
-        // New topics that match are found within 5 s; librdkafka's default is 5 minutes.
-        ("topic.metadata.refresh.interval.ms", "5000"),
-        ("partition.assignment.strategy", "cooperative-sticky"),
-    ] {
-        if !config.kafka.contains_key(key) {
-            properties.set(key, value);
-        }
-    }
-    properties
-        .set("group.id", &config.group_id)
-        .set("isolation.level", "read_committed")
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "false")
-        .set("allow.auto.create.topics", "false")
-        .set("statistics.interval.ms", "0")
-        // A committed offset that the broker does not have must stop the sink. Where there is no
-        // committed offset, `start_offsets` asks for the beginning itself.
-        .set("auto.offset.reset", "error");
-    properties
-}
-
-/// librdkafka takes a name that begins with `^` as a pattern, and Java matches whole names.
-fn patterns(topics: &Topics) -> Vec<String> {
-    match topics {
-        Topics::List(names) => names.clone(),
-        Topics::Regex(regex) => {
-            let regex = regex.strip_prefix('^').unwrap_or(regex);
-            let regex = regex.strip_suffix('$').unwrap_or(regex);
-            vec![format!("^({regex})$")]
-        }
-    }
-}
-
 struct Poller {
     consumer: BaseConsumer<Context>,
     rebalances: Receiver<Rebalance>,
+    errors: Receiver<RdKafkaError>,
     feed: ConsumerFeed,
     runtime: Handle,
     group: String,
@@ -168,6 +135,9 @@ impl Poller {
                 Command::RevokeDone => {}
                 Command::Close => return Ok(Next::Close),
             }
+        }
+        if let Ok(error) = self.errors.try_recv() {
+            self.judge(error)?;
         }
         match self.rebalances.try_recv() {
             Ok(Rebalance::Assign(partitions)) => self.pending = Some(partitions),
@@ -310,6 +280,10 @@ impl Poller {
         self.consumer.incremental_assign(&start).map_err(|error| self.error("assign", error))?;
         self.consumer.context().answers();
         let names = names(&start);
+        // A rebalance that moved nothing of ours.
+        if names.is_empty() {
+            return Ok(());
+        }
         tracing::info!(group = self.group, partitions = %list(&names), "partitions assigned");
         self.assigned = true;
         let runtime = self.runtime.clone();
@@ -347,11 +321,14 @@ impl Poller {
         }
     }
 
-    /// Commits at once where someone waits for it, else in the background.
+    /// Commits and waits for the broker's answer, a few milliseconds once a second.
+    ///
+    /// Not in the background: rdkafka 0.39 does not deliver the outcome of such a commit when the
+    /// consumer is polled (seen on Kafka 4.3.1), so nobody would know that it failed.
     fn commit(
         &self,
         offsets: &CommitOffsets,
-        done: Option<tokio::sync::oneshot::Sender<Result<(), KafkaError>>>,
+        done: Option<oneshot::Sender<Result<(), KafkaError>>>,
     ) -> Result<(), ConsumerError> {
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         for (partition, offset) in offsets {
@@ -362,20 +339,18 @@ impl Poller {
             )
             .map_err(|error| self.error("commit", error))?;
         }
-        let Some(done) = done else {
-            if offsets.is_empty() {
-                return Ok(());
+        let committed = self.consumer.commit(&list, CommitMode::Sync);
+        let partitions = list.count();
+        match &committed {
+            Ok(()) => tracing::debug!(partitions, "offsets committed"),
+            Err(error) => {
+                tracing::warn!(partitions, error = %error, "offset commit failed");
             }
-            let queued = self.consumer.commit(&list, CommitMode::Async);
-            return Ok(queued.map_err(|error| self.error("commit", error))?);
-        };
-        let committed = match offsets.is_empty() {
-            true => Ok(()),
-            false => self.consumer.commit(&list, CommitMode::Sync),
-        };
-        log_commit(&committed, list.count());
-        // Who does not wait any more has run into its deadline and said so.
-        drop(done.send(committed.map_err(|error| self.error("commit", error))));
+        }
+        if let Some(done) = done {
+            // Who does not wait any more has run into its deadline and said so.
+            drop(done.send(committed.map_err(|error| self.error("commit", error))));
+        }
         Ok(())
     }
 
@@ -403,92 +378,5 @@ impl Poller {
 
     fn error(&self, action: &'static str, source: RdKafkaError) -> KafkaError {
         KafkaError::of(action, &self.brokers, source)
-    }
-}
-
-/// The committed offsets, and the beginning where there is none.
-fn start_offsets(committed: &TopicPartitionList) -> Result<TopicPartitionList, RdKafkaError> {
-    let mut start = TopicPartitionList::with_capacity(committed.count());
-    for element in committed.elements() {
-        element.error()?;
-        let offset = match element.offset() {
-            Offset::Offset(offset) => Offset::Offset(offset),
-            Offset::Beginning
-            | Offset::End
-            | Offset::Stored
-            | Offset::Invalid
-            | Offset::OffsetTail(_) => Offset::Beginning,
-        };
-        start.add_partition_offset(element.topic(), element.partition(), offset)?;
-    }
-    Ok(start)
-}
-
-/// Copies a record out of librdkafka's memory: key and value in one allocation.
-fn own(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Result<Record, ConsumerError> {
-    let mut bytes = BytesMut::with_capacity(message.key_len() + message.payload_len());
-    let mut copy = |part: Option<&[u8]>| -> Option<Bytes> {
-        bytes.extend_from_slice(part?);
-        Some(bytes.split().freeze())
-    };
-    let (key, value) = (copy(message.key()), copy(message.payload()));
-    let partition = TopicPartition { topic, partition: message.partition() };
-    let offset = KafkaOffset(message.offset());
-    let lsn = match header(message) {
-        None => None,
-        Some(text) => {
-            Some(str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
-                ConsumerError::InvalidLsn {
-                    topic: partition.topic.to_string(),
-                    partition: partition.partition,
-                    offset,
-                }
-            })?)
-        }
-    };
-    Ok(Record { partition, offset, key, value, lsn })
-}
-
-fn header<'m>(message: &'m BorrowedMessage<'_>) -> Option<&'m [u8]> {
-    let headers = message.headers()?;
-    headers.iter().find(|header| header.key == LSN_HEADER)?.value
-}
-
-fn names(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
-    let elements = partitions.elements();
-    let names = elements.iter().map(|element| TopicPartition {
-        topic: element.topic().into(),
-        partition: element.partition(),
-    });
-    names.collect()
-}
-
-fn list(partitions: &[TopicPartition]) -> String {
-    let names = partitions.iter().map(|p| format!("{}/{}", p.topic, p.partition));
-    names.collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_regex_matches_whole_names() {
-        let patterns = |regex: &str| patterns(&Topics::Regex(regex.to_owned()));
-
-        assert_eq!(patterns("shop\\..*|x"), ["^(shop\\..*|x)$"]);
-        assert_eq!(patterns("^shop$"), ["^(shop)$"]);
-    }
-
-    #[test]
-    fn partitions_without_a_committed_offset_start_at_the_beginning() {
-        let mut committed = TopicPartitionList::new();
-        committed.add_partition_offset("t", 0, Offset::Invalid).unwrap();
-        committed.add_partition_offset("t", 1, Offset::Offset(7)).unwrap();
-
-        let start = start_offsets(&committed).unwrap();
-
-        let offsets: Vec<_> = start.elements().iter().map(|e| e.offset()).collect();
-        assert_eq!(offsets, [Offset::Beginning, Offset::Offset(7)]);
     }
 }

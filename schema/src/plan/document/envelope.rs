@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cursor::Cursor;
 use super::error::{DecodeError, PlanError, Problem};
 use super::skip::Skip;
-use super::value::{self, Column, is_null, optional};
+use super::value::{self, Column, is_null};
 use super::writer::{Field, Node, Shape};
 use super::{DocumentOptions, Row, RowChange};
 use crate::lsn::Lsn;
@@ -151,31 +151,15 @@ fn wrong_operation(operation: &str) -> Problem {
     }
 }
 
-/// The type itself and which branch is null, where it is a union of null and that type.
+/// As [`Node::optional`], with any other union as a type of its own.
 fn nullable(node: &Node) -> (Option<usize>, &Node) {
-    let Shape::Union(branches) = &node.shape else { return (None, node) };
-    optional(branches).map_or((None, node), |(null_branch, node)| (Some(null_branch), node))
+    node.optional().unwrap_or((None, node))
 }
 
 fn record<'a>(node: &'a Node, path: &str) -> Result<&'a [Field], PlanError> {
-    match &node.shape {
-        Shape::Record(fields) => Ok(fields),
-        Shape::Null
-        | Shape::Boolean
-        | Shape::Int
-        | Shape::Long
-        | Shape::Float
-        | Shape::Double
-        | Shape::Bytes
-        | Shape::String
-        | Shape::Fixed(_)
-        | Shape::Enum(_)
-        | Shape::Array(_)
-        | Shape::Map(_)
-        | Shape::Union(_) => Err(PlanError::Unsupported {
-            path: path.to_owned(),
-            found: "no record".into(),
-            expected: "a record",
-        }),
-    }
+    node.fields().ok_or_else(|| PlanError::Unsupported {
+        path: path.to_owned(),
+        found: "no record".into(),
+        expected: "a record",
+    })
 }

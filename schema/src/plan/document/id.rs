@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::cursor::Cursor;
 use super::error::{DecodeError, PlanError, Problem};
 use super::scalar::Scalar;
-use super::value::{is_null, optional};
+use super::value::is_null;
 use super::writer::{self, Node, Shape};
 
 /// Longest id that Elasticsearch accepts, in bytes.
@@ -48,12 +48,12 @@ impl IdPlan {
     /// made from, as arrays and objects.
     pub fn compile(key_schema_text: &str) -> Result<Self, PlanError> {
         let schema = writer::parse(key_schema_text)?;
-        let columns = match &schema.shape {
-            Shape::Record(fields) if !fields.is_empty() => fields
+        let columns = match schema.fields().filter(|fields| !fields.is_empty()) {
+            Some(fields) => fields
                 .iter()
                 .map(|field| KeyColumn::compile(&field.name, &field.node))
                 .collect::<Result<Box<[_]>, _>>()?,
-            _ => Box::new([KeyColumn::compile("key", &schema)?]),
+            None => Box::new([KeyColumn::compile("key", &schema)?]),
         };
         let escaped =
             columns.len() > 1 || columns.iter().any(|column| column.null_branch.is_some());
@@ -107,13 +107,7 @@ impl KeyColumn {
             found: "a key without a text".into(),
             expected: "a number, a text, a date or bytes",
         };
-        let (null_branch, node) = match &node.shape {
-            Shape::Union(branches) => {
-                let (null_branch, node) = optional(branches).ok_or_else(unsupported)?;
-                (Some(null_branch), node)
-            }
-            _ => (None, node),
-        };
+        let (null_branch, node) = node.optional().ok_or_else(unsupported)?;
         let scalar = match Scalar::compile(node, name)? {
             Some(scalar) => scalar,
             // A set or JSON: their text, as it is.

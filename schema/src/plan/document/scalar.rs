@@ -154,7 +154,7 @@ impl Scalar {
             Self::Text(_) => write_string(cursor.text()?, out),
             Self::Symbol(symbols) => write_string(symbol(symbols, cursor)?, out),
             Self::Boolean | Self::Whole(_) | Self::Float | Self::Double | Self::Decimal { .. } => {
-                self.write_plain(cursor, out)?
+                self.write_plain(cursor, out)?;
             }
             Self::Bytes | Self::Fixed(_) | Self::Date | Self::DateTime { .. } | Self::Time(_) => {
                 out.push(b'"');

@@ -94,15 +94,12 @@ impl Column {
 
 impl Value {
     fn compile(node: &Node, path: &str, options: DocumentOptions) -> Result<Self, PlanError> {
-        let Shape::Union(branches) = &node.shape else {
-            return Ok(Self { null_branch: None, codec: Codec::compile(node, path, options)? });
-        };
-        let (null_branch, node) = optional(branches).ok_or_else(|| PlanError::Unsupported {
+        let (null_branch, node) = node.optional().ok_or_else(|| PlanError::Unsupported {
             path: path.to_owned(),
             found: "a union of several types".into(),
             expected: "a union of null and one type",
         })?;
-        Ok(Self { null_branch: Some(null_branch), codec: Codec::compile(node, path, options)? })
+        Ok(Self { null_branch, codec: Codec::compile(node, path, options)? })
     }
 
     fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
@@ -111,17 +108,6 @@ impl Value {
             return Ok(());
         }
         self.codec.write(cursor, out)
-    }
-}
-
-/// The branch of null and the other type of a union of two, in either order.
-pub(super) fn optional<N: std::ops::Deref<Target = Node>>(
-    branches: &[N],
-) -> Option<(usize, &Node)> {
-    match branches {
-        [null, node] if matches!(null.shape, Shape::Null) => Some((0, node)),
-        [node, null] if matches!(null.shape, Shape::Null) => Some((1, node)),
-        _ => None,
     }
 }
 

@@ -29,6 +29,24 @@ pub(super) struct Node {
     weight: usize,
 }
 
+impl Node {
+    /// The fields, if this is a record.
+    pub(super) fn fields(&self) -> Option<&[Field]> {
+        if let Shape::Record(fields) = &self.shape { Some(fields) } else { None }
+    }
+
+    /// Which branch is null and the other type, for a union of null and one type in either order;
+    /// the type itself if it is no union; `None` for any other union.
+    pub(super) fn optional(&self) -> Option<(Option<usize>, &Self)> {
+        let Shape::Union(branches) = &self.shape else { return Some((None, self)) };
+        match &**branches {
+            [null, node] if matches!(null.shape, Shape::Null) => Some((Some(0), node)),
+            [node, null] if matches!(null.shape, Shape::Null) => Some((Some(1), node)),
+            _ => None,
+        }
+    }
+}
+
 /// Avro's types.
 #[derive(Debug)]
 pub(super) enum Shape {

@@ -1,0 +1,177 @@
+//! Bulk requests: actions out, one outcome for each back.
+//!
+//! [`settle`] ends when every action of a batch is applied or void. Whatever can pass is waited
+//! for there, item by item, so nothing else in the sink knows about retries.
+
+mod client;
+mod request;
+mod response;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub(crate) use client::{Answer, EsClient, Method, Request};
+pub(crate) use response::error_kind;
+
+use crate::batch::Batch;
+use crate::error::{Origin, SinkError};
+use crate::patience::Patience;
+use response::ItemOutcome;
+
+/// What happens to one document.
+#[derive(Debug, Clone)]
+pub(crate) struct BulkAction {
+    pub(crate) document: DocumentKey,
+    pub(crate) version: DocVersion,
+    pub(crate) kind: ActionKind,
+    /// The record that asks for it.
+    pub(crate) origin: Origin,
+}
+
+/// Which document.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct DocumentKey {
+    pub(crate) index: Arc<str>,
+    pub(crate) id: Arc<str>,
+}
+
+/// The external version of a document: the place of the change in the order of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DocVersion(pub(crate) u64);
+
+/// Write it, or delete it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ActionKind {
+    /// Write the document that stands here in the batch.
+    Index(Range<usize>),
+    Delete,
+}
+
+/// What has become of a batch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// Actions that changed the index.
+    pub(crate) applied: usize,
+    /// Actions that were void: the index had the same or a later version.
+    pub(crate) stale: usize,
+}
+
+/// Sends a batch until every action is applied or void.
+///
+/// Cancel safe in this sense: an action may have been applied without being counted, and being
+/// applied again is void.
+///
+/// # Errors
+///
+/// Returns [`SinkError`] for the first action that Elasticsearch will never accept, or when it
+/// does not let us in.
+pub(crate) async fn settle(client: &EsClient, batch: &Batch) -> Result<Settled, SinkError> {
+    let mut settled = Settled::default();
+    let mut patience = Patience::new("elasticsearch");
+    let all: Vec<usize> = (0..batch.actions().len()).collect();
+    let mut parts = VecDeque::from([all]);
+    while let Some(part) = parts.pop_front() {
+        let sent = send(client, batch, &part).await?;
+        match sent {
+            Sent::Items { applied, stale, retry, reason } => {
+                settled.applied += applied;
+                settled.stale += stale;
+                if retry.is_empty() {
+                    patience.succeeded();
+                } else {
+                    parts.push_front(retry);
+                    patience.wait(client.urls(), &reason).await;
+                }
+            }
+            Sent::Nothing { reason } => {
+                parts.push_front(part);
+                patience.wait(client.urls(), &reason).await;
+            }
+            Sent::TooLarge { bytes } => split(batch, &part, bytes, &mut parts)?,
+        }
+    }
+    Ok(settled)
+}
+
+/// What one request has come to.
+enum Sent {
+    /// Each item has its outcome.
+    Items { applied: usize, stale: usize, retry: Vec<usize>, reason: Box<str> },
+    /// No usable answer: all of it may be applied or none.
+    Nothing { reason: Box<str> },
+    /// Refused for its size.
+    TooLarge { bytes: usize },
+}
+
+async fn send(client: &EsClient, batch: &Batch, part: &[usize]) -> Result<Sent, SinkError> {
+    let body = request::body(batch, part);
+    let (actions, body_bytes) = (part.len(), body.len());
+    tracing::debug!(actions, body_bytes, "bulk request sent");
+    let sent_at = Instant::now();
+    let answered = client.send(&Request::bulk(body)).await;
+    let answer = match answered {
+        Ok(answer) => answer,
+        Err(reason) => return Ok(Sent::Nothing { reason: reason.into() }),
+    };
+    let elapsed_ms = millis(sent_at.elapsed());
+    tracing::debug!(actions, status = answer.status, elapsed_ms, "bulk request answered");
+    match answer.status {
+        200 => judge_items(batch, part, &answer),
+        413 => Ok(Sent::TooLarge { bytes: body_bytes }),
+        _ if answer.can_pass() => Ok(Sent::Nothing { reason: answer.reason() }),
+        _ => Err(client.refusal(&answer, "write to", "_bulk")),
+    }
+}
+
+/// An answer that does not fit the request says nothing about any item: it is sent again, which
+/// the versions make harmless.
+fn judge_items(batch: &Batch, part: &[usize], answer: &Answer) -> Result<Sent, SinkError> {
+    let actions = part.iter().filter_map(|index| batch.actions().get(*index));
+    let Some(outcomes) = response::outcomes(&answer.body, actions.clone().map(|a| &a.kind)) else {
+        return Ok(Sent::Nothing { reason: "answer does not match the request".into() });
+    };
+    let (mut applied, mut stale, mut retry) = (0, 0, Vec::new());
+    let mut reason = Box::default();
+    for ((index, action), outcome) in part.iter().zip(actions).zip(outcomes) {
+        match outcome {
+            ItemOutcome::Applied => applied += 1,
+            ItemOutcome::Stale => stale += 1,
+            ItemOutcome::Retry { status, kind } => {
+                retry.push(*index);
+                reason = format!("item answered {status} {kind}").into();
+            }
+            ItemOutcome::Refused { status, kind } => {
+                let (origin, index) = (action.origin.clone(), (*action.document.index).into());
+                return Err(SinkError::Rejected { origin, index, status, kind });
+            }
+        }
+    }
+    Ok(Sent::Items { applied, stale, retry, reason })
+}
+
+/// Puts the two halves of a part in front, so that both are sent next.
+fn split(
+    batch: &Batch,
+    part: &[usize],
+    bytes: usize,
+    parts: &mut VecDeque<Vec<usize>>,
+) -> Result<(), SinkError> {
+    if let [only] = part
+        && let Some(action) = batch.actions().get(*only)
+    {
+        return Err(SinkError::TooLarge { origin: action.origin.clone(), bytes });
+    }
+    let (first, second) = part.split_at(part.len() / 2);
+    tracing::debug!(actions = part.len(), bytes, "bulk request is too large, splitting it");
+    parts.push_front(second.to_vec());
+    parts.push_front(first.to_vec());
+    Ok(())
+}
+
+fn millis(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}

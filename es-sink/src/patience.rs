@@ -1,0 +1,64 @@
+//! Waiting for something outside to come back, without limit and without flooding the log.
+
+use std::time::Duration;
+
+use connect::backoff::Backoff;
+use tokio::time::{Instant, sleep};
+
+/// First wait: long enough not to be noticed by the server, short enough not to be noticed by us.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// Longest wait: how late a recovery may be noticed.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How often the log repeats that something is still waited for.
+const WARN_EVERY: Duration = Duration::from_secs(30);
+
+/// The state of one wait.
+pub(crate) struct Patience {
+    what: &'static str,
+    backoff: Backoff,
+    warned: Option<Instant>,
+}
+
+impl Patience {
+    /// For waiting until `what` is available.
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self { what, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT), warned: None }
+    }
+
+    /// Waits before the next try; longer each time.
+    pub(crate) async fn wait(&mut self, target: &str, error: &str) {
+        let delay = self.backoff.next_delay();
+        let attempt = self.backoff.attempts();
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let what = self.what;
+        if self.warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+            self.warned = Some(Instant::now());
+            tracing::warn!(
+                what,
+                target,
+                attempt,
+                delay_ms,
+                error,
+                "{what} is not available, retrying"
+            );
+        } else {
+            tracing::debug!(
+                what,
+                target,
+                attempt,
+                delay_ms,
+                error,
+                "{what} is not available, retrying"
+            );
+        }
+        sleep(delay).await;
+    }
+
+    /// It has worked.
+    pub(crate) fn succeeded(&mut self) {
+        if self.warned.take().is_some() {
+            tracing::info!(what = self.what, "{} is available again", self.what);
+        }
+        self.backoff.reset();
+    }
+}

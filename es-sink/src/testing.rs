@@ -1,0 +1,7 @@
+//! An Elasticsearch and a schema registry in one, in this process, that fail on request.
+
+mod fake_server;
+mod rows;
+
+pub(crate) use fake_server::{FakeServer, Fault};
+pub(crate) use rows::{Change, record};

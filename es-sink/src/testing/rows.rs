@@ -1,0 +1,84 @@
+//! Records of one small table, in Avro as rowcast writes it.
+
+use bytes::Bytes;
+use connect::kafka::consumer::{KafkaOffset, Record, TopicPartition};
+
+pub(super) const KEY_SCHEMA_ID: u32 = 1;
+pub(super) const VALUE_SCHEMA_ID: u32 = 2;
+
+pub(super) const KEY_SCHEMA: &str =
+    r#"{"type":"record","name":"Key","fields":[{"name":"id","type":"long"}]}"#;
+
+pub(super) const VALUE_SCHEMA: &str = r#"{"type":"record","name":"Envelope","fields":[
+    {"name":"before","type":["null",{"type":"record","name":"Value","fields":[
+        {"name":"id","type":"long"},{"name":"n","type":"long"},
+        {"name":"u","type":["null",{"type":"bytes","logicalType":"decimal","precision":20,
+            "scale":0}],"default":null}]}],"default":null},
+    {"name":"after","type":["null","Value"],"default":null},
+    {"name":"source","type":{"type":"record","name":"Source","fields":[
+        {"name":"sequence","type":["null","string"],"default":null}]}},
+    {"name":"op","type":"string"}]}"#;
+
+/// What happens to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Write { n: i64 },
+    Delete,
+}
+
+pub(crate) fn record(
+    partition: &TopicPartition,
+    offset: i64,
+    id: i64,
+    change: Change,
+    lsn: Option<u64>,
+) -> Record {
+    let mut key = frame(KEY_SCHEMA_ID);
+    long(id, &mut key);
+    let mut value = frame(VALUE_SCHEMA_ID);
+    value.push(0);
+    match change {
+        Change::Write { n } => {
+            value.push(2);
+            long(id, &mut value);
+            long(n, &mut value);
+            value.push(0);
+        }
+        Change::Delete => value.push(0),
+    }
+    match lsn {
+        None => value.push(0),
+        Some(lsn) => {
+            value.push(2);
+            text(&lsn.to_string(), &mut value);
+        }
+    }
+    text(if change == Change::Delete { "d" } else { "u" }, &mut value);
+    Record {
+        partition: partition.clone(),
+        offset: KafkaOffset(offset),
+        key: Some(Bytes::from(key)),
+        value: Some(Bytes::from(value)),
+        lsn: None,
+    }
+}
+
+fn frame(schema_id: u32) -> Vec<u8> {
+    let mut bytes = vec![0];
+    bytes.extend(schema_id.to_be_bytes());
+    bytes
+}
+
+fn long(value: i64, out: &mut Vec<u8>) {
+    let mut zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while zigzag >= 0x80 {
+        out.push(zigzag.to_le_bytes()[0] | 0x80);
+        zigzag >>= 7;
+    }
+    out.push(zigzag.to_le_bytes()[0]);
+}
+
+fn text(text: &str, out: &mut Vec<u8>) {
+    long(i64::try_from(text.len()).unwrap(), out);
+    out.extend_from_slice(text.as_bytes());
+}

@@ -1,0 +1,104 @@
+//! The raw records of a topic.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Headers;
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+use super::TopicError;
+
+/// How long the broker may take for one answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+
+/// The header that has the Lsn where there is no envelope.
+const LSN_HEADER: &str = "rowcast.lsn";
+
+/// A record as the broker has it.
+#[derive(Clone, Debug)]
+pub(super) struct RawRecord {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) lsn_header: Option<String>,
+}
+
+impl RawRecord {
+    /// The numbers of the schemas of key and value.
+    pub(super) fn schema_ids(&self) -> impl Iterator<Item = u32> + '_ {
+        [&self.key, &self.value].into_iter().flatten().filter_map(|bytes| Some(frame(bytes)?.0))
+    }
+}
+
+/// Confluent's frame: a zero, the schema's number, and the Avro bytes.
+pub(super) fn frame(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (&[0, a, b, c, d], body) = bytes.split_first_chunk::<5>()? else { return None };
+    Some((u32::from_be_bytes([a, b, c, d]), body))
+}
+
+/// All committed records of a topic up to their end now; none if the topic does not exist.
+pub(super) async fn committed(bootstrap: &str, topic: &str) -> Result<Vec<RawRecord>, TopicError> {
+    let (bootstrap, name) = (bootstrap.to_owned(), topic.to_owned());
+    let reading = tokio::task::spawn_blocking(move || read(&bootstrap, &name));
+    let failed = |source| TopicError::Kafka { topic: topic.to_owned(), source };
+    reading.await?.map_err(failed)
+}
+
+fn read(bootstrap: &str, topic: &str) -> Result<Vec<RawRecord>, KafkaError> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "integration-topic-reader")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .set("allow.auto.create.topics", "false")
+        .create()?;
+    // All topics are asked for: asking for one that does not exist would make it.
+    let metadata = consumer.fetch_metadata(None, ANSWERED_WITHIN)?;
+    let known = metadata.topics().iter().filter(|known| known.name() == topic);
+    let mut open: HashSet<i32> =
+        known.flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
+    let mut assignment = TopicPartitionList::new();
+    for partition in &open {
+        assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
+    }
+    consumer.assign(&assignment)?;
+    let mut records = Vec::new();
+    while !open.is_empty() {
+        match consumer.poll(ANSWERED_WITHIN) {
+            Some(Ok(message)) => records.push(raw(&message)),
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                open.remove(&partition);
+            }
+            Some(Err(error)) => return Err(error),
+            None => {
+                let code = rdkafka::error::RDKafkaErrorCode::OperationTimedOut;
+                return Err(KafkaError::MessageConsumption(code));
+            }
+        }
+    }
+    // Records of a partition come in order, but partitions come mixed, and one whose end was met
+    // may go on meanwhile: that does no harm.
+    records.sort_by_key(|record| (record.partition, record.offset));
+    Ok(records)
+}
+
+fn raw(message: &rdkafka::message::BorrowedMessage<'_>) -> RawRecord {
+    let lsn_header = message.headers().and_then(|headers| {
+        let mut all = headers.iter();
+        let header = all.find(|header| header.key == LSN_HEADER)?;
+        Some(String::from_utf8_lossy(header.value?).into_owned())
+    });
+    RawRecord {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        lsn_header,
+    }
+}
