@@ -1,9 +1,12 @@
 //! Kafka, the schema registry or Elasticsearch down at the start and later: waited for, told of,
 //! and nothing lost or doubled.
 
-use integration::stack::{Kafka, KafkaOptions, Registry, RegistryOptions, shared};
+use integration::process::Rowcast;
+use integration::stack::{
+    Elasticsearch, ElasticsearchOptions, Kafka, KafkaOptions, Registry, RegistryOptions, shared,
+};
 
-use super::scene::{Scene, stop, until, wait_for_log};
+use super::scene::{DEADLINE, SECRET, Scene, clean_log, stop, until, wait_for_log};
 
 /// Lines in the log that tell of trouble.
 fn warnings(log: &str) -> Vec<&str> {
@@ -21,10 +24,11 @@ async fn kafka_is_waited_for_at_the_start_and_later() {
     kafka.server.kill().unwrap();
 
     let rowcast = scene.start().await;
-    wait_for_log(&rowcast, "start Kafka or correct `bootstrap.servers`").await;
+    let told = "start Kafka or correct `bootstrap.servers`";
+    wait_for_log(&rowcast, told).await;
     let log = rowcast.log().unwrap();
-    assert!(log.contains(&format!("at {}", kafka.bootstrap())), "{log}");
-    assert!(warnings(&log).len() <= 5, "{log}");
+    assert!(log.contains("kafka does not answer") && log.contains(&kafka.bootstrap()), "{log}");
+    assert_eq!(warnings(&log).len(), 1, "{log}");
     kafka.server.start_again().await.unwrap();
     scene.wait_for_rows(&rowcast, 3).await;
     wait_for_log(&rowcast, "table copied").await;
@@ -35,14 +39,15 @@ async fn kafka_is_waited_for_at_the_start_and_later() {
             kafka.server.kill().unwrap();
         }
     }
-    let told = "start Kafka or correct `bootstrap.servers`";
-    let twice = || async { rowcast.log().unwrap().matches(told).count() >= 2 };
-    assert!(until(twice).await, "{}", rowcast.log().unwrap());
+    wait_for_log(&rowcast, "task failed, starting it again").await;
+    let log = rowcast.log().unwrap();
+    let failed = log.lines().find(|line| line.contains("starting it again")).unwrap_or_default();
+    assert!(failed.contains(&kafka.bootstrap()) && failed.contains(told), "{failed}");
     kafka.server.start_again().await.unwrap();
 
     scene.wait_for_rows(&rowcast, 103).await;
     let log = stop(&rowcast).await;
-    assert!(warnings(&log).len() <= 25, "{} warnings:\n{log}", warnings(&log).len());
+    assert!(warnings(&log).len() <= 6, "{log}");
     assert_eq!(scene.offsets().len(), 2);
 }
 
@@ -96,20 +101,72 @@ async fn an_address_that_is_no_registry_halts_and_parks_nothing() {
 }
 
 #[tokio::test]
-async fn a_property_that_kafka_clients_do_not_have_is_named() {
-    for (key, value, expected) in [
-        ("kafka.no.such.property", "1", "`no.such.property`"),
-        ("kafka.linger.mss", "1", "`linger.mss`"),
-        ("kafka.security.protocol", "tls", "`security.protocol`"),
-        ("kafka.transaction.timeout.ms", "1", "`transaction.timeout.ms`"),
-    ] {
-        let mut scene = Scene::new(&format!("bad_property_{}", expected.len())).await;
-        scene.worker.insert(key.to_owned(), value.to_owned());
+async fn elasticsearch_is_waited_for_at_the_start_and_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let installed = &shared().await.unwrap().installed;
+    let options = ElasticsearchOptions::default();
+    let node = Elasticsearch::start(installed, folder.path(), &options).await.unwrap();
+    let mut scene = Scene::new("bad_elasticsearch").await;
+    scene.add_sink(&node.url());
+    node.server.kill().unwrap();
 
-        let refusal = scene.refused().await;
+    let rowcast = scene.start().await;
+    let told = "elasticsearch is not available, retrying";
+    wait_for_log(&rowcast, told).await;
+    let log = rowcast.log().unwrap();
+    let line = log.lines().find(|line| line.contains(told)).unwrap();
+    assert!(line.contains(&node.url()) && line.contains("correct `connection.url`"), "{line}");
+    node.server.start_again().await.unwrap();
+    wait_for_documents(&rowcast, &node.url(), 3).await;
 
-        assert!(refusal.error.contains(expected), "{refusal:?}");
-        assert!(refusal.hint.contains("below `kafka` in the pipeline file"), "{refusal:?}");
-        assert!(scene.offsets().is_empty());
-    }
+    node.server.kill().unwrap();
+    scene.insert(4..=50).await;
+    scene.sql("UPDATE bad_elasticsearch.t SET note = 'zeile-0815-y2' WHERE id < 10").await;
+    scene.sql("DELETE FROM bad_elasticsearch.t WHERE id = 20").await;
+    let again = || async { rowcast.log().unwrap().matches(told).count() >= 2 };
+    assert!(until(again).await, "{}", rowcast.log().unwrap());
+    node.server.start_again().await.unwrap();
+
+    wait_for_documents(&rowcast, &node.url(), 49).await;
+    assert_eq!(documents(&node.url(), "&q=note.keyword:zeile*y2").await, Some(9));
+    let log = stop(&rowcast).await;
+    assert!(warnings(&log).len() <= 8, "{log}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_of_elasticsearch_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let installed = &shared().await.unwrap().installed;
+    let mut options = ElasticsearchOptions::default();
+    options.settings.push(("test.http.login".to_owned(), "elastic:right".to_owned()));
+    options.is_guarded = true;
+    let node = Elasticsearch::start(installed, folder.path(), &options).await.unwrap();
+    let mut scene = Scene::new("bad_login").await;
+    scene.add_sink(&node.url());
+    scene.sink.insert("connection.username".to_owned(), "elastic".to_owned());
+    scene.sink.insert("connection.password".to_owned(), SECRET.to_owned());
+
+    let rowcast = scene.start().await;
+    let status = rowcast.wait(DEADLINE).await.unwrap();
+
+    let log = clean_log(&rowcast);
+    assert_eq!(status.code(), Some(1), "{log}");
+    let line = log.lines().find(|line| line.contains(" ERROR ")).unwrap();
+    assert!(line.contains("elasticsearch at http://127.0.0.1:"), "{line}");
+    assert!(line.contains("answered 401") && line.contains("`connection.password`"), "{line}");
+}
+
+/// Waits until the index of table `t` has so many documents.
+async fn wait_for_documents(rowcast: &Rowcast, url: &str, count: u64) {
+    let arrived = until(|| async { documents(url, "").await == Some(count) }).await;
+    assert!(arrived, "{:?} of {count}:\n{}", documents(url, "").await, rowcast.log().unwrap());
+}
+
+/// How many documents of table `t` a query finds; nothing while there is no index.
+async fn documents(url: &str, query: &str) -> Option<u64> {
+    let index = format!("{url}/bad_elasticsearch.t");
+    reqwest::Client::new().post(format!("{index}/_refresh")).send().await.ok()?;
+    let found = reqwest::get(format!("{index}/_search?size=0&track_total_hits=true{query}"));
+    let found: serde_json::Value = found.await.ok()?.json().await.ok()?;
+    found["hits"]["total"]["value"].as_u64()
 }

@@ -80,7 +80,7 @@ async fn a_table_whose_rows_are_logged_in_part_is_parked_and_the_others_go_on() 
 
     let partial = [
         "SET SESSION binlog_row_image = MINIMAL",
-        "UPDATE bad_image.other SET note = 'zeile-0815-y' WHERE id = 1",
+        "UPDATE bad_image.other SET note = 'zeile-0815-y2' WHERE id = 1",
     ];
     scene.sql("INSERT INTO bad_image.other VALUES (1, 'zeile-0815-y')").await;
     scene.session(&partial).await;

@@ -32,6 +32,8 @@ pub(super) struct Scene {
     pub(super) worker: BTreeMap<String, String>,
     /// The connector's settings.
     pub(super) settings: BTreeMap<String, String>,
+    /// The settings of a sink beside it; none without any.
+    pub(super) sink: BTreeMap<String, String>,
     folder: TempDir,
     mysql_url: String,
 }
@@ -73,6 +75,7 @@ impl Scene {
             name: name.to_owned(),
             worker: worker.into(),
             settings: settings.into(),
+            sink: BTreeMap::new(),
             folder: tempfile::tempdir().unwrap(),
             mysql_url: mysql.url(),
         };
@@ -89,6 +92,19 @@ impl Scene {
     /// Changes one of the connector's settings.
     pub(super) fn set(&mut self, key: &str, value: impl Into<String>) {
         self.settings.insert(key.to_owned(), value.into());
+    }
+
+    /// Adds a sink into indices named as the tables.
+    pub(super) fn add_sink(&mut self, connection_url: &str) {
+        let name = &self.name;
+        self.sink = [
+            ("connector.class", "elasticsearch".to_owned()),
+            ("connection.url", connection_url.to_owned()),
+            ("topics.regex", format!("{name}\\.{name}\\..*")),
+            ("index.name", "{database}.{table}".to_owned()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
     }
 
     /// Runs statements as root, each on its own, in one session.
@@ -117,6 +133,9 @@ impl Scene {
     pub(super) fn pipeline(&self) -> String {
         let mut file = json!(self.worker);
         file["connectors"] = json!({ &self.name: self.settings });
+        if !self.sink.is_empty() {
+            file["connectors"][format!("{}-sink", self.name)] = json!(self.sink);
+        }
         format!("{file:#}")
     }
 
@@ -190,8 +209,9 @@ impl Scene {
 /// Waits for `rowcast`'s end and reads the one error that it must have given: exit code 1, and the
 /// only line at ERROR is the last one, with what is wrong and what to do.
 pub(super) async fn refusal(rowcast: &Rowcast) -> Refusal {
-    let status = rowcast.wait(DEADLINE).await.unwrap();
+    let status = rowcast.wait(DEADLINE).await;
     let log = clean_log(rowcast);
+    let status = status.unwrap_or_else(|error| panic!("{error}:\n{log}"));
     assert_eq!(status.code(), Some(1), "{log}");
     let last = log.lines().last().unwrap_or_default();
     assert!(last.contains(" ERROR "), "the last line is no error:\n{log}");
