@@ -101,7 +101,7 @@ impl KafkaError {
 }
 
 /// Codes after which the same call can succeed.
-fn is_passing(code: Code) -> bool {
+pub(super) fn is_passing(code: Code) -> bool {
     matches!(
         code,
         Code::BrokerTransportFailure

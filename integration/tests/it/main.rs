@@ -2,6 +2,8 @@
 
 // `cfg(test)` is always on here; clippy takes it as the sign that helpers of tests may unwrap.
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod compose;
 #[cfg(test)]
 mod kill;
