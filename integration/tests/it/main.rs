@@ -13,3 +13,5 @@ mod scenario;
 mod source;
 #[cfg(test)]
 mod stack;
+#[cfg(test)]
+mod types;

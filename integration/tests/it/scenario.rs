@@ -95,8 +95,13 @@ impl Scenario {
 
     /// Waits until a table's topic is the table, and checks that no record is there twice.
     pub(crate) async fn topic_is_table(&mut self, table: &str) -> Vec<ChangeRecord> {
-        let (topic, table) = (self.topic(table), format!("{}.{table}", self.name));
-        let names = (table.as_str(), topic.as_str());
+        self.topic_of_table(&self.topic(table), table).await
+    }
+
+    /// As [`topic_is_table`](Self::topic_is_table), for a topic of another name.
+    pub(crate) async fn topic_of_table(&mut self, topic: &str, table: &str) -> Vec<ChangeRecord> {
+        let table = format!("{}.{table}", self.name);
+        let names = (table.as_str(), topic);
         let records = wait_until_equal(&mut self.topics, &self.url, names, DEADLINE).await.unwrap();
         assert_eq!(problems(&records), Vec::<String>::new());
         records
