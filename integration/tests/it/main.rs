@@ -14,4 +14,6 @@ mod source;
 #[cfg(test)]
 mod stack;
 #[cfg(test)]
+mod stalled_commit;
+#[cfg(test)]
 mod types;

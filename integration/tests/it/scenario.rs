@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use integration::cell::Cells;
 use integration::pipeline::PipelineFile;
 use integration::process::Rowcast;
 use integration::stack::{MySql, MySqlOptions, Stack, shared};
@@ -164,6 +163,15 @@ pub(crate) async fn until(condition: impl Fn() -> bool) -> bool {
     true
 }
 
+/// As [`until`], for a condition that asks a server; panics if it does not come true.
+pub(crate) async fn until_async(mut condition: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition().await {
+        assert!(Instant::now() < end, "the condition did not come true");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Asks the program to end, and asserts that it does so in good order.
 pub(crate) async fn stop(rowcast: &Rowcast) {
     let status = rowcast.stop(DEADLINE).await.unwrap();
@@ -173,9 +181,4 @@ pub(crate) async fn stop(rowcast: &Rowcast) {
 /// How many records of an operation there are.
 pub(crate) fn count(records: &[ChangeRecord], operation: Operation) -> usize {
     records.iter().filter(|record| record.operation == operation).count()
-}
-
-/// The rows after each record of a topic, by operation.
-pub(crate) fn after(record: &ChangeRecord) -> &Cells {
-    &record.after.as_ref().unwrap().cells
 }
