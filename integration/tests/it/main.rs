@@ -20,4 +20,8 @@ mod source;
 #[cfg(test)]
 mod stack;
 #[cfg(test)]
+mod stalled_commit;
+#[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod types;
