@@ -123,10 +123,12 @@ pub fn of_avro(value: &Avro, meaning: &Meaning) -> Option<Cell> {
             _ => Some(Cell::Text(text.clone())),
         };
     }
-    let number = match value {
-        Avro::Int(number) => i64::from(*number),
-        Avro::Long(number) => *number,
-        _ => return None,
+    let number = if let Avro::Int(number) = value {
+        i64::from(*number)
+    } else if let Avro::Long(number) = value {
+        *number
+    } else {
+        return None;
     };
     Some(match name {
         "io.debezium.time.Date" => Cell::Text(date(number)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Headers;
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::TopicError;
@@ -61,7 +62,7 @@ fn read(bootstrap: &str, topic: &str) -> Result<Vec<RawRecord>, KafkaError> {
     let metadata = consumer.fetch_metadata(None, ANSWERED_WITHIN)?;
     let known = metadata.topics().iter().filter(|known| known.name() == topic);
     let mut open: HashSet<i32> =
-        known.flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
+        known.flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
     let mut assignment = TopicPartitionList::new();
     for partition in &open {
         assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
