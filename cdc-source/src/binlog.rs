@@ -1,10 +1,11 @@
 //! The binary log: events off the wire, their positions and their meaning.
 
+pub(crate) mod continuity;
 mod error;
 mod event;
 mod stream;
 pub(crate) mod table_map;
 
-pub(crate) use error::BinlogError;
+pub(crate) use error::{BinlogError, Feature};
 pub(crate) use event::{BinlogEvent, RowsEvent, RowsKind};
 pub(crate) use stream::{BinlogStream, RawEvent, StartPoint};

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, RawEvent};
+use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, RawEvent};
 use crate::config::SourceConfig;
 use crate::ddl::{self, Effect, Statement};
 use crate::error::SourceError;
@@ -149,13 +149,13 @@ impl Pipeline {
                 self.has_moved |= self.transaction.advance(event.end.clone());
             }
             BinlogEvent::TransactionPayload => {
-                return Err(unsupported(event, "it is a compressed transaction").into());
+                return Err(unsupported(event, Feature::CompressedTransaction).into());
             }
             BinlogEvent::Incident => {
-                return Err(unsupported(event, "the server reports a gap in its log").into());
+                return Err(unsupported(event, Feature::Gap).into());
             }
             BinlogEvent::PartialRows => {
-                return Err(unsupported(event, "it holds partial JSON updates").into());
+                return Err(unsupported(event, Feature::PartialJson).into());
             }
             BinlogEvent::Other => {
                 if self.transaction.is_at_boundary() {
@@ -243,7 +243,7 @@ impl Pipeline {
     /// Rows that were emitted and then rolled back cannot be taken back.
     fn refuse_rollback(&self, event: &RawEvent) -> Result<(), BinlogError> {
         if self.transaction.has_emitted() {
-            return Err(unsupported(event, "captured rows are rolled back in the log"));
+            return Err(unsupported(event, Feature::RolledBackRows));
         }
         Ok(())
     }
@@ -309,6 +309,6 @@ impl Pipeline {
     }
 }
 
-fn unsupported(event: &RawEvent, what: &'static str) -> BinlogError {
-    BinlogError::Unsupported { position: event.end.at(event.start).to_string(), what }
+fn unsupported(event: &RawEvent, feature: Feature) -> BinlogError {
+    BinlogError::Unsupported { position: event.end.at(event.start).to_string(), feature }
 }

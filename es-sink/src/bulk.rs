@@ -71,7 +71,7 @@ pub(crate) struct Settled {
 /// does not let us in.
 pub(crate) async fn settle(client: &EsClient, batch: &Batch) -> Result<Settled, SinkError> {
     let mut settled = Settled::default();
-    let mut patience = Patience::new("elasticsearch");
+    let mut patience = Patience::with_elasticsearch();
     let all: Vec<usize> = (0..batch.actions().len()).collect();
     let mut parts = VecDeque::from([all]);
     while let Some(part) = parts.pop_front() {

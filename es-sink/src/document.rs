@@ -145,7 +145,7 @@ impl Documents {
     }
 
     async fn schema(&self, id: SchemaId) -> Result<Arc<str>, SinkError> {
-        let mut patience = Patience::new("schema registry");
+        let mut patience = Patience::with_registry();
         loop {
             match self.registry.schema(id).await {
                 Ok(schema) => return Ok(schema),

@@ -15,14 +15,30 @@ const WARN_EVERY: Duration = Duration::from_secs(30);
 /// The state of one wait.
 pub(crate) struct Patience {
     what: &'static str,
+    hint: &'static str,
     backoff: Backoff,
     warned: Option<Instant>,
 }
 
 impl Patience {
-    /// For waiting until `what` is available.
-    pub(crate) fn new(what: &'static str) -> Self {
-        Self { what, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT), warned: None }
+    /// For waiting until Elasticsearch is available.
+    pub(crate) fn with_elasticsearch() -> Self {
+        Self::new(
+            "elasticsearch",
+            "start Elasticsearch or correct `connection.url`; rowcast keeps trying",
+        )
+    }
+
+    /// For waiting until the schema registry is available.
+    pub(crate) fn with_registry() -> Self {
+        Self::new(
+            "schema registry",
+            "start the schema registry or correct `schema.registry.url`; rowcast keeps trying",
+        )
+    }
+
+    fn new(what: &'static str, hint: &'static str) -> Self {
+        Self { what, hint, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT), warned: None }
     }
 
     /// Waits before the next try; longer each time.
@@ -30,7 +46,7 @@ impl Patience {
         let delay = self.backoff.next_delay();
         let attempt = self.backoff.attempts();
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        let what = self.what;
+        let (what, hint) = (self.what, self.hint);
         if self.warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             self.warned = Some(Instant::now());
             tracing::warn!(
@@ -39,6 +55,7 @@ impl Patience {
                 attempt,
                 delay_ms,
                 error,
+                hint,
                 "{what} is not available, retrying"
             );
         } else {

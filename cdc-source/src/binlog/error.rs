@@ -14,8 +14,61 @@ pub(crate) enum BinlogError {
     #[error("event at {position} is damaged: {what}")]
     Malformed { position: String, what: &'static str },
     /// An event that rowcast cannot follow yet.
-    #[error("event at {position} cannot be followed: {what}")]
-    Unsupported { position: String, what: &'static str },
+    #[error("event at {position} cannot be followed: {}", .feature.what())]
+    Unsupported { position: String, feature: Feature },
+}
+
+/// What rowcast cannot follow yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Feature {
+    CompressedTransaction,
+    Gap,
+    PartialJson,
+    RolledBackRows,
+    XaTransaction,
+    UnknownEvent,
+}
+
+impl Feature {
+    fn what(self) -> &'static str {
+        match self {
+            Self::CompressedTransaction => "it is a compressed transaction",
+            Self::Gap => "the server reports a gap in its log",
+            Self::PartialJson => "it holds partial JSON updates",
+            Self::RolledBackRows => "captured rows are rolled back in the log",
+            Self::XaTransaction => "captured rows are changed in an XA transaction",
+            Self::UnknownEvent => "its type is unknown",
+        }
+    }
+
+    /// The event stays in the log, so a new copy is always part of it.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::CompressedTransaction => {
+                "SET PERSIST binlog_transaction_compression = OFF, and in sessions that set it \
+                 themselves, then give the connector a new name to copy all tables again"
+            }
+            Self::Gap => {
+                "look for the cause in MySQL's error log, then give the connector a new name to \
+                 copy all tables again"
+            }
+            Self::PartialJson => {
+                "SET PERSIST binlog_row_value_options = '', and in sessions that set it \
+                 themselves, then give the connector a new name to copy all tables again"
+            }
+            Self::RolledBackRows => {
+                "change captured tables in transactions of InnoDB tables only, then give the \
+                 connector a new name to copy all tables again"
+            }
+            Self::XaTransaction => {
+                "change captured tables without XA, then give the connector a new name to copy \
+                 all tables again"
+            }
+            Self::UnknownEvent => {
+                "report the server's version and the event as mysqlbinlog shows it"
+            }
+        }
+    }
 }
 
 impl Fault for BinlogError {
@@ -29,14 +82,11 @@ impl Fault for BinlogError {
 
     fn hint(&self) -> Option<Cow<'static, str>> {
         Some(Cow::Borrowed(match self {
+            Self::Unsupported { feature, .. } => feature.hint(),
             Self::Checksum { .. } => {
                 "if the error stays, check the server's disk: mysqlbinlog --verify-binlog-checksum"
             }
             Self::Malformed { .. } => "check the event with mysqlbinlog and report it",
-            Self::Unsupported { .. } => {
-                "switch the feature off on the server, and give the connector a new name to copy \
-                 all tables again"
-            }
         }))
     }
 }

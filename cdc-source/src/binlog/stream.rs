@@ -10,7 +10,7 @@ use mysql_common::binlog::events::Event;
 use schema::gtid::{GtidSet, GtidSource, Interval};
 use schema::position::BinlogPosition;
 
-use super::error::BinlogError;
+use super::error::{BinlogError, Feature};
 use super::event::{self, BinlogEvent, EventError};
 use crate::config::SourceConfig;
 use crate::connection::{self, Connection};
@@ -176,7 +176,7 @@ impl RawEvent {
         match error {
             EventError::Malformed(what) => BinlogError::Malformed { position, what },
             EventError::Unknown => {
-                BinlogError::Unsupported { position, what: "its type is unknown" }
+                BinlogError::Unsupported { position, feature: Feature::UnknownEvent }
             }
         }
     }

@@ -13,7 +13,7 @@ use schema::table::TableId;
 
 use super::Pipeline;
 use crate::binlog::table_map::TableMap;
-use crate::binlog::{BinlogError, RawEvent, RowsEvent, RowsKind};
+use crate::binlog::{BinlogError, Feature, RawEvent, RowsEvent, RowsKind};
 use crate::error::SourceError;
 use crate::rows::{ImageError, ImageReader};
 use crate::snapshot::{Chunk, Window};
@@ -39,8 +39,8 @@ impl Pipeline {
                 self.park(&map.id, "its rows were logged without all columns (binlog_row_image)");
             }
             Mapping::Captured { .. } if self.transaction.is_xa() => {
-                let what = "captured rows are changed in an XA transaction";
-                return Err(BinlogError::Unsupported { position: position(), what }.into());
+                let (position, feature) = (position(), Feature::XaTransaction);
+                return Err(BinlogError::Unsupported { position, feature }.into());
             }
             Mapping::Captured { map, plan } => {
                 if let Some(skip) = self.transaction.rows_to_skip() {

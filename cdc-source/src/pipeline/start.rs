@@ -17,7 +17,7 @@ use schema::table::TableId;
 use tokio::time::Instant;
 
 use super::{Pipeline, lsn_tail};
-use crate::binlog::{BinlogStream, StartPoint};
+use crate::binlog::{BinlogStream, StartPoint, continuity};
 use crate::config::{SnapshotMode, SourceConfig};
 use crate::connection::Connection;
 use crate::error::SourceError;
@@ -40,7 +40,6 @@ impl Pipeline {
     ) -> Result<Self, SourceError> {
         let mut connection = Connection::open(&config).await?;
         let server = preflight::check(&mut connection, &config).await?;
-        drop(connection);
 
         let producer_config = ProducerConfig {
             transactional_id: format!("{}-{name}-0", worker.group_id),
@@ -64,6 +63,10 @@ impl Pipeline {
 
         let is_first = stored.stream.is_none();
         let (start, offset) = start_point(&server, stored.stream)?;
+        if !is_first && offset.server_uuid == Some(server.uuid) {
+            continuity::check(&mut connection, &offset).await?;
+        }
+        drop(connection);
         tracing::info!(
             connector = %name,
             server = %config.address(),

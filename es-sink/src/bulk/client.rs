@@ -121,7 +121,7 @@ impl EsClient {
         action: &'static str,
         index: &str,
     ) -> Result<Answer, SinkError> {
-        let mut patience = Patience::new("elasticsearch");
+        let mut patience = Patience::with_elasticsearch();
         loop {
             let reason = match self.send(request).await {
                 Ok(answer) if answer.can_pass() => answer.reason(),

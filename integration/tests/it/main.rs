@@ -2,11 +2,17 @@
 
 // `cfg(test)` is always on here; clippy takes it as the sign that helpers of tests may unwrap.
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod compose;
+#[cfg(test)]
+mod kill;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]
@@ -15,5 +21,7 @@ mod source;
 mod stack;
 #[cfg(test)]
 mod stalled_commit;
+#[cfg(test)]
+mod tidy;
 #[cfg(test)]
 mod types;

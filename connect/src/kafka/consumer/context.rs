@@ -49,7 +49,8 @@ impl Context {
     pub(super) fn waits(&self, error: &RdKafkaError) {
         if !self.waiting.swap(true, Ordering::Relaxed) {
             let brokers = &self.brokers;
-            tracing::warn!(brokers, error = %error, "kafka does not answer, waiting for it");
+            let hint = "start Kafka or correct `bootstrap.servers`; rowcast keeps trying";
+            tracing::warn!(brokers, error = %error, hint, "kafka does not answer, waiting for it");
         }
     }
 

@@ -18,7 +18,7 @@ use super::ProducerConfig;
 use crate::config::{KAFKA_REQUEST_TIMEOUT, WorkerConfig};
 use crate::kafka::batch::{RecordBatch, RecordSlot};
 use crate::kafka::error::KafkaError;
-use crate::kafka::log::LogContext;
+use crate::kafka::log::{LogContext, tell};
 use crate::kafka::{client_config, partition_of};
 
 /// Least time between the end of a commit and the next begin, while no further batch waits.
@@ -32,6 +32,9 @@ const OPEN_MAX: Duration = Duration::from_secs(5);
 
 /// Longest wait for `init_transactions`: the broker may first have to end an older transaction.
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One try of it, after which the wait is told of.
+const INIT_SLICE: Duration = Duration::from_secs(5);
 
 /// Longest wait for one try of a commit. A commit without an answer is repeated, never aborted.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,9 +80,7 @@ impl ProducerThread {
             .client_config()
             .create_with_context(LogContext)
             .map_err(|error| failed("create a producer", error))?;
-        producer
-            .init_transactions(INIT_TIMEOUT)
-            .map_err(|error| failed("start transactions", error))?;
+        start_transactions(&producer).map_err(|error| failed("start transactions", error))?;
         Ok(Session {
             producer,
             brokers,
@@ -111,6 +112,24 @@ impl ProducerThread {
             .set("queue.buffering.max.messages", "100000")
             .set("queue.buffering.max.kbytes", "32768");
         config
+    }
+}
+
+/// Ends what an earlier instance has left open. Without a broker it waits, and says so.
+fn start_transactions(producer: &BaseProducer<LogContext>) -> Result<(), RdKafkaError> {
+    let deadline = Instant::now() + INIT_TIMEOUT;
+    loop {
+        let error = match producer.init_transactions(INIT_SLICE) {
+            Err(RdKafkaError::Transaction(error)) if error.is_retriable() => error,
+            ended => return ended,
+        };
+        if Instant::now() > deadline {
+            return Err(RdKafkaError::Transaction(error));
+        }
+        // Errors of connections come by polling, which the call above does not do. Where there is
+        // none, as with a broker that accepts and is silent, the wait itself is told of.
+        producer.poll(POLL_SLICE);
+        tell(&RdKafkaError::Transaction(error), "no answer to the start of transactions");
     }
 }
 

@@ -1,0 +1,114 @@
+//! Whether the log is still the one that a stored position is about.
+//!
+//! `RESET BINARY LOGS AND GTIDS`, or a restored data folder, begins a new log under the same
+//! server uuid, with the same file names and the same transaction numbers. As long as the new log
+//! is shorter the server refuses the old GTID set; once it is longer the set looks as if it were
+//! part of it, and everything up to there would be missed without a trace. So the place itself is
+//! looked at: the file is there, it is long enough, an event begins at the position, and the first
+//! transaction from there on is not one that was already processed.
+
+use schema::gtid::GtidSet;
+use schema::offset::StreamOffset;
+use schema::position::BinlogPosition;
+
+use crate::connection::Connection;
+use crate::error::SourceError;
+
+/// `ER_ERROR_WHEN_EXECUTING_COMMAND`: no event begins at the position.
+const WRONG_OFFSET: u16 = 1220;
+
+/// Events to look at: the format description and the previous GTIDs stand before the first
+/// transaction of a file.
+const EVENTS: usize = 3;
+
+/// How the server shows the name of a transaction.
+const GTID_PREFIX: &str = "SET @@SESSION.GTID_NEXT= '";
+
+/// Refuses a log that is another one than the stored offset's. A file that is gone is none of this
+/// check's business: with GTIDs it may have been purged rightly, without them the server says so.
+pub(crate) async fn check(
+    connection: &mut Connection,
+    stored: &StreamOffset,
+) -> Result<(), SourceError> {
+    let position = &stored.position;
+    let refused = |found: String| SourceError::Purged {
+        reason: format!("it is not the log of the stored position {position} any more, {found}"),
+    };
+    let files: Vec<mysql_async::Row> =
+        connection.rows("list the binary logs", "SHOW BINARY LOGS").await?;
+    let ends: Vec<BinlogPosition> = files.iter().filter_map(end_of).collect();
+    if ends.last().is_some_and(|last| is_before(last, position)) {
+        return Err(refused("because it ends before it".to_owned()));
+    }
+    let Some(end) = ends.iter().find(|end| end.file() == position.file()) else { return Ok(()) };
+    if is_before(end, position) {
+        return Err(refused(format!("because the file ends at {}", end.offset())));
+    }
+    if end == position {
+        return Ok(());
+    }
+    let statement = format!(
+        "SHOW BINLOG EVENTS IN '{}' FROM {} LIMIT {EVENTS}",
+        position.file().replace('\'', "''"),
+        position.offset()
+    );
+    match connection.rows::<mysql_async::Row>("look at the stored position", &statement).await {
+        Ok(events) => match first_transaction(&events, stored.gtids.as_ref()) {
+            Some(gtid) => Err(refused(format!("because {gtid} begins there, which was processed"))),
+            None => Ok(()),
+        },
+        Err(SourceError::Statement { code: WRONG_OFFSET, .. }) => {
+            Err(refused("because no event begins there".to_owned()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Positions in files of different base names do not compare: such a log is another one.
+fn is_before(end: &BinlogPosition, position: &BinlogPosition) -> bool {
+    end.partial_cmp(position).is_none_or(std::cmp::Ordering::is_lt)
+}
+
+fn end_of(row: &mysql_async::Row) -> Option<BinlogPosition> {
+    let file: String = row.get_opt(0)?.ok()?;
+    let size: u64 = row.get_opt(1)?.ok()?;
+    BinlogPosition::new(&file, size).ok()
+}
+
+/// The first transaction of the events, if it is one of `processed`.
+fn first_transaction(events: &[mysql_async::Row], processed: Option<&GtidSet>) -> Option<String> {
+    let info = |row: &mysql_async::Row| row.get_opt::<String, _>(5)?.ok();
+    let gtid = events.iter().filter_map(info).find_map(|info| gtid_of(&info))?;
+    let set: GtidSet = gtid.parse().ok()?;
+    set.is_subset(processed?).then_some(gtid)
+}
+
+/// The GTID in `SET @@SESSION.GTID_NEXT= 'uuid:7'`.
+fn gtid_of(info: &str) -> Option<String> {
+    let (gtid, _) = info.strip_prefix(GTID_PREFIX)?.split_once('\'')?;
+    Some(gtid.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gtid_is_read_from_what_the_server_shows() {
+        let info = "SET @@SESSION.GTID_NEXT= 'a17c14b2-0b3c-11ef-8d2f-0242ac120002:tag:7'";
+
+        assert_eq!(gtid_of(info).unwrap(), "a17c14b2-0b3c-11ef-8d2f-0242ac120002:tag:7");
+        assert_eq!(gtid_of("BEGIN"), None);
+    }
+
+    #[test]
+    fn a_log_of_another_name_or_a_shorter_one_ends_before() {
+        let at = |text: &str| text.parse::<BinlogPosition>().unwrap();
+
+        assert!(is_before(&at("binlog.000001:900"), &at("binlog.000003:4")));
+        assert!(is_before(&at("binlog.000003:100"), &at("binlog.000003:101")));
+        assert!(is_before(&at("other.000009:100"), &at("binlog.000003:101")));
+        assert!(!is_before(&at("binlog.000004:4"), &at("binlog.000003:101")));
+        assert!(!is_before(&at("binlog.000003:101"), &at("binlog.000003:101")));
+    }
+}
