@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod compose;
 #[cfg(test)]
+mod exactly_once;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod process;
