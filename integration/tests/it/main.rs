@@ -6,6 +6,8 @@ mod bad_input;
 #[cfg(test)]
 mod compose;
 #[cfg(test)]
+mod exactly_once;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod oracle;
