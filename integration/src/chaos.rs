@@ -4,7 +4,7 @@
 //!
 //! Nothing in the product helps: the phases are read off the log that it writes anyway. A kill is
 //! drawn for a phase, waits for the line with which that phase begins, and falls up to
-//! [`AIM`] later; which phases it really hit, the log says afterwards.
+//! 20 ms later; which phases it really hit, the log says afterwards.
 
 mod phase;
 
