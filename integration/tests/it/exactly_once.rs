@@ -4,10 +4,10 @@
 use std::time::Instant;
 
 use integration::process::Rowcast;
-use integration::stack::{Signal, shared};
+use integration::stack::{MySql, Signal, shared};
 use integration::topic::Topics;
 
-use crate::scenario::{DEADLINE, Scenario, log_has, stop};
+use crate::scenario::{DEADLINE, Scenario, log_has, server_without_gtids, stop};
 
 /// Rows of the wide transaction, of about 1 KB each.
 const WIDE_ROWS: usize = 20_000;
@@ -53,6 +53,39 @@ async fn of_two_live_instances_the_first_halts_and_the_second_goes_on() {
     scenario.topic_is_table("t").await;
     assert!(!second.log().unwrap().contains("task failed"), "{}", second.log().unwrap());
     stop(&second).await;
+}
+
+#[tokio::test]
+async fn a_zombie_that_slept_while_nothing_happened_does_not_take_its_place_back() {
+    replace_while_idle("zombie_idle", &shared().await.unwrap().mysql).await;
+}
+
+#[tokio::test]
+async fn a_zombie_that_slept_does_not_take_its_place_back_without_gtids() {
+    replace_while_idle("zombie_idle_plain", server_without_gtids().await).await;
+}
+
+/// Nothing of the zombie is open in Kafka, and when it wakes, its stream is gone.
+async fn replace_while_idle(name: &'static str, mysql: &MySql) {
+    let mut scenario = Scenario::on(name, mysql).await;
+    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY)").await;
+    scenario.sql("INSERT INTO t VALUES (1)").await;
+    let pipeline = scenario.source(mysql);
+    let zombie = scenario.launch("zombie", &pipeline).await;
+    scenario.topic_is_table("t").await;
+    zombie.signal(Signal::Pause).unwrap();
+
+    let successor = scenario.launch("successor", &pipeline).await;
+    log_has(&successor, "source starts").await;
+    scenario.sql("INSERT INTO t VALUES (2)").await;
+    scenario.topic_is_table("t").await;
+    zombie.signal(Signal::Resume).unwrap();
+
+    is_fenced(&zombie).await;
+    scenario.sql("INSERT INTO t VALUES (3)").await;
+    scenario.topic_is_table("t").await;
+    assert!(!successor.log().unwrap().contains("task failed"), "{}", successor.log().unwrap());
+    stop(&successor).await;
 }
 
 async fn insert_wide(scenario: &mut Scenario) {
