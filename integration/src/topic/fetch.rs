@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Headers;
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::TopicError;
@@ -84,7 +85,7 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<HashSet<i32>, Kafk
     // All topics are asked for: asking for one that does not exist would make it.
     let metadata = consumer.fetch_metadata(None, ANSWERED_WITHIN)?;
     let known = metadata.topics().iter().filter(|known| known.name() == topic);
-    Ok(known.flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect())
+    Ok(known.flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect())
 }
 
 fn read(bootstrap: &str, topic: &str) -> Result<Vec<RawRecord>, KafkaError> {

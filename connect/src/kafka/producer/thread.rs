@@ -350,14 +350,12 @@ impl Session {
             self.producer.poll(POLL_SLICE);
         }
         let Err(refusal) = self.producer.abort_transaction(ABORT_TIMEOUT) else { return error };
-        match self.judge("abort", refusal) {
-            fenced @ KafkaError::Fenced { .. } => fenced,
-            refusal => {
-                let refusal = chain(&refusal);
-                tracing::debug!(error = refusal, "transaction is left to the next start");
-                error
-            }
+        let refusal = self.judge("abort", refusal);
+        if matches!(refusal, KafkaError::Fenced { .. }) {
+            return refusal;
         }
+        tracing::debug!(error = chain(&refusal), "transaction is left to the next start");
+        error
     }
 
     /// To librdkafka a transaction that the broker has ended for its age looks like a successor.
