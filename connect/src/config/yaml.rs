@@ -16,9 +16,9 @@ pub(super) enum Node {
     /// Nothing, or `null`.
     Empty,
     Text(String),
-    List(Vec<Node>),
+    List(Vec<Self>),
     /// In the order of the file; no key stands twice.
-    Map(Vec<(String, Node)>),
+    Map(Vec<(String, Self)>),
 }
 
 /// Parses a document.
@@ -52,8 +52,8 @@ enum Raw {
     Text(String),
     /// A number or a boolean.
     Literal,
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(String, Spanned<Raw>)>),
+    List(Vec<Spanned<Self>>),
+    Map(Vec<(String, Spanned<Self>)>),
 }
 
 impl Raw {
