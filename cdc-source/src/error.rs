@@ -35,6 +35,9 @@ pub(crate) enum SourceError {
     /// No answer within the time limit.
     #[error("mysql at {address} did not answer in time to {action}")]
     Timeout { action: &'static str, address: String },
+    /// MySQL has given our stream to another replica with our number.
+    #[error("mysql at {address} now sends the binary log to another replica with our server id")]
+    ServerIdTaken { address: String },
     /// The binlog that is still needed is gone, or was never there.
     #[error("mysql cannot send the binary log from where it is needed: {reason}")]
     Purged { reason: String },
@@ -64,7 +67,9 @@ pub(crate) enum SourceError {
 impl Fault for SourceError {
     fn disposition(&self) -> Disposition {
         match self {
-            Self::Connection { .. } | Self::Timeout { .. } => Disposition::Retry,
+            Self::Connection { .. } | Self::Timeout { .. } | Self::ServerIdTaken { .. } => {
+                Disposition::Retry
+            }
             Self::AccessDenied { .. }
             | Self::Statement { .. }
             | Self::Purged { .. }
@@ -91,6 +96,10 @@ impl Fault for SourceError {
             Self::Statement { .. } => Some(
                 "remove the cause that mysql names, in its settings or the user's grants, then \
                  start rowcast again"
+                    .into(),
+            ),
+            Self::ServerIdTaken { .. } => Some(
+                "stop the other replica, or give one of the two its own `database.server.id`"
                     .into(),
             ),
             Self::Purged { .. } => Some(

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect::connector::ConnectorName;
+use connect::kafka::KafkaError;
 use connect::kafka::batch::RecordBatch;
 use connect::kafka::producer::TransactionalProducer;
+use schema::fault::{Disposition, Fault};
 use schema::lsn::LsnClock;
 use schema::offset::{SourcePartition, TableState};
 use schema::table::TableId;
@@ -66,7 +68,32 @@ enum Next {
 
 impl Pipeline {
     /// Runs until `stop` is cancelled or an error.
+    ///
+    /// Whatever can pass outside Kafka ends with a commit as a stop does. A lost stream is all
+    /// that an idle instance sees of its successor, because the server gives the stream to whom
+    /// came last; only Kafka knows who may go on. Without asking it, the next start would fence
+    /// the successor, which would start again in turn, and so on for ever.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), SourceError> {
+        let followed = self.follow(stop).await;
+        let Err(error) = followed else { return self.finish().await };
+        if matches!(error, SourceError::Kafka(_)) || error.disposition() != Disposition::Retry {
+            return Err(error);
+        }
+        match self.finish().await {
+            Err(fenced @ SourceError::Kafka(KafkaError::Fenced { .. })) => Err(fenced),
+            Ok(()) | Err(_) => Err(error),
+        }
+    }
+
+    /// Commits the offsets that are true now, with the records before them.
+    async fn finish(mut self) -> Result<(), SourceError> {
+        self.flush().await?;
+        Ok(self.producer.finish().await?)
+    }
+
+    /// Follows the stream until `stop` is cancelled or an error. Whenever it returns, the offsets
+    /// are true for what is in the batch.
+    async fn follow(&mut self, stop: CancellationToken) -> Result<(), SourceError> {
         loop {
             self.begin_chunk();
             let next = tokio::select! {
@@ -79,7 +106,7 @@ impl Pipeline {
                     if self.has_moved => Next::Tick,
             };
             match next {
-                Next::Stop => break,
+                Next::Stop => return Ok(()),
                 Next::Event(event) => self.take_events(event).await?,
                 Next::Chunk(Step::Waiting) | Next::Tick => {}
                 Next::Chunk(Step::Parked { table, reason }) => self.tables.park(&table, &reason),
@@ -87,8 +114,6 @@ impl Pipeline {
             self.emit_chunk().await?;
             self.flush_if_due().await?;
         }
-        self.flush().await?;
-        Ok(self.producer.finish().await?)
     }
 
     /// Handles an event and all that have arrived behind it.

@@ -1,10 +1,12 @@
 //! The path of one record, from the consumer to the committed offset.
 //!
-//!     consumer      record                → bytes, in the order of its partition
-//!     document      + plans of its schemas → document, id, version, delete?
-//!     batch         by document           → the last action only
-//!     bulk          one request           → applied or void
-//!     offsets       unbroken run          → committed
+//! ```text
+//! consumer      record                → bytes, in the order of its partition
+//! document      + plans of its schemas → document, id, version, delete?
+//! batch         by document           → the last action only
+//! bulk          one request           → applied or void
+//! offsets       unbroken run          → committed
+//! ```
 //!
 //! One batch is under way while the next one fills, so there is never more than one action on a
 //! document in flight. When both are full no more records are taken, and the consumer pauses.

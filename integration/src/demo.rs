@@ -125,9 +125,7 @@ impl Demo {
             screen.progress(&format!("{made} of {CHANGES_ONCE} mixed changes"))?;
         }
         screen.keep()?;
-        let latency = self.latency(&mut traffic).await?;
-        screen
-            .line(&format!("a new row was found in its index after {} ms", latency.as_millis()))?;
+        self.show_latency(screen, &mut traffic).await?;
 
         let comparisons = self.compare(screen).await?;
         screen.step("Asking Elasticsearch")?;
@@ -175,6 +173,22 @@ impl Demo {
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Shows how long single inserts take, once all that was changed before has arrived.
+    async fn show_latency(
+        &self,
+        screen: &mut Screen,
+        traffic: &mut Traffic,
+    ) -> Result<(), DemoError> {
+        self.latency(traffic).await?;
+        let mut milliseconds = Vec::new();
+        for _ in 0..5 {
+            milliseconds.push(self.latency(traffic).await?.as_millis().to_string());
+        }
+        let shown = milliseconds.join(", ");
+        screen.line(&format!("five new rows were in their index {shown} ms after their commit"))?;
+        Ok(())
     }
 
     /// How long one insert takes from its commit until it can be read from the index by its id.

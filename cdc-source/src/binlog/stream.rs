@@ -237,10 +237,9 @@ fn judge_stream(address: &str, error: mysql_async::Error) -> SourceError {
     if server.code != 1236 {
         return connection::judge("read the binary log", address, error);
     }
-    // Another replica with our number, which may be our own predecessor, passes.
+    // Somebody has come later with our number: our successor, or a replica that is none of ours.
     if server.message.contains("same server_uuid/server_id") {
-        let action = "read the binary log (another replica has the same server id)";
-        return SourceError::Connection { action, address: address.to_owned(), source: error };
+        return SourceError::ServerIdTaken { address: address.to_owned() };
     }
     SourceError::Purged { reason: server.message.clone() }
 }

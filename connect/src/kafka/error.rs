@@ -33,6 +33,13 @@ pub enum KafkaError {
         /// The id.
         transactional_id: String,
     },
+    /// Another consumer has joined the group as the same member.
+    #[error("another instance of this task has taken its place in the consumer group")]
+    Displaced {
+        /// What the broker says.
+        #[source]
+        source: RdKafkaError,
+    },
     /// The open transaction cannot be committed any more.
     #[error("kafka transaction was aborted")]
     Aborted {
@@ -83,6 +90,7 @@ impl KafkaError {
             source.rdkafka_error_code()
         };
         match code {
+            Some(Code::FencedInstanceId) => Self::Displaced { source },
             Some(code) if is_passing(code) => {
                 Self::Unavailable { action, brokers: brokers.to_owned(), source }
             }
@@ -140,6 +148,7 @@ impl Fault for KafkaError {
             Self::Unavailable { .. } | Self::Aborted { .. } | Self::Gone => Disposition::Retry,
             Self::Property { .. }
             | Self::Fenced { .. }
+            | Self::Displaced { .. }
             | Self::TooLarge { .. }
             | Self::Denied { .. }
             | Self::Other { .. } => Disposition::Halt,
@@ -152,7 +161,7 @@ impl Fault for KafkaError {
             Self::Unavailable { .. } => {
                 "start Kafka or correct `bootstrap.servers`; rowcast keeps trying"
             }
-            Self::Fenced { .. } => {
+            Self::Fenced { .. } | Self::Displaced { .. } => {
                 "stop one of the two instances, or give them different group ids or names"
             }
             Self::TooLarge { .. } => {

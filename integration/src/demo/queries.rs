@@ -38,12 +38,12 @@ pub(super) fn all() -> [Query; 4] {
             lines: |answer| hits(answer, &["name", "description"]),
         },
         Query {
-            what: "range: orders of 1000 to 1060 since 5 March 2024, the largest first",
+            what: "range: orders of 1000 to 1060 since 17:00 on 3 March 2024, the largest first",
             index: "shop.orders",
             body: json!({
                 "query": { "bool": { "filter": [
                     { "range": { "total": { "gte": 1000, "lt": 1060 } } },
-                    { "range": { "ordered_at": { "gte": "2024-03-05" } } },
+                    { "range": { "ordered_at": { "gte": "2024-03-03T17:00:00" } } },
                 ] } },
                 "sort": [{ "total": "desc" }],
                 "_source": ["status", "total", "ordered_at"],

@@ -113,7 +113,8 @@ impl Traffic {
         let number = self.changes;
         self.changes += 1;
         let (round, row) = (number % 10, number / 10);
-        let (customer, product, order) = (1 + row % 150, 1 + row % 79, 1 + row % 300);
+        // The first four customers and products stay as they are: they are there to be looked at.
+        let (customer, product, order) = (5 + row % 145, 5 + row % 75, 1 + row % 300);
         let key = 1_000_000 + row % 1000;
         let statements: Vec<String> = match round {
             0 => vec![

@@ -159,9 +159,9 @@ fn source(value: &Value) -> Option<(Origin, u64)> {
         let (_, value) = fields.iter().find(|(known, _)| known == name)?;
         if let Value::Union(_, inner) = value { Some(inner.as_ref()) } else { Some(value) }
     };
-    let text = |name| match field(name)? {
-        Value::String(text) => Some(text.clone()),
-        _ => None,
+    let text = |name| {
+        let Value::String(text) = field(name)? else { return None };
+        Some(text.clone())
     };
     let (Value::Long(position), Value::Int(row)) = (field("pos")?, field("row")?) else {
         return None;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Headers;
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::TopicError;
@@ -48,20 +49,48 @@ pub(super) async fn committed(bootstrap: &str, topic: &str) -> Result<Vec<RawRec
     reading.await?.map_err(failed)
 }
 
-fn read(bootstrap: &str, topic: &str) -> Result<Vec<RawRecord>, KafkaError> {
-    let consumer: BaseConsumer = ClientConfig::new()
+/// Whether a partition of the topic holds records of a transaction that has not ended.
+pub(super) async fn is_transaction_open(bootstrap: &str, topic: &str) -> Result<bool, TopicError> {
+    let (bootstrap, name) = (bootstrap.to_owned(), topic.to_owned());
+    let asking = tokio::task::spawn_blocking(move || {
+        let committed = consumer(&bootstrap, "read_committed")?;
+        let uncommitted = consumer(&bootstrap, "read_uncommitted")?;
+        for partition in partitions(&committed, &name)? {
+            // In this order: what begins and ends in between looks ended.
+            let (_, end) = uncommitted.fetch_watermarks(&name, partition, ANSWERED_WITHIN)?;
+            let (_, stable) = committed.fetch_watermarks(&name, partition, ANSWERED_WITHIN)?;
+            if stable < end {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    });
+    let failed = |source| TopicError::Kafka { topic: topic.to_owned(), source };
+    asking.await?.map_err(failed)
+}
+
+fn consumer(bootstrap: &str, isolation: &str) -> Result<BaseConsumer, KafkaError> {
+    ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("group.id", "integration-topic-reader")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_committed")
+        .set("isolation.level", isolation)
         .set("allow.auto.create.topics", "false")
-        .create()?;
+        .create()
+}
+
+/// The partitions of a topic; none if it does not exist.
+fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<HashSet<i32>, KafkaError> {
     // All topics are asked for: asking for one that does not exist would make it.
     let metadata = consumer.fetch_metadata(None, ANSWERED_WITHIN)?;
     let known = metadata.topics().iter().filter(|known| known.name() == topic);
-    let mut open: HashSet<i32> =
-        known.flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
+    Ok(known.flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect())
+}
+
+fn read(bootstrap: &str, topic: &str) -> Result<Vec<RawRecord>, KafkaError> {
+    let consumer = consumer(bootstrap, "read_committed")?;
+    let mut open = partitions(&consumer, topic)?;
     let mut assignment = TopicPartitionList::new();
     for partition in &open {
         assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;

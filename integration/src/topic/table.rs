@@ -42,9 +42,21 @@ pub async fn read_table(mysql: &str, table: &str) -> Result<BTreeMap<Cells, Cell
     let unfit = || TopicError::Table { table: table.to_owned() };
     let options = Opts::from_url(mysql).map_err(|error| failed(error.into()))?;
     let mut connection = mysql_async::Conn::new(options).await.map_err(failed)?;
-    connection.query_drop("SET time_zone = '+00:00', NAMES utf8mb4").await.map_err(failed)?;
-    let rows: Vec<Row> =
-        connection.exec(format!("SELECT * FROM {table}"), ()).await.map_err(failed)?;
+    connection
+        .query_drop("SET NAMES utf8mb4, time_zone = '+00:00', group_concat_max_len = 100000")
+        .await
+        .map_err(failed)?;
+    // Named, because `*` leaves invisible columns out.
+    let columns: Option<Option<String>> = connection
+        .exec_first(
+            "SELECT GROUP_CONCAT(CONCAT('`', column_name, '`') ORDER BY ordinal_position) \
+             FROM information_schema.columns WHERE CONCAT(table_schema, '.', table_name) = ?",
+            (table,),
+        )
+        .await
+        .map_err(failed)?;
+    let select = format!("SELECT {} FROM {table}", columns.flatten().ok_or_else(unfit)?);
+    let rows: Vec<Row> = connection.exec(select, ()).await.map_err(failed)?;
     connection.disconnect().await.map_err(failed)?;
     let mut found = BTreeMap::new();
     for row in rows {

@@ -6,12 +6,24 @@ mod bad_input;
 #[cfg(test)]
 mod compose;
 #[cfg(test)]
+mod exactly_once;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod source;
 #[cfg(test)]
 mod stack;
+#[cfg(test)]
+mod stalled_commit;
+#[cfg(test)]
+mod tidy;
+#[cfg(test)]
+mod types;

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use integration::cell::Cells;
 use integration::pipeline::PipelineFile;
 use integration::process::Rowcast;
 use integration::stack::{MySql, MySqlOptions, Stack, shared};
@@ -95,8 +94,13 @@ impl Scenario {
 
     /// Waits until a table's topic is the table, and checks that no record is there twice.
     pub(crate) async fn topic_is_table(&mut self, table: &str) -> Vec<ChangeRecord> {
-        let (topic, table) = (self.topic(table), format!("{}.{table}", self.name));
-        let names = (table.as_str(), topic.as_str());
+        self.topic_of_table(&self.topic(table), table).await
+    }
+
+    /// As [`topic_is_table`](Self::topic_is_table), for a topic of another name.
+    pub(crate) async fn topic_of_table(&mut self, topic: &str, table: &str) -> Vec<ChangeRecord> {
+        let table = format!("{}.{table}", self.name);
+        let names = (table.as_str(), topic);
         let records = wait_until_equal(&mut self.topics, &self.url, names, DEADLINE).await.unwrap();
         assert_eq!(problems(&records), Vec::<String>::new());
         records
@@ -159,6 +163,15 @@ pub(crate) async fn until(condition: impl Fn() -> bool) -> bool {
     true
 }
 
+/// As [`until`], for a condition that asks a server; panics if it does not come true.
+pub(crate) async fn until_async(mut condition: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition().await {
+        assert!(Instant::now() < end, "the condition did not come true");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Asks the program to end, and asserts that it does so in good order.
 pub(crate) async fn stop(rowcast: &Rowcast) {
     let status = rowcast.stop(DEADLINE).await.unwrap();
@@ -168,9 +181,4 @@ pub(crate) async fn stop(rowcast: &Rowcast) {
 /// How many records of an operation there are.
 pub(crate) fn count(records: &[ChangeRecord], operation: Operation) -> usize {
     records.iter().filter(|record| record.operation == operation).count()
-}
-
-/// The rows after each record of a topic, by operation.
-pub(crate) fn after(record: &ChangeRecord) -> &Cells {
-    &record.after.as_ref().unwrap().cells
 }

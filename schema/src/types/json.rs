@@ -181,11 +181,24 @@ impl Writer<'_> {
             }
             TIME => self.string(packed_time(i64::from_le_bytes(array(bytes)?)).as_bytes()),
             _ => {
-                let text = format!("base64:type{field_type}:{}", STANDARD.encode(bytes));
+                let text = format!("base64:type{field_type}:{}", in_lines(&STANDARD.encode(bytes)));
                 self.string(text.as_bytes())
             }
         }
     }
+}
+
+/// Base64 in lines of 76 characters, as MySQL's `base64_encode` in `mysys/base64.cc` writes it.
+fn in_lines(base64: &str) -> String {
+    const LINE_CHARS: usize = 76;
+    let mut lines = String::with_capacity(base64.len() + base64.len() / LINE_CHARS);
+    for (index, character) in base64.chars().enumerate() {
+        if index > 0 && index % LINE_CHARS == 0 {
+            lines.push('\n');
+        }
+        lines.push(character);
+    }
+    lines
 }
 
 /// The four kinds of containers.
@@ -286,6 +299,13 @@ mod tests {
         assert_eq!(text(&[0x0c, 3, b'"', 1, b'\n']).unwrap(), r#""\"\u0001\n""#);
         assert_eq!(text(&[0x0f, 246, 4, 3, 2, 0x89, 0x00]).unwrap(), "9.00");
         assert_eq!(text(&[0x0f, 15, 1, 0xff]).unwrap(), r#""base64:type15:/w==""#);
+    }
+
+    #[test]
+    fn long_base64_is_broken_into_lines_as_mysql_breaks_it() {
+        // SELECT JSON_ARRAY(REPEAT(x'ff', 57), REPEAT(x'ff', 58)) on 9.7.
+        assert_eq!(in_lines(&STANDARD.encode([0xff; 57])), "/".repeat(76));
+        assert_eq!(in_lines(&STANDARD.encode([0xff; 58])), format!("{}\n/w==", "/".repeat(76)));
     }
 
     #[test]

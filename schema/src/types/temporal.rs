@@ -43,7 +43,7 @@ impl Fraction {
         if self.0 <= 3 { "io.debezium.time.Timestamp" } else { "io.debezium.time.MicroTimestamp" }
     }
 
-    /// Microseconds as the unit of [`Fraction::timestamp_name`].
+    /// Microseconds as the unit of the semantic type: milliseconds up to three digits.
     #[must_use]
     pub fn timestamp_units(self, micros: i64) -> i64 {
         if self.0 <= 3 { micros.div_euclid(1000) } else { micros }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
+use schema::fault::chain;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,6 +39,9 @@ const INIT_SLICE: Duration = Duration::from_secs(5);
 
 /// Longest wait for one try of a commit. A commit without an answer is repeated, never aborted.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest wait for an abort. Without one, the next start ends the transaction.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One slice of polling for delivery reports. Shorter ones spin.
 const POLL_SLICE: Duration = Duration::from_millis(2);
@@ -68,8 +72,7 @@ impl ProducerThread {
             return;
         }
         if let Err(error) = session.work(runtime) {
-            session.abandon();
-            drop(failed.send(error));
+            drop(failed.send(session.abandon(error)));
         }
     }
 
@@ -345,15 +348,22 @@ impl Session {
     }
 
     /// Gives an open transaction up as well as it can be; the next start ends it in any case.
-    fn abandon(&self) {
+    /// Returns the error that ends the thread: only the abort may tell that it was a successor's
+    /// start that broke the transaction, and then there must be no next start.
+    fn abandon(&self, error: KafkaError) -> KafkaError {
         self.producer.purge(PurgeConfig::default().queue().inflight());
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
             self.producer.poll(POLL_SLICE);
         }
-        if let Err(error) = self.producer.abort_transaction(Duration::from_secs(5)) {
-            tracing::debug!(error = %error, "transaction is left to the next start");
+        let Err(refusal) = self.producer.abort_transaction(ABORT_TIMEOUT) else { return error };
+        let refusal = self.judge("abort", refusal);
+        if matches!(refusal, KafkaError::Fenced { .. }) {
+            return refusal;
         }
+        let refusal = chain(&refusal);
+        tracing::debug!(error = refusal, "transaction is left to the next start");
+        error
     }
 
     fn offset_partitions(&mut self) -> Result<i32, KafkaError> {
