@@ -5,6 +5,8 @@ mod error;
 mod event;
 mod stream;
 pub(crate) mod table_map;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use error::{BinlogError, Feature};
 pub(crate) use event::{BinlogEvent, RowsEvent, RowsKind};

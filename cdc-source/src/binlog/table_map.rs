@@ -248,7 +248,7 @@ impl WireType {
             field::FLOAT => ColumnType::Float,
             field::DOUBLE => ColumnType::Double,
             field::NEWDECIMAL => ColumnType::Decimal { precision: first, scale: second },
-            field::BIT => ColumnType::Bit { length: first + second.saturating_mul(8) },
+            field::BIT => ColumnType::Bit { length: bit_length(first, second)? },
             field::YEAR => ColumnType::Year,
             field::DATE => ColumnType::Date,
             field::TIME2 => ColumnType::Time { fraction: fraction()? },
@@ -299,6 +299,12 @@ impl WireType {
     fn is_enum_or_set(self) -> bool {
         matches!(self.number, field::ENUM | field::SET)
     }
+}
+
+/// Whole bytes of a BIT, and the bits beside them: 1 to 64 together.
+fn bit_length(bits: u8, bytes: u8) -> Result<u8, &'static str> {
+    let length = bytes.checked_mul(8).and_then(|whole| whole.checked_add(bits));
+    length.filter(|length| (1..=64).contains(length)).ok_or("BIT of an unknown length")
 }
 
 /// The optional metadata, spread over the columns that it is about.
