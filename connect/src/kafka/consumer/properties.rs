@@ -13,9 +13,9 @@ pub(super) fn properties(config: &ConsumerConfig) -> rdkafka::ClientConfig {
         // New topics that match are found within 5 s; librdkafka's default is 5 minutes.
         ("topic.metadata.refresh.interval.ms", "5000"),
         ("partition.assignment.strategy", "cooperative-sticky"),
-        // A static member: a task that was killed has its partitions back as soon as it returns,
-        // not after the 45 s of `session.timeout.ms`, and a second instance of it fences the first.
-        ("group.instance.id", &config.client_id),
+        // A task that was killed has its partitions back after 10 s and not after 45 s. It is not
+        // a static member of its group, which would have them at once (ADR 0005).
+        ("session.timeout.ms", "10000"),
     ] {
         if !config.kafka.contains_key(key) {
             properties.set(key, value);
