@@ -47,6 +47,9 @@ pub enum KafkaError {
         #[source]
         source: RdKafkaError,
     },
+    /// The broker has ended the open transaction because it did not hear of it for too long.
+    #[error("kafka ended the transaction for its age, and no other instance has written since")]
+    Expired,
     /// A record that the broker or the client refuses for its size.
     #[error("record for topic {topic} has {bytes} bytes, more than the broker takes")]
     TooLarge {
@@ -145,7 +148,9 @@ fn is_denied(code: Code) -> bool {
 impl Fault for KafkaError {
     fn disposition(&self) -> Disposition {
         match self {
-            Self::Unavailable { .. } | Self::Aborted { .. } | Self::Gone => Disposition::Retry,
+            Self::Unavailable { .. } | Self::Aborted { .. } | Self::Expired | Self::Gone => {
+                Disposition::Retry
+            }
             Self::Property { .. }
             | Self::Fenced { .. }
             | Self::Displaced { .. }
@@ -172,6 +177,9 @@ impl Fault for KafkaError {
             Self::Other { .. } => {
                 "remove the cause that kafka names, or correct the properties below `kafka`, then \
                  start rowcast again"
+            }
+            Self::Expired => {
+                "find out what held rowcast or Kafka up for 15 s; rowcast starts again by itself"
             }
             Self::Aborted { .. } | Self::Gone => return None,
         }))

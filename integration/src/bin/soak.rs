@@ -28,6 +28,9 @@ enum Soak {
         /// Keys of each table.
         #[arg(long, default_value_t = 400)]
         keys: u64,
+        /// On a MySQL server without GTIDs, whose log is followed by file and position.
+        #[arg(long)]
+        without_gtids: bool,
     },
 }
 
@@ -43,9 +46,14 @@ enum SoakError {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Soak::Kill { kills, keys } = Arguments::parse().name;
+    let Soak::Kill { kills, keys, without_gtids } = Arguments::parse().name;
     let seed = Random::seed("SOAK_SEED");
-    match Box::pin(kill(ChaosOptions { kills, keys, seed })).await {
+    let mut servers = StackOptions::default();
+    if without_gtids {
+        let arguments = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
+        servers.mysql.arguments.extend(arguments.map(str::to_owned));
+    }
+    match Box::pin(kill(servers, ChaosOptions { kills, keys, seed })).await {
         Ok(report) => {
             let json = serde_json::to_string(&report).unwrap_or_default();
             writeln!(io::stdout(), "{json}").unwrap_or_default();
@@ -59,8 +67,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn kill(options: ChaosOptions) -> Result<ChaosReport, SoakError> {
-    let stack = Stack::start(StackOptions::default()).await?;
+async fn kill(servers: StackOptions, options: ChaosOptions) -> Result<ChaosReport, SoakError> {
+    let stack = Stack::start(servers).await?;
     let folder = tempfile::tempdir()?;
     let report = chaos::run(&stack, "soak", folder.path(), options).await?;
     stack.stop().await?;

@@ -1,29 +1,31 @@
 //! Exactly once into Kafka on the real broker: whoever takes over ends what its predecessor left
 //! open, and the predecessor, dead or asleep, changes nothing any more.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use integration::pipeline::PipelineFile;
 use integration::process::Rowcast;
+use integration::random::Random;
 use integration::stack::{Signal, shared};
 use integration::topic::Topics;
+use integration::workload::Workload;
 
-use crate::scenario::{DEADLINE, Scenario, log_has, stop};
+use serde_json::json;
+
+use crate::scenario::{DEADLINE, Scenario, log_has, own_server, stop};
 
 /// Rows of the wide transaction, of about 1 KB each.
-const WIDE_ROWS: usize = 20_000;
+const WIDE_ROWS: usize = 10_000;
+
+/// How many instances take over, one after the other.
+const SUCCESSIONS: usize = 6;
+
+/// About how long a commit takes: the moment of a freeze is drawn from it.
+const COMMIT_TIME: Duration = Duration::from_millis(12);
 
 #[tokio::test]
 async fn a_zombie_that_wakes_inside_its_transaction_is_fenced_and_leaves_nothing() {
-    let mysql = &shared().await.unwrap().mysql;
-    let mut scenario = Scenario::new("zombie").await;
-    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY, filler VARCHAR(1000))").await;
-    let pipeline = scenario.source(mysql).with("transaction.max.bytes", "4194304");
-    let zombie = scenario.launch("zombie", &pipeline).await;
-    log_has(&zombie, "table copied").await;
-
-    insert_wide(&mut scenario).await;
-    let topic = scenario.topic("t");
-    pause_inside_transaction(&zombie, &scenario.topics, &topic).await;
+    let (mut scenario, pipeline, zombie) = asleep_inside_transaction("zombie").await;
     let successor = scenario.launch("successor", &pipeline).await;
     log_has(&successor, "transaction committed").await;
     scenario.sql("INSERT INTO t VALUES (-1, 'after the change')").await;
@@ -38,13 +40,28 @@ async fn a_zombie_that_wakes_inside_its_transaction_is_fenced_and_leaves_nothing
 }
 
 #[tokio::test]
+async fn a_zombie_whose_transaction_has_expired_is_fenced_as_well() {
+    let (mut scenario, pipeline, zombie) = asleep_inside_transaction("old_zombie").await;
+
+    expires(&scenario).await;
+    let successor = scenario.launch("successor", &pipeline).await;
+    log_has(&successor, "transaction committed").await;
+    zombie.signal(Signal::Resume).unwrap();
+
+    is_fenced(&zombie).await;
+    let records = scenario.topic_is_table("t").await;
+    assert_eq!(records.len(), WIDE_ROWS);
+    stop(&successor).await;
+}
+
+#[tokio::test]
 async fn of_two_live_instances_the_first_halts_and_the_second_goes_on() {
     let mysql = &shared().await.unwrap().mysql;
     let mut scenario = Scenario::new("two_live").await;
     scenario.sql("CREATE TABLE t (id INT PRIMARY KEY)").await;
     let pipeline = scenario.source(mysql);
     let first = scenario.launch("first", &pipeline).await;
-    log_has(&first, "table copied").await;
+    log_has(&first, "transaction committed").await;
 
     let second = scenario.launch("second", &pipeline).await;
 
@@ -53,6 +70,20 @@ async fn of_two_live_instances_the_first_halts_and_the_second_goes_on() {
     scenario.topic_is_table("t").await;
     assert!(!second.log().unwrap().contains("task failed"), "{}", second.log().unwrap());
     stop(&second).await;
+}
+
+/// An instance that is frozen inside one wide MySQL transaction, of which it has committed a part,
+/// and inside a Kafka transaction, and the pipeline that it runs.
+async fn asleep_inside_transaction(name: &'static str) -> (Scenario, PipelineFile, Rowcast) {
+    let mut scenario = Scenario::new(name).await;
+    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY, filler VARCHAR(1000))").await;
+    let mysql = &scenario.stack.mysql;
+    let pipeline = scenario.source(mysql).with("transaction.max.bytes", "2097152");
+    let rowcast = scenario.launch("first", &pipeline).await;
+    log_has(&rowcast, "table copied").await;
+    insert_wide(&mut scenario).await;
+    pause_inside_transaction(&rowcast, &scenario.topics, &scenario.topic("t")).await;
+    (scenario, pipeline, rowcast)
 }
 
 async fn insert_wide(scenario: &mut Scenario) {
@@ -64,6 +95,15 @@ async fn insert_wide(scenario: &mut Scenario) {
              SELECT i, REPEAT(CHAR(65 + i % 26), 1000) FROM n"
         ))
         .await;
+}
+
+/// Waits until the broker has ended the transaction of a program that sleeps, for its age.
+async fn expires(scenario: &Scenario) {
+    let end = Instant::now() + DEADLINE;
+    while scenario.topics.is_transaction_open(&scenario.topic("t")).await.unwrap() {
+        assert!(Instant::now() < end, "the broker did not end the transaction");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// Freezes the program at a moment when the broker has an open transaction on the topic, inside
@@ -91,4 +131,118 @@ async fn is_fenced(rowcast: &Rowcast) {
     assert!(last.contains("another instance has taken over"), "{log}");
     assert!(last.contains("hint=") && last.contains("stop one of the two instances"), "{log}");
     assert_eq!(log.matches("source starts").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_successor_ends_the_open_commit_of_the_dead_and_of_the_sleeping() {
+    let mysql = &shared().await.unwrap().mysql;
+    let seed = Random::seed("ROWCAST_SEED");
+    println!("ROWCAST_SEED={seed}");
+    let mut random = Random::new(seed);
+    let mut workload = Workload::create(&mysql.url(), "succession", (60, seed)).await.unwrap();
+    let mut scenario = Scenario::without_database("succession", mysql).await;
+    let pipeline = scenario.source(mysql);
+    let mut current = scenario.launch("instance-0", &pipeline).await;
+    for table in ["numbers", "pairs", "texts"] {
+        scenario.topic_is_table(table).await;
+    }
+
+    for round in 1..=SUCCESSIONS {
+        pause_inside_commit(&current, &scenario.topics, &mut workload, &mut random).await;
+        if round % 2 == 0 {
+            current.kill().unwrap();
+        }
+        let is_open = scenario.topics.is_transaction_open("succession-offsets").await.unwrap();
+        assert!(is_open, "the commit ended by itself");
+        let successor = scenario.launch(&format!("instance-{round}"), &pipeline).await;
+        log_has(&successor, "source starts").await;
+        workload.step().await.unwrap();
+        if round % 2 == 1 {
+            current.signal(Signal::Resume).unwrap();
+            is_fenced(&current).await;
+        }
+        current = successor;
+    }
+
+    workload.step().await.unwrap();
+    for table in ["numbers", "pairs", "texts"] {
+        scenario.topic_is_table(table).await;
+    }
+    stop(&current).await;
+}
+
+/// Freezes the program at a moment when its records and offsets are on the broker and its
+/// transaction has not ended.
+async fn pause_inside_commit(
+    rowcast: &Rowcast,
+    topics: &Topics,
+    workload: &mut Workload,
+    random: &mut Random,
+) {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let begun = commits_begun(rowcast);
+        workload.step().await.unwrap();
+        let until_commit = Instant::now() + Duration::from_millis(500);
+        while commits_begun(rowcast) == begun && Instant::now() < until_commit {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(random.duration_below(COMMIT_TIME)).await;
+        rowcast.signal(Signal::Pause).unwrap();
+        let offsets = "succession-offsets";
+        // Asked twice: what was on its way to the broker when the program froze has arrived then.
+        if topics.is_transaction_open(offsets).await.unwrap()
+            && topics.is_transaction_open(offsets).await.unwrap()
+        {
+            return;
+        }
+        rowcast.signal(Signal::Resume).unwrap();
+        assert!(rowcast.pid().is_some(), "{}", rowcast.log().unwrap());
+        assert!(Instant::now() < end, "no open commit was met");
+    }
+}
+
+fn commits_begun(rowcast: &Rowcast) -> usize {
+    rowcast.log().unwrap().matches("transaction commit begins").count()
+}
+
+#[tokio::test]
+async fn each_commit_has_one_stream_offset_and_the_last_is_where_the_server_is() {
+    let mysql = own_server("mysql-exactly-once", &[]).await;
+    let mut workload = Workload::create(&mysql.url(), "last_offset", (60, 3)).await.unwrap();
+    let mut scenario = Scenario::without_database("last_offset", &mysql).await;
+    let pipeline = scenario.source(&mysql).with("snapshot.chunk.rows", "7");
+    let rowcast = scenario.launch("rowcast", &pipeline).await;
+    for _ in 0..100 {
+        workload.step().await.unwrap();
+    }
+    for table in ["numbers", "pairs", "texts"] {
+        scenario.topic_is_table(table).await;
+    }
+
+    stop(&rowcast).await;
+
+    let texts = scenario.topics.read_texts("last_offset-offsets").await.unwrap();
+    let stream: Vec<_> = texts.iter().filter(|(key, _)| !key.contains("\"table\"")).collect();
+    let log = rowcast.log().unwrap();
+    assert_eq!(stream.len(), log.matches("transaction committed").count(), "{log}");
+    let last: serde_json::Value = serde_json::from_str(&stream.last().unwrap().1).unwrap();
+    let status = "SHOW BINARY LOG STATUS";
+    let status: Vec<(String, u64, String, String, String)> = scenario.rows(status).await;
+    let (file, position, _, _, executed) = &status[0];
+    assert_eq!(last["gtids"], executed.as_str());
+    assert_eq!((&last["file"], &last["pos"]), (&json!(file), &json!(position)), "{last}");
+}
+
+#[tokio::test]
+async fn one_that_slept_longer_than_its_transaction_goes_on_if_nobody_took_over() {
+    let (mut scenario, _, rowcast) = asleep_inside_transaction("sleeper").await;
+
+    expires(&scenario).await;
+    rowcast.signal(Signal::Resume).unwrap();
+    log_has(&rowcast, "kafka ended the transaction for its age").await;
+
+    let records = scenario.topic_is_table("t").await;
+    assert_eq!(records.len(), WIDE_ROWS);
+    stop(&rowcast).await;
 }

@@ -11,7 +11,10 @@ async fn after_twenty_kills_every_index_is_its_table_and_no_record_is_there_twic
     let options = ChaosOptions { kills: 20, keys: 60, seed: Random::seed("CHAOS_SEED") };
     eprintln!("CHAOS_SEED={} repeats the run", options.seed);
 
-    let report = Box::pin(chaos::run(stack, "kills", folder.path(), options)).await.unwrap();
+    let ended = Box::pin(chaos::run(stack, "kills", folder.path(), options)).await;
+    let report = ended.unwrap_or_else(|error| {
+        panic!("{error}\nthe log is kept in {}", folder.keep().display());
+    });
 
     eprintln!("kills by the phase they hit: {:?}, between phases: {}", report.hits, report.misses);
     eprintln!("{report:?}");

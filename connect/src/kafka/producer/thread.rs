@@ -5,7 +5,7 @@
 //! `flush` has a floor of 101 ms unless the queue is drained by polling first; an abort with
 //! queued messages blocks the next call unless they are purged and drained before.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaError, RDKafkaErrorCode as Code};
@@ -16,11 +16,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::ProducerConfig;
+use crate::clock;
 use crate::config::{KAFKA_REQUEST_TIMEOUT, WorkerConfig};
 use crate::kafka::batch::{RecordBatch, RecordSlot};
 use crate::kafka::error::KafkaError;
 use crate::kafka::log::{LogContext, tell};
-use crate::kafka::{client_config, partition_of};
+use crate::kafka::{client_config, partition_of, read_compacted};
 
 /// Least time between the end of a commit and the next begin, while no further batch waits.
 const COMMIT_PAUSE: Duration = Duration::from_millis(30);
@@ -72,7 +73,8 @@ impl ProducerThread {
             return;
         }
         if let Err(error) = session.work(runtime) {
-            drop(failed.send(session.abandon(error)));
+            let error = session.abandon(error);
+            drop(failed.send(session.explain(error)));
         }
     }
 
@@ -88,13 +90,16 @@ impl ProducerThread {
             producer,
             brokers,
             offset_topic: self.worker.offset_topic,
+            properties: self.worker.kafka,
             config: self.config,
             batches: self.batches,
             topic_queue: self.topics,
             topics: Vec::new(),
             offset_partitions: None,
             open: None,
+            begun_at: Duration::ZERO,
             last_commit: None,
+            committed: HashMap::new(),
         })
     }
 
@@ -140,13 +145,18 @@ struct Session {
     producer: BaseProducer<LogContext>,
     brokers: String,
     offset_topic: String,
+    properties: BTreeMap<String, String>,
     config: ProducerConfig,
     batches: mpsc::Receiver<RecordBatch>,
     topic_queue: mpsc::Receiver<String>,
     topics: Vec<String>,
     offset_partitions: Option<i32>,
     open: Option<OpenTransaction>,
+    /// When the last transaction began, by the wall clock: it goes on while the machine sleeps.
+    begun_at: Duration,
     last_commit: Option<Instant>,
+    /// The offsets that this instance has committed.
+    committed: HashMap<Vec<u8>, Vec<u8>>,
 }
 
 /// A Kafka transaction that has begun.
@@ -249,6 +259,7 @@ impl Session {
                 self.producer.poll(POLL_SLICE);
             }
         }
+        self.begun_at = clock::since_epoch();
         self.producer.begin_transaction().map_err(|error| self.judge("begin", error))?;
         self.open = Some(OpenTransaction {
             since: Instant::now(),
@@ -317,6 +328,7 @@ impl Session {
         self.drain()?;
         self.commit_transaction()?;
         self.last_commit = Some(Instant::now());
+        self.committed.extend(open.offsets);
         let elapsed_ms = open.since.elapsed().as_millis();
         tracing::debug!(records, elapsed_ms, "transaction committed");
         Ok(())
@@ -361,9 +373,31 @@ impl Session {
         if matches!(refusal, KafkaError::Fenced { .. }) {
             return refusal;
         }
-        let refusal = chain(&refusal);
-        tracing::debug!(error = refusal, "transaction is left to the next start");
+        tracing::debug!(error = chain(&refusal), "transaction is left to the next start");
         error
+    }
+
+    /// To librdkafka a transaction that the broker has ended for its age looks like a successor.
+    /// Two things tell them apart: only an old transaction is ended so, and a successor commits
+    /// its first offsets soon.
+    fn explain(&self, error: KafkaError) -> KafkaError {
+        let age = clock::since_epoch().saturating_sub(self.begun_at);
+        let is_fenced = matches!(error, KafkaError::Fenced { .. });
+        if !is_fenced || age < TRANSACTION_TIMEOUT || self.committed.is_empty() {
+            return error;
+        }
+        match read_compacted(&self.offset_topic, &self.properties) {
+            Ok(stored)
+                if self.committed.iter().all(|(key, value)| stored.get(key) == Some(value)) =>
+            {
+                KafkaError::Expired
+            }
+            Ok(_) => error,
+            Err(failure) => {
+                tracing::warn!(error = chain(&failure), "could not look for a successor's offsets");
+                error
+            }
+        }
     }
 
     fn offset_partitions(&mut self) -> Result<i32, KafkaError> {
