@@ -235,7 +235,9 @@ impl Pipeline {
         if let Some(window) = self.snapshot.window_of(table) {
             window.void();
         }
-        if effect == Effect::RowsArrive && self.config.tables.matches(table) {
+        // A table that is created now is complete from its first row on.
+        let is_new = matches!(effect, Effect::RowsArrive | Effect::Created);
+        if is_new && self.config.tables.matches(table) {
             self.tables.add(table, TableState::Streaming);
         }
         let is_captured = self.tables.offsets().contains_key(table);

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::binlog::table_map::{EncodedTableMap, TableMap};
 use crate::config::SourceConfig;
 use crate::error::SourceError;
+use crate::snapshot::structure;
 
 /// How often skipped row events are told of.
 const TELL_SKIPPED_EVERY: Duration = Duration::from_secs(30);
@@ -123,8 +124,16 @@ impl Tables {
         if !self.config.tables.matches(&map.id) {
             return Ok(Mapping::Ignored);
         }
-        // A table that was created after the start is complete from its first row on.
-        self.add(&map.id, TableState::Streaming);
+        if !self.offsets.contains_key(&map.id) {
+            // Neither listed at the start nor created since: its older rows were never copied.
+            self.add(&map.id, TableState::Streaming);
+            let (name, user) = (structure::quoted(&map.id), &self.config.user);
+            let reason = format!(
+                "it was there before the start and could not be seen; GRANT SELECT ON {name} TO \
+                 '{user}'"
+            );
+            self.park(&map.id, &reason);
+        }
         if self.is_parked(&map.id) {
             return Ok(Mapping::Parked);
         }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use integration::stack::{MySql, MySqlOptions, shared};
 
-use super::scene::{SECRET, Scene, clean_log, stop, until, wait_for_log};
+use super::scene::{SECRET, Scene, clean_log, records, stop, until, wait_for_log};
 
 #[tokio::test]
 async fn a_wrong_password_is_refused() {
@@ -106,6 +106,36 @@ async fn a_grant_of_some_columns_does_not_do() {
     let grant = "GRANT SELECT ON `bad_columns`.`t` TO 'bad_columns'";
     assert!(refusal.hint.contains(grant), "{refusal:?}");
     assert!(scene.offsets().is_empty());
+}
+
+/// A pattern takes what can be seen, so a missing grant shows only when such a table changes.
+#[tokio::test]
+async fn a_table_that_could_not_be_seen_is_parked_and_not_begun_in_the_middle() {
+    let mut scene = Scene::new("bad_unseen").await;
+    let statements = [
+        "CREATE TABLE bad_unseen.hidden (id INT PRIMARY KEY)",
+        "INSERT INTO bad_unseen.hidden VALUES (1)",
+        "REVOKE SELECT ON *.* FROM bad_unseen",
+        "GRANT SELECT ON bad_unseen.t TO bad_unseen",
+    ];
+    scene.session(&statements).await;
+    scene.set("table.include.list", "bad_unseen.*");
+    let rowcast = scene.start().await;
+    scene.wait_for_rows(&rowcast, 3).await;
+
+    scene.sql("INSERT INTO bad_unseen.hidden VALUES (2)").await;
+    scene.sql("CREATE TABLE bad_unseen.later (id INT PRIMARY KEY)").await;
+    scene.sql("INSERT INTO bad_unseen.later VALUES (1)").await;
+    scene.insert(4..=5).await;
+
+    scene.wait_for_rows(&rowcast, 5).await;
+    let log = stop(&rowcast).await;
+    let parked = log.lines().find(|line| line.contains("table parked")).unwrap_or_default();
+    assert!(parked.contains("table=bad_unseen.hidden"), "{log}");
+    assert!(parked.contains("GRANT SELECT ON `bad_unseen`.`hidden` TO 'bad_unseen'"), "{parked}");
+    assert_eq!(log.matches("table parked").count(), 1, "{log}");
+    let bootstrap = &scene.worker["bootstrap.servers"];
+    assert_eq!(records(bootstrap, "bad_unseen.bad_unseen.later").len(), 1);
 }
 
 #[tokio::test]
