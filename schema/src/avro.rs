@@ -3,8 +3,9 @@
 mod derive;
 mod encode;
 
-pub use derive::schema_text;
-pub use encode::{EncodeError, encode, put_bytes, put_long};
+pub(crate) use derive::INSTANT;
+pub use derive::{SchemaStyle, schema_text};
+pub use encode::{EncodeError, encode, put_bytes, put_count, put_long};
 
 use crate::registry::SchemaId;
 

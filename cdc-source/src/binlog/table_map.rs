@@ -50,6 +50,7 @@ impl TableMap {
                 name: column.name.clone(),
                 column_type: column_type.clone(),
                 nullable: column.nullable,
+                declaration: None,
             }),
             Err(type_name) => Err((column.name.clone(), *type_name)),
         };
@@ -261,8 +262,11 @@ impl WireType {
                 let collation = optional.collations.get(index).copied().unwrap_or_default();
                 self.text_type(collation)?
             }
-            field::GEOMETRY => return Err("GEOMETRY"),
-            field::VECTOR => return Err("VECTOR"),
+            field::GEOMETRY => {
+                const POINT: usize = 1;
+                ColumnType::Geometry { point: optional.geometries.get(index) == Some(&POINT) }
+            }
+            field::VECTOR => ColumnType::Vector,
             _ => return Err("a type of MySQL before 5.6.4"),
         })
     }
@@ -312,6 +316,8 @@ fn bit_length(bits: u8, bytes: u8) -> Result<u8, &'static str> {
 struct OptionalMetadata {
     unsigned: Vec<bool>,
     collations: Vec<u16>,
+    /// The kind of each geometry column, by its number in well-known binary.
+    geometries: Vec<usize>,
     names: Vec<String>,
     /// In the character set of their column.
     members: Vec<Vec<Vec<u8>>>,
@@ -326,6 +332,7 @@ impl OptionalMetadata {
         let mut metadata = Self {
             unsigned: vec![false; count],
             collations: vec![0; count],
+            geometries: vec![0; count],
             members: vec![Vec::new(); count],
             ..Self::default()
         };
@@ -346,6 +353,11 @@ impl OptionalMetadata {
                 }
                 5 => metadata.set_members(value, wire, field::SET)?,
                 6 => metadata.set_members(value, wire, field::ENUM)?,
+                7 => {
+                    for place in places(wire, |wire| wire.number == field::GEOMETRY) {
+                        *metadata.geometries.get_mut(place)? = value.length()?;
+                    }
+                }
                 8 => {
                     while !value.is_empty() {
                         metadata.key.push(value.length()?);

@@ -1,0 +1,159 @@
+//! A column's declared default, as the default of its schema.
+
+use std::borrow::Cow;
+
+use super::Form;
+use crate::table::{Declaration, Default};
+use crate::types::decimal::Unscaled;
+use crate::types::options::{Fidelity, ValueOptions};
+use crate::types::temporal::{CivilDate, Clock, days_from_civil};
+use crate::types::{ColumnType, MysqlValue};
+use crate::value::Value;
+
+impl Form {
+    /// The default of a column of this form. None for expressions, whose value differs from row to
+    /// row, and for what the form cannot hold.
+    #[must_use]
+    pub fn default(
+        &self,
+        column_type: &ColumnType,
+        declaration: &Declaration,
+        nullable: bool,
+        options: &ValueOptions,
+    ) -> Option<Value> {
+        match &declaration.default {
+            Default::None | Default::Expression => None,
+            // Debezium: the epoch, and NULL for a TIMESTAMP that can be NULL.
+            Default::CurrentTimestamp => {
+                if nullable && matches!(column_type, ColumnType::Timestamp { .. }) {
+                    return None;
+                }
+                self.epoch()
+            }
+            Default::Literal(text) => self.literal(column_type, text, options.fidelity),
+        }
+    }
+
+    /// What Debezium writes for a date that no calendar has, where NULL cannot be: the epoch.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Value> {
+        let date = CivilDate { year: 1970, month: 1, day: 1 };
+        let epoch = match self {
+            Self::Date(_) => MysqlValue::Date(date),
+            Self::DateTime(_) => MysqlValue::DateTime(date, 0),
+            Self::ZonedTimestamp { .. } => {
+                return Some(Value::String("1970-01-01T00:00:00Z".into()));
+            }
+            Self::Instant => MysqlValue::Timestamp(Some(0)),
+            _ => return None,
+        };
+        self.value(&epoch).ok()
+    }
+
+    fn literal(&self, column_type: &ColumnType, text: &str, fidelity: Fidelity) -> Option<Value> {
+        match (self, fidelity) {
+            // Debezium reads the number as a double and cuts it to 64 bits.
+            (Self::Wrapped, _) => {
+                let number: u64 = text.parse().ok()?;
+                Some(Value::Int64(i64::try_from(number).unwrap_or(i64::MAX)))
+            }
+            (Self::Year { .. }, Fidelity::Debezium) if text.parse() == Ok(0) => {
+                Some(Value::Int32(2000))
+            }
+            (Self::Bytes(_), Fidelity::Debezium) => {
+                let bytes = statement_text(text)?.into_bytes();
+                self.value(&MysqlValue::Bytes(Cow::Owned(bytes))).ok()
+            }
+            _ => self.value(&parse(column_type, text)?).ok(),
+        }
+    }
+}
+
+/// A binary default as `SHOW CREATE TABLE` prints it and Debezium takes it, which is not what it
+/// stands for: text with its escapes, and hexadecimal digits without the last one.
+fn statement_text(text: &str) -> Option<String> {
+    let Some(digits) = text.strip_prefix("0x") else { return Some(text.to_owned()) };
+    let bytes = hex_bytes(digits)?;
+    let Ok(text) = String::from_utf8(bytes) else {
+        let mut digits = digits.to_ascii_uppercase();
+        digits.pop();
+        return Some(digits);
+    };
+    Some(text.replace('\\', "\\\\").replace('\0', "\\0").replace('\n', "\\n").replace('\r', "\\r"))
+}
+
+/// The literal as `information_schema` prints it.
+fn parse(column_type: &ColumnType, text: &str) -> Option<MysqlValue<'static>> {
+    Some(match column_type {
+        ColumnType::BigInt { unsigned: true } => MysqlValue::Unsigned(text.parse().ok()?),
+        ColumnType::TinyInt { .. }
+        | ColumnType::SmallInt { .. }
+        | ColumnType::MediumInt { .. }
+        | ColumnType::Int { .. }
+        | ColumnType::BigInt { .. } => MysqlValue::Integer(text.parse().ok()?),
+        ColumnType::Float => MysqlValue::Float(text.parse().ok()?),
+        ColumnType::Double => MysqlValue::Double(text.parse().ok()?),
+        ColumnType::Decimal { scale, .. } => {
+            MysqlValue::Decimal(Unscaled::parse(text.trim_start_matches('+'), *scale).ok()?)
+        }
+        ColumnType::Bit { .. } => {
+            let bits = text.strip_prefix("b'")?.strip_suffix('\'')?;
+            MysqlValue::Bits(u64::from_str_radix(bits, 2).ok()?)
+        }
+        ColumnType::Text { .. } | ColumnType::Enum { .. } | ColumnType::Set { .. } => {
+            MysqlValue::Text(Cow::Owned(text.to_owned()))
+        }
+        ColumnType::Binary { .. } | ColumnType::Blob => {
+            let bytes = match text.strip_prefix("0x") {
+                Some(digits) => hex_bytes(digits)?,
+                None => text.as_bytes().to_vec(),
+            };
+            MysqlValue::Bytes(Cow::Owned(bytes))
+        }
+        ColumnType::Year => MysqlValue::Year(text.parse().ok()?),
+        ColumnType::Date => MysqlValue::Date(date(text)?),
+        ColumnType::Time { .. } => MysqlValue::Time(time(text)?),
+        ColumnType::DateTime { .. } => {
+            let (day, clock) = text.split_once(' ')?;
+            MysqlValue::DateTime(date(day)?, time(clock)?)
+        }
+        ColumnType::Timestamp { .. } => {
+            let (day, clock) = text.split_once(' ')?;
+            let day = date(day)?;
+            let days = days_from_civil(day.year, day.month, day.day).ok()?;
+            let micros = days * crate::types::temporal::MICROS_PER_DAY + time(clock)?;
+            MysqlValue::Timestamp(Some(micros))
+        }
+        ColumnType::Json | ColumnType::Geometry { .. } | ColumnType::Vector => return None,
+    })
+}
+
+/// `2020-01-02`.
+fn date(text: &str) -> Option<CivilDate> {
+    let mut parts = text.split('-').map(|part| part.parse().ok());
+    Some(CivilDate { year: parts.next()??, month: parts.next()??, day: parts.next()?? })
+}
+
+/// `[-]01:02:03[.4]` in microseconds.
+fn time(text: &str) -> Option<i64> {
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(text) => (true, text),
+        None => (false, text),
+    };
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut parts = clock.split(':').map(|part| part.parse::<u32>().ok());
+    let (hours, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    let micros = format!("{fraction:0<6}").parse().ok()?;
+    let rest = Clock { hour: 0, minute, second, micros }.micros_of_day().ok()?;
+    let total = i64::from(hours) * 3_600_000_000 + rest;
+    Some(if negative { -total } else { total })
+}
+
+fn hex_bytes(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    pairs.iter().map(byte).collect()
+}
