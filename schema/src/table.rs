@@ -67,11 +67,23 @@ impl Column {
             ColumnType::Decimal { precision, .. } => Some((*precision).into()),
             ColumnType::Bit { length } => Some((*length).into()),
             ColumnType::Text { .. } | ColumnType::Binary { .. } | ColumnType::Blob => {
-                let text = &self.declaration.as_ref()?.type_text;
-                let (_, rest) = text.split_once('(')?;
-                rest.split_once(')')?.0.parse().ok()
+                self.declaration.as_ref()?.size()?.0.parse().ok()
             }
-            _ => None,
+            ColumnType::TinyInt { .. }
+            | ColumnType::SmallInt { .. }
+            | ColumnType::MediumInt { .. }
+            | ColumnType::Int { .. }
+            | ColumnType::BigInt { .. }
+            | ColumnType::Float
+            | ColumnType::Double
+            | ColumnType::Year
+            | ColumnType::Date
+            | ColumnType::Time { .. }
+            | ColumnType::DateTime { .. }
+            | ColumnType::Timestamp { .. }
+            | ColumnType::Json
+            | ColumnType::Geometry { .. }
+            | ColumnType::Vector => None,
         }
     }
 }

@@ -97,10 +97,10 @@ fn comparable(column_type: &ColumnType, bytes: &[u8]) -> String {
             unscaled.write_text(*scale, &mut text);
             String::from_utf8(text).unwrap()
         }
-        MysqlValue::Bits(bits) => match column_type {
-            ColumnType::Bit { length: 1 } => bits.to_string(),
-            _ => hex(bytes),
-        },
+        MysqlValue::Bits(bits) if *column_type == (ColumnType::Bit { length: 1 }) => {
+            bits.to_string()
+        }
+        MysqlValue::Bits(_) => hex(bytes),
         MysqlValue::Integer(number) | MysqlValue::Time(number) => number.to_string(),
         MysqlValue::Unsigned(number) => number.to_string(),
         MysqlValue::Year(year) => year.to_string(),

@@ -7,7 +7,7 @@ use schema::plan::record::{
     AddedField, ColumnChoice, DeleteHandling, FlatOptions, Format, HashAlgorithm, PlanOptions,
     ValueRule,
 };
-use schema::table::{Column, TableId};
+use schema::table::{Column, Declaration, TableId};
 use schema::types::{
     BinaryMode, ConversionFailure, DecimalMode, Fidelity, Origin as RowOrigin, SchemaStyle,
     TimePrecision, UnsignedBigInt, ValueOptions,
@@ -81,7 +81,7 @@ impl RecordConfig {
     /// What is done with a column.
     pub(crate) fn choice(&self, table: &TableId, column: &Column) -> ColumnChoice {
         let name = format!("{table}.{}", column.name);
-        let type_name = column.declaration.as_ref().map(|known| known.type_name());
+        let type_name = column.declaration.as_ref().map(Declaration::type_name);
         let type_name = format!("{}.{}", table.database, type_name.unwrap_or_default());
         let matches =
             |patterns: &[Regex], name: &str| patterns.iter().any(|pattern| pattern.is_match(name));
@@ -116,27 +116,43 @@ impl RecordConfig {
     }
 }
 
+const STYLES: [(&str, SchemaStyle); 2] =
+    [("debezium", SchemaStyle::Debezium), ("clean", SchemaStyle::Clean)];
+const TIMES: [(&str, TimePrecision); 5] = [
+    ("adaptive_time_microseconds", TimePrecision::Adaptive),
+    ("connect", TimePrecision::Connect),
+    ("isostring", TimePrecision::IsoString),
+    ("microseconds", TimePrecision::Microseconds),
+    ("nanoseconds", TimePrecision::Nanoseconds),
+];
+const DECIMALS: [(&str, DecimalMode); 3] = [
+    ("precise", DecimalMode::Precise),
+    ("double", DecimalMode::Double),
+    ("string", DecimalMode::String),
+];
+const BIGINTS: [(&str, UnsignedBigInt); 2] =
+    [("precise", UnsignedBigInt::Precise), ("long", UnsignedBigInt::Long)];
+const BINARIES: [(&str, BinaryMode); 4] = [
+    ("bytes", BinaryMode::Bytes),
+    ("base64", BinaryMode::Base64),
+    ("base64-url-safe", BinaryMode::Base64UrlSafe),
+    ("hex", BinaryMode::Hex),
+];
+const FAILURES: [(&str, ConversionFailure); 3] = [
+    ("fail", ConversionFailure::Fail),
+    ("warn", ConversionFailure::Warn),
+    ("skip", ConversionFailure::Skip),
+];
+const FIDELITIES: [(&str, Fidelity); 2] =
+    [("exact", Fidelity::Exact), ("debezium", Fidelity::Debezium)];
+
 fn read_values(settings: &mut Settings) -> Result<ValueOptions, ConfigError> {
     let base = match settings.origin() {
         Origin::PipelineFile => ValueOptions::exact(),
         Origin::Connect => ValueOptions::debezium(),
     };
-    let style = settings.choice(
-        "schema.style",
-        base.style,
-        &[("debezium", SchemaStyle::Debezium), ("clean", SchemaStyle::Clean)],
-    )?;
-    let time = settings.choice(
-        "time.precision.mode",
-        base.time,
-        &[
-            ("adaptive_time_microseconds", TimePrecision::Adaptive),
-            ("connect", TimePrecision::Connect),
-            ("isostring", TimePrecision::IsoString),
-            ("microseconds", TimePrecision::Microseconds),
-            ("nanoseconds", TimePrecision::Nanoseconds),
-        ],
-    )?;
+    let style = settings.choice("schema.style", base.style, &STYLES)?;
+    let time = settings.choice("time.precision.mode", base.time, &TIMES)?;
     if style == SchemaStyle::Clean && time != TimePrecision::Adaptive {
         let problem = "cannot be combined with schema.style=clean, which has Avro's own types";
         return Err(settings.error("time.precision.mode", problem));
@@ -144,44 +160,19 @@ fn read_values(settings: &mut Settings) -> Result<ValueOptions, ConfigError> {
     Ok(ValueOptions {
         style,
         time,
-        decimal: settings.choice(
-            "decimal.handling.mode",
-            base.decimal,
-            &[
-                ("precise", DecimalMode::Precise),
-                ("double", DecimalMode::Double),
-                ("string", DecimalMode::String),
-            ],
-        )?,
+        decimal: settings.choice("decimal.handling.mode", base.decimal, &DECIMALS)?,
         unsigned_bigint: settings.choice(
             "bigint.unsigned.handling.mode",
             base.unsigned_bigint,
-            &[("precise", UnsignedBigInt::Precise), ("long", UnsignedBigInt::Long)],
+            &BIGINTS,
         )?,
-        binary: settings.choice(
-            "binary.handling.mode",
-            base.binary,
-            &[
-                ("bytes", BinaryMode::Bytes),
-                ("base64", BinaryMode::Base64),
-                ("base64-url-safe", BinaryMode::Base64UrlSafe),
-                ("hex", BinaryMode::Hex),
-            ],
-        )?,
+        binary: settings.choice("binary.handling.mode", base.binary, &BINARIES)?,
         failure: settings.choice(
             "event.converting.failure.handling.mode",
             base.failure,
-            &[
-                ("fail", ConversionFailure::Fail),
-                ("warn", ConversionFailure::Warn),
-                ("skip", ConversionFailure::Skip),
-            ],
+            &FAILURES,
         )?,
-        fidelity: settings.choice(
-            "value.fidelity",
-            base.fidelity,
-            &[("exact", Fidelity::Exact), ("debezium", Fidelity::Debezium)],
-        )?,
+        fidelity: settings.choice("value.fidelity", base.fidelity, &FIDELITIES)?,
         null_stays_null: read_null_handling(settings, base.null_stays_null)?,
     })
 }

@@ -90,7 +90,7 @@ fn assemble(
     Ok(TableSchema { id: table.clone(), columns: parsed, key })
 }
 
-/// The primary key, or the first unique key of which no column can be NULL, as InnoDB and Debezium
+/// The primary key, or the first unique key of which no column can be NULL, as `InnoDB` and Debezium
 /// choose.
 fn key_of(columns: &[Column], keys: &[KeyRow]) -> Vec<usize> {
     let place = |(_, name, prefix): &KeyRow| {

@@ -133,7 +133,7 @@ impl Writer {
         self.any(&field.schema, namespace);
         if let Some(default) = &field.schema.default {
             self.text.push_str(",\"default\":");
-            self.value(&field.schema, default);
+            self.value(default);
         } else if field.schema.optional {
             self.text.push_str(",\"default\":null");
         }
@@ -165,7 +165,7 @@ impl Writer {
         }
         if let Some(default) = &schema.default {
             self.text.push_str(",\"connect.default\":");
-            self.value(schema, default);
+            self.value(default);
         }
         if let Some(name) = &schema.name {
             self.attribute("connect.name", name);
@@ -201,7 +201,7 @@ impl Writer {
     }
 
     /// A default, as Avro writes it in a schema: bytes are text of one character each.
-    fn value(&mut self, schema: &Schema, value: &Value) {
+    fn value(&mut self, value: &Value) {
         match value {
             Value::Null | Value::Struct(_) => self.text.push_str("null"),
             Value::Boolean(value) => self.display(value),
@@ -220,7 +220,7 @@ impl Writer {
                     if index > 0 {
                         self.text.push(',');
                     }
-                    self.value(schema, value);
+                    self.value(value);
                 }
                 self.text.push(']');
             }

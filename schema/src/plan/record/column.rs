@@ -163,10 +163,8 @@ impl ColumnPlan {
     }
 
     fn write_failed(&self, error: ValueError, out: &mut Vec<u8>) -> Result<Loss, PlanError> {
-        let replacement = match error {
-            ValueError::ZeroDate => &self.zero_date,
-            _ => &self.failed,
-        };
+        let is_zero_date = error == ValueError::ZeroDate;
+        let replacement = if is_zero_date { &self.zero_date } else { &self.failed };
         let replacement = replacement.as_ref().ok_or_else(|| self.error(error))?;
         out.extend_from_slice(replacement);
         Ok(Loss::Unconvertible)

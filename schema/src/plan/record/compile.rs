@@ -253,18 +253,17 @@ fn applicable(
         ValueRule::Truncate { length, .. } => {
             ValueRule::Truncate { length, utf16: fidelity == Fidelity::Debezium }
         }
-        other => other,
+        mask @ (ValueRule::Mask { .. } | ValueRule::Ineffective) => mask,
     }))
 }
 
 /// As what the bytes of the log are read.
 fn read_as(column_type: &ColumnType, fidelity: Fidelity, origin: Origin) -> ColumnType {
-    match column_type {
-        ColumnType::Enum { members } if fidelity.escapes_members(origin) => ColumnType::Enum {
-            members: members.iter().map(|member| member.replace(',', "\\,")).collect(),
-        },
-        other => other.clone(),
+    let ColumnType::Enum { members } = column_type else { return column_type.clone() };
+    if !fidelity.escapes_members(origin) {
+        return column_type.clone();
     }
+    ColumnType::Enum { members: members.iter().map(|member| member.replace(',', "\\,")).collect() }
 }
 
 /// Two columns can get the same name when characters are replaced.

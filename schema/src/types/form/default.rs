@@ -38,16 +38,13 @@ impl Form {
     #[must_use]
     pub fn epoch(&self) -> Option<Value> {
         let date = CivilDate { year: 1970, month: 1, day: 1 };
-        let epoch = match self {
-            Self::Date(_) => MysqlValue::Date(date),
-            Self::DateTime(_) => MysqlValue::DateTime(date, 0),
-            Self::ZonedTimestamp { .. } => {
-                return Some(Value::String("1970-01-01T00:00:00Z".into()));
-            }
-            Self::Instant => MysqlValue::Timestamp(Some(0)),
-            _ => return None,
-        };
-        self.value(&epoch).ok()
+        if matches!(self, Self::ZonedTimestamp { .. }) {
+            return Some(Value::String("1970-01-01T00:00:00Z".to_owned()));
+        }
+        let values =
+            [MysqlValue::Date(date), MysqlValue::DateTime(date, 0), MysqlValue::Timestamp(Some(0))];
+        let is_moment = matches!(self, Self::Date(_) | Self::DateTime(_) | Self::Instant);
+        values.iter().filter(|_| is_moment).find_map(|value| self.value(value).ok())
     }
 
     fn literal(&self, column_type: &ColumnType, text: &str, fidelity: Fidelity) -> Option<Value> {

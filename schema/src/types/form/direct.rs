@@ -35,16 +35,7 @@ impl Form {
                 out.extend_from_slice(&number.to_le_bytes());
             }
             (Self::Decimal { .. }, MysqlValue::Decimal(unscaled)) => unscaled.write(out),
-            (Self::Boolean, MysqlValue::Bits(bits)) => out.push(u8::from(*bits != 0)),
-            (Self::Bits { length }, MysqlValue::Bits(bits)) => {
-                let bytes = bits.to_le_bytes();
-                put_bytes(bytes.get(..length.div_ceil(8).into()).unwrap_or_default(), out);
-            }
-            (Self::PlainBits { length }, MysqlValue::Bits(bits)) => {
-                let bytes = bits.to_be_bytes();
-                let unused = 8_usize.saturating_sub(length.div_ceil(8).into());
-                put_bytes(bytes.get(unused..).unwrap_or_default(), out);
-            }
+            (_, MysqlValue::Bits(bits)) => return self.write_bits(*bits, out),
             (
                 Self::Text | Self::Enum { .. } | Self::Set { .. } | Self::Json | Self::PlainJson,
                 _,
@@ -79,6 +70,22 @@ impl Form {
                 _,
             ) => return self.write_generic(value, out),
             (_, _) => return Err(ValueError::Form),
+        }
+        Ok(())
+    }
+
+    fn write_bits(&self, bits: u64, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        if *self == Self::Boolean {
+            out.push(u8::from(bits != 0));
+        } else if let Self::Bits { length } = self {
+            let bytes = bits.to_le_bytes();
+            put_bytes(bytes.get(..length.div_ceil(8).into()).unwrap_or_default(), out);
+        } else if let Self::PlainBits { length } = self {
+            let bytes = bits.to_be_bytes();
+            let unused = 8_usize.saturating_sub(length.div_ceil(8).into());
+            put_bytes(bytes.get(unused..).unwrap_or_default(), out);
+        } else {
+            return Err(ValueError::Form);
         }
         Ok(())
     }

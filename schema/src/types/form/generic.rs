@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
 use super::{DateForm, DateTimeForm, Form, TimeForm};
+use crate::types::decimal::Unscaled;
 use crate::types::options::BinaryMode;
 use crate::types::temporal::{self, Fraction, MICROS_PER_DAY, TimestampText};
 use crate::types::{MysqlValue, ValueError, decimal, spatial};
@@ -30,28 +31,8 @@ impl Form {
             (Self::Float32, MysqlValue::Float(number)) => Value::Float32(*number),
             (Self::Widened, MysqlValue::Float(number)) => Value::Float64(f64::from(*number)),
             (Self::Float64, MysqlValue::Double(number)) => Value::Float64(*number),
-            (Self::Decimal { .. }, MysqlValue::Decimal(unscaled)) => {
-                let mut bytes = Vec::new();
-                unscaled.put(&mut bytes);
-                Value::Bytes(bytes)
-            }
-            (Self::DecimalDouble { scale }, MysqlValue::Decimal(unscaled)) => {
-                Value::Float64(unscaled.to_f64(*scale))
-            }
-            (Self::DecimalText { scale }, MysqlValue::Decimal(unscaled)) => {
-                let mut text = Vec::new();
-                unscaled.write_text(*scale, &mut text);
-                Value::String(String::from_utf8(text).map_err(|_| ValueError::Decimal)?)
-            }
-            (Self::Boolean, MysqlValue::Bits(bits)) => Value::Boolean(*bits != 0),
-            (Self::Bits { length }, MysqlValue::Bits(bits)) => {
-                let bytes = usize::from(length.div_ceil(8));
-                Value::Bytes(bits.to_le_bytes().into_iter().take(bytes).collect())
-            }
-            (Self::PlainBits { length }, MysqlValue::Bits(bits)) => {
-                let unused = 8_usize.saturating_sub(usize::from(length.div_ceil(8)));
-                Value::Bytes(bits.to_be_bytes().into_iter().skip(unused).collect())
-            }
+            (_, MysqlValue::Decimal(unscaled)) => self.decimal_value(*unscaled)?,
+            (_, MysqlValue::Bits(bits)) => self.bits_value(*bits)?,
             (Self::SetArray, _) => {
                 let members = value.text()?.split(',').filter(|member| !member.is_empty());
                 Value::Array(members.map(|member| Value::String(member.to_owned())).collect())
@@ -82,6 +63,37 @@ impl Form {
             }
             (_, _) => return Err(ValueError::Form),
         })
+    }
+}
+
+impl Form {
+    fn decimal_value(&self, unscaled: Unscaled) -> Result<Value, ValueError> {
+        if let Self::DecimalDouble { scale } = self {
+            return Ok(Value::Float64(unscaled.to_f64(*scale)));
+        }
+        let mut bytes = Vec::new();
+        if let Self::DecimalText { scale } = self {
+            unscaled.write_text(*scale, &mut bytes);
+            return String::from_utf8(bytes).map(Value::String).map_err(|_| ValueError::Decimal);
+        }
+        if !matches!(self, Self::Decimal { .. }) {
+            return Err(ValueError::Form);
+        }
+        unscaled.put(&mut bytes);
+        Ok(Value::Bytes(bytes))
+    }
+
+    fn bits_value(&self, bits: u64) -> Result<Value, ValueError> {
+        if *self == Self::Boolean {
+            return Ok(Value::Boolean(bits != 0));
+        }
+        if let Self::Bits { length } = self {
+            let bytes = usize::from(length.div_ceil(8));
+            return Ok(Value::Bytes(bits.to_le_bytes().into_iter().take(bytes).collect()));
+        }
+        let Self::PlainBits { length } = self else { return Err(ValueError::Form) };
+        let unused = 8_usize.saturating_sub(usize::from(length.div_ceil(8)));
+        Ok(Value::Bytes(bits.to_be_bytes().into_iter().skip(unused).collect()))
     }
 }
 

@@ -144,11 +144,19 @@ impl ValueRule {
         out: &mut Vec<u8>,
     ) -> Result<(), ValueError> {
         let value = column.form.value(&row.value(column.index, &column.read_as)?)?;
-        match self.apply(value) {
-            Value::String(text) => put_bytes(text.as_bytes(), out),
-            Value::Bytes(bytes) => put_bytes(&bytes, out),
-            _ => row.write(column, out)?,
-        }
+        let bytes = match self.apply(value) {
+            Value::String(text) => text.into_bytes(),
+            Value::Bytes(bytes) => bytes,
+            Value::Null
+            | Value::Boolean(_)
+            | Value::Int32(_)
+            | Value::Int64(_)
+            | Value::Float32(_)
+            | Value::Float64(_)
+            | Value::Array(_)
+            | Value::Struct(_) => return row.write(column, out),
+        };
+        put_bytes(&bytes, out);
         Ok(())
     }
 }

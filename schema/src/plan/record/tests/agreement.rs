@@ -47,20 +47,25 @@ fn avro(value: &Value) -> Avro {
 
 /// The same for what `apache-avro` has read: logical types as what they are made of.
 fn plain(value: Avro) -> Avro {
-    match value {
-        Avro::Union(_, value) => plain(*value),
-        Avro::Date(days) => Avro::Int(days),
-        Avro::TimeMillis(millis) => Avro::Int(millis),
-        Avro::TimeMicros(number)
-        | Avro::TimestampMillis(number)
-        | Avro::TimestampMicros(number)
-        | Avro::LocalTimestampMicros(number) => Avro::Long(number),
-        Avro::Decimal(decimal) => Avro::Bytes(Vec::try_from(&decimal).unwrap()),
-        Avro::Array(values) => Avro::Array(values.into_iter().map(plain).collect()),
-        Avro::Record(fields) => Avro::Record(
-            fields.into_iter().map(|(_, value)| (String::new(), plain(value))).collect(),
-        ),
-        other => other,
+    let plain_field = |(_, value)| (String::new(), plain(value));
+    if let Avro::Union(_, value) = value {
+        plain(*value)
+    } else if let Avro::Date(number) | Avro::TimeMillis(number) = value {
+        Avro::Int(number)
+    } else if let Avro::TimeMicros(number)
+    | Avro::TimestampMillis(number)
+    | Avro::TimestampMicros(number)
+    | Avro::LocalTimestampMicros(number) = value
+    {
+        Avro::Long(number)
+    } else if let Avro::Decimal(decimal) = value {
+        Avro::Bytes(Vec::try_from(&decimal).unwrap())
+    } else if let Avro::Array(values) = value {
+        Avro::Array(values.into_iter().map(plain).collect())
+    } else if let Avro::Record(fields) = value {
+        Avro::Record(fields.into_iter().map(plain_field).collect())
+    } else {
+        value
     }
 }
 

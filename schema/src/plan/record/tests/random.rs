@@ -15,88 +15,16 @@ use crate::types::{
 
 /// A column type, bytes in its row image, and a default that it could declare. The bytes are
 /// mostly values of the type, and sometimes not.
-fn typed_bytes() -> impl Strategy<Value = (ColumnType, Vec<u8>, &'static str)> {
-    let fixed = |column_type: ColumnType, width: usize, default: &'static str| {
-        prop::collection::vec(any::<u8>(), width)
-            .prop_map(move |bytes| (column_type.clone(), bytes, default))
-    };
-    let members: Vec<String> = ["x", "y,y", "zz"].map(str::to_owned).into();
-    let set_members: Vec<String> = ["x", "y", "zz"].map(str::to_owned).into();
-    let integers = any::<bool>().prop_flat_map(move |unsigned| {
-        prop_oneof![
-            fixed(ColumnType::TinyInt { unsigned }, 1, "7"),
-            fixed(ColumnType::SmallInt { unsigned }, 2, "7"),
-            fixed(ColumnType::MediumInt { unsigned }, 3, "7"),
-            fixed(ColumnType::Int { unsigned }, 4, "0"),
-            fixed(ColumnType::BigInt { unsigned }, 8, "18446744073709551615"),
-        ]
-    });
-    let times = (0_u8..=6).prop_flat_map(move |digits| {
-        let fraction = Fraction::new(digits).unwrap();
-        let bytes = fraction.bytes();
-        prop_oneof![
-            time_bytes(fraction),
-            datetime_bytes(fraction),
-            fixed(ColumnType::Timestamp { fraction }, 4 + bytes, "2020-01-02 03:04:05"),
-        ]
-    });
-    let decimals = (1_u8..=65, 0_u8..=30).prop_flat_map(|(precision, scale)| {
-        let scale = scale.min(precision);
-        let width = crate::types::decimal::packed_bytes(precision, scale).unwrap();
-        // Groups of digits are mostly valid when their bytes are small.
-        let byte = prop_oneof![9 => 0_u8..=5, 1 => any::<u8>()];
-        prop::collection::vec(byte, width).prop_map(move |mut bytes| {
-            bytes[0] |= 0x80;
-            (ColumnType::Decimal { precision, scale }, bytes, "0")
-        })
-    });
-    let texts = prop_oneof![
-        "\\PC{0,20}".prop_map(|text| {
-            (ColumnType::Text { charset: Charset::Utf8 }, text.into_bytes(), "it\'s \"q\"")
-        }),
-        prop::collection::vec(any::<u8>(), 0..20).prop_map(|bytes| (
-            ColumnType::Text { charset: Charset::Latin1 },
-            bytes,
-            ""
-        )),
-        prop::collection::vec(any::<u8>(), 0..30).prop_map(|b| (ColumnType::Json, b, "")),
-        (0_u8..5)
-            .prop_map(move |b| { (ColumnType::Enum { members: members.clone() }, vec![b], "y,y") }),
-        (0_u8..9).prop_map(move |b| {
-            (ColumnType::Set { members: set_members.clone() }, vec![b], "x,zz")
-        }),
-    ];
-    let bytes = prop_oneof![
-        prop::collection::vec(any::<u8>(), 0..20).prop_map(|b| (ColumnType::Blob, b, "0x00ff")),
-        prop::collection::vec(any::<u8>(), 0..20).prop_map(|b| (
-            ColumnType::Binary { length: 20 },
-            b,
-            "0x6162"
-        )),
-        prop::collection::vec(any::<u8>(), 0..24).prop_map(|b| (ColumnType::Vector, b, "")),
-        (any::<bool>(), any::<(u32, f64, f64)>()).prop_map(|(point, (srid, x, y))| {
-            let mut bytes = (srid >> 1).to_le_bytes().to_vec();
-            bytes.extend_from_slice(&[1, 1, 0, 0, 0]);
-            bytes.extend_from_slice(&x.to_le_bytes());
-            bytes.extend_from_slice(&y.to_le_bytes());
-            (ColumnType::Geometry { point }, bytes, "")
-        }),
-        (1_u8..=64).prop_flat_map(move |length| {
-            let mask = if length % 8 == 0 { 0xff } else { (1_u8 << (length % 8)) - 1 };
-            prop::collection::vec(any::<u8>(), usize::from(length.div_ceil(8))).prop_map(
-                move |mut bytes| {
-                    bytes[0] &= mask;
-                    (ColumnType::Bit { length }, bytes, "b\'1\'")
-                },
-            )
-        }),
-    ];
+type Typed = (ColumnType, Vec<u8>, &'static str);
+
+fn typed_bytes() -> impl Strategy<Value = Typed> {
     prop_oneof![
-        4 => integers,
-        3 => times,
-        2 => decimals,
-        3 => texts,
-        3 => bytes,
+        4 => any::<bool>().prop_flat_map(integers),
+        3 => (0_u8..=6).prop_flat_map(times),
+        2 => (1_u8..=65, 0_u8..=30).prop_flat_map(decimals),
+        3 => texts(),
+        3 => binary(),
+        1 => (1_u8..=64).prop_flat_map(bits),
         1 => fixed(ColumnType::Float, 4, "1.5"),
         1 => fixed(ColumnType::Double, 8, "-1e10"),
         1 => fixed(ColumnType::Year, 1, "0000"),
@@ -104,8 +32,93 @@ fn typed_bytes() -> impl Strategy<Value = (ColumnType, Vec<u8>, &'static str)> {
     ]
 }
 
+/// Any bytes of a width.
+fn fixed(
+    column_type: ColumnType,
+    width: usize,
+    default: &'static str,
+) -> impl Strategy<Value = Typed> {
+    prop::collection::vec(any::<u8>(), width)
+        .prop_map(move |bytes| (column_type.clone(), bytes, default))
+}
+
+fn integers(unsigned: bool) -> impl Strategy<Value = Typed> {
+    prop_oneof![
+        fixed(ColumnType::TinyInt { unsigned }, 1, "7"),
+        fixed(ColumnType::SmallInt { unsigned }, 2, "7"),
+        fixed(ColumnType::MediumInt { unsigned }, 3, "7"),
+        fixed(ColumnType::Int { unsigned }, 4, "0"),
+        fixed(ColumnType::BigInt { unsigned }, 8, "18446744073709551615"),
+    ]
+}
+
+fn times(digits: u8) -> impl Strategy<Value = Typed> {
+    let fraction = Fraction::new(digits).unwrap();
+    prop_oneof![
+        time_bytes(fraction),
+        datetime_bytes(fraction),
+        fixed(ColumnType::Timestamp { fraction }, 4 + fraction.bytes(), "2020-01-02 03:04:05"),
+    ]
+}
+
+fn decimals((precision, scale): (u8, u8)) -> impl Strategy<Value = Typed> {
+    let scale = scale.min(precision);
+    let width = crate::types::decimal::packed_bytes(precision, scale).unwrap();
+    // Groups of digits are mostly valid when their bytes are small.
+    let byte = prop_oneof![9 => 0_u8..=5, 1 => any::<u8>()];
+    prop::collection::vec(byte, width).prop_map(move |mut bytes| {
+        bytes[0] |= 0x80;
+        (ColumnType::Decimal { precision, scale }, bytes, "0")
+    })
+}
+
+fn texts() -> impl Strategy<Value = Typed> {
+    let members = |names: [&str; 3]| names.map(str::to_owned).to_vec();
+    let (words, choices) = (members(["x", "y,y", "zz"]), members(["x", "y", "zz"]));
+    let bytes = || prop::collection::vec(any::<u8>(), 0..30);
+    prop_oneof![
+        "\\PC{0,20}".prop_map(|text| {
+            (ColumnType::Text { charset: Charset::Utf8 }, text.into_bytes(), "it's \"q\"")
+        }),
+        bytes().prop_map(|b| (ColumnType::Text { charset: Charset::Latin1 }, b, "")),
+        bytes().prop_map(|b| (ColumnType::Json, b, "")),
+        (0_u8..5).prop_map(move |b| (ColumnType::Enum { members: words.clone() }, vec![b], "y,y")),
+        (0_u8..9).prop_map(move |b| (
+            ColumnType::Set { members: choices.clone() },
+            vec![b],
+            "x,zz"
+        )),
+    ]
+}
+
+fn binary() -> impl Strategy<Value = Typed> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..24);
+    prop_oneof![
+        bytes().prop_map(|b| (ColumnType::Blob, b, "0x00ff")),
+        bytes().prop_map(|b| (ColumnType::Binary { length: 20 }, b, "0x6162")),
+        bytes().prop_map(|b| (ColumnType::Vector, b, "")),
+        (any::<bool>(), any::<(u32, f64, f64)>()).prop_map(|(point, (srid, x, y))| {
+            let mut bytes = (srid >> 1).to_le_bytes().to_vec();
+            bytes.extend_from_slice(&[1, 1, 0, 0, 0]);
+            bytes.extend_from_slice(&x.to_le_bytes());
+            bytes.extend_from_slice(&y.to_le_bytes());
+            (ColumnType::Geometry { point }, bytes, "")
+        }),
+    ]
+}
+
+fn bits(length: u8) -> impl Strategy<Value = Typed> {
+    let mask = if length.is_multiple_of(8) { 0xff } else { (1_u8 << (length % 8)) - 1 };
+    prop::collection::vec(any::<u8>(), usize::from(length.div_ceil(8))).prop_map(
+        move |mut bytes| {
+            bytes[0] &= mask;
+            (ColumnType::Bit { length }, bytes, "b'1'")
+        },
+    )
+}
+
 /// A TIME with its bits in range: random bytes rarely are.
-fn time_bytes(fraction: Fraction) -> impl Strategy<Value = (ColumnType, Vec<u8>, &'static str)> {
+fn time_bytes(fraction: Fraction) -> impl Strategy<Value = Typed> {
     (0_u32..=838, 0_u32..60, 0_u32..60, any::<bool>()).prop_map(move |(h, m, s, negative)| {
         let bits = 8 * fraction.bytes();
         let packed = i64::from(h << 12 | m << 6 | s) << bits;
@@ -117,9 +130,7 @@ fn time_bytes(fraction: Fraction) -> impl Strategy<Value = (ColumnType, Vec<u8>,
 }
 
 /// A DATETIME, sometimes with zeros in its date.
-fn datetime_bytes(
-    fraction: Fraction,
-) -> impl Strategy<Value = (ColumnType, Vec<u8>, &'static str)> {
+fn datetime_bytes(fraction: Fraction) -> impl Strategy<Value = Typed> {
     (0_u64..=9999, 0_u64..=12, 0_u64..=31, 0_u64..24, 0_u64..60).prop_map(
         move |(year, month, day, hour, minute)| {
             let packed = 1 << 39 | (year * 13 + month) << 22 | day << 17 | hour << 12 | minute << 6;
@@ -152,8 +163,11 @@ pub(super) fn any_column() -> impl Strategy<Value = (Column, Option<Vec<u8>>)> {
     )
 }
 
+/// A row image: its bytes, and where its columns are in them.
+type Image = (Vec<u8>, Vec<Cell>);
+
 /// A table of some columns, with two rows of it: images as the log has them.
-pub(super) fn any_rows() -> impl Strategy<Value = (TableSchema, [(Vec<u8>, Vec<Cell>); 2])> {
+pub(super) fn any_rows() -> impl Strategy<Value = (TableSchema, [Image; 2])> {
     prop::collection::vec((any_column(), any::<bool>()), 1..8).prop_map(|columns| {
         let image = |swap: bool| {
             let (mut data, mut cells) = (Vec::new(), Vec::new());
