@@ -296,8 +296,10 @@ impl WireType {
         )
     }
 
+    /// Whether the character sets of the metadata count it. The server's VECTOR is a kind of BLOB,
+    /// so they do (measured on 9.7).
     fn is_character(self) -> bool {
-        matches!(self.number, field::VARCHAR | field::BLOB | field::STRING)
+        matches!(self.number, field::VARCHAR | field::BLOB | field::STRING | field::VECTOR)
     }
 
     fn is_enum_or_set(self) -> bool {

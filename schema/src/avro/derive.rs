@@ -133,7 +133,12 @@ impl Writer {
         self.any(&field.schema, namespace);
         if let Some(default) = &field.schema.default {
             self.text.push_str(",\"default\":");
-            self.value(default);
+            // Avro's own attribute of a single is written as a double.
+            if let Value::Float32(number) = default {
+                self.value(&Value::Float64(f64::from(*number)));
+            } else {
+                self.value(default);
+            }
         } else if field.schema.optional {
             self.text.push_str(",\"default\":null");
         }

@@ -136,11 +136,8 @@ pub enum TimeForm {
     ConnectMillis,
     /// Microseconds within one day, Avro's type.
     MicrosOfDay,
-    /// Text.
-    Iso {
-        /// Digits after the seconds.
-        fraction: Fraction,
-    },
+    /// Text within one day.
+    Iso,
 }
 
 /// How a DATETIME is written.
@@ -155,10 +152,7 @@ pub enum DateTimeForm {
     /// Milliseconds since 1970, Connect's type.
     ConnectMillis,
     /// Text.
-    Iso {
-        /// Digits after the seconds.
-        fraction: Fraction,
-    },
+    Iso,
 }
 
 impl Form {
@@ -219,9 +213,7 @@ impl Form {
                 trimmed: options.fidelity.trims_timestamps(origin),
             },
             ColumnType::Date => Self::Date(DateForm::new(options.time, clean)),
-            ColumnType::Time { fraction } => {
-                Self::Time(TimeForm::new(*fraction, options.time, clean))
-            }
+            ColumnType::Time { .. } => Self::Time(TimeForm::new(options.time, clean)),
             ColumnType::DateTime { fraction } => {
                 Self::DateTime(DateTimeForm::new(*fraction, options.time, clean))
             }
@@ -290,11 +282,11 @@ impl DateForm {
 }
 
 impl TimeForm {
-    fn new(fraction: Fraction, mode: TimePrecision, clean: bool) -> Self {
+    fn new(mode: TimePrecision, clean: bool) -> Self {
         match mode {
             _ if clean => Self::MicrosOfDay,
             TimePrecision::Connect => Self::ConnectMillis,
-            TimePrecision::IsoString => Self::Iso { fraction },
+            TimePrecision::IsoString => Self::Iso,
             TimePrecision::Nanoseconds => Self::Nanos,
             TimePrecision::Adaptive | TimePrecision::Microseconds => Self::Micros,
         }
@@ -309,7 +301,7 @@ impl TimeForm {
             Self::ConnectMillis => {
                 Schema::semantic(Kind::Int32, "org.apache.kafka.connect.data.Time")
             }
-            Self::Iso { .. } => Schema::semantic(Kind::String, "io.debezium.time.IsoTime"),
+            Self::Iso => Schema::semantic(Kind::String, "io.debezium.time.IsoTime"),
         }
     }
 }
@@ -322,7 +314,7 @@ impl DateTimeForm {
             TimePrecision::Adaptive | TimePrecision::Microseconds => Self::Micros,
             TimePrecision::Nanoseconds => Self::Nanos,
             TimePrecision::Connect => Self::ConnectMillis,
-            TimePrecision::IsoString => Self::Iso { fraction },
+            TimePrecision::IsoString => Self::Iso,
         }
     }
 
@@ -334,7 +326,7 @@ impl DateTimeForm {
             Self::ConnectMillis => {
                 Schema::semantic(Kind::Int64, "org.apache.kafka.connect.data.Timestamp")
             }
-            Self::Iso { .. } => Schema::semantic(Kind::String, "io.debezium.time.IsoTimestamp"),
+            Self::Iso => Schema::semantic(Kind::String, "io.debezium.time.IsoTimestamp"),
         }
     }
 }

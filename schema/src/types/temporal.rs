@@ -12,6 +12,9 @@ pub(super) const MICROS_PER_DAY: i64 = SECONDS_PER_DAY * MICROS_PER_SECOND;
 pub struct Fraction(u8);
 
 impl Fraction {
+    /// Microseconds.
+    pub(super) const LONGEST: Self = Self(6);
+
     /// Wraps a number of digits; `None` above 6.
     #[must_use]
     pub fn new(digits: u8) -> Option<Self> {
@@ -292,14 +295,14 @@ pub(super) fn iso_date(days: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}Z")
 }
 
-/// `01:02:03.120Z`, as Debezium's `IsoTime` has it, for a time within a day.
-pub(super) fn iso_time(micros: i64, fraction: Fraction) -> String {
+/// `01:02:03.12Z`, as Debezium's `IsoTime` has it: without zeros at its end, and 24:00:00 as the
+/// next day's begin.
+pub(super) fn iso_time(micros: i64) -> String {
     let seconds = micros / MICROS_PER_SECOND;
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let digits = usize::from(fraction.digits());
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let parts = format!("{:06}", micros % MICROS_PER_SECOND);
-    let parts = parts.get(..digits).unwrap_or_default();
-    let point = if digits > 0 { "." } else { "" };
+    let parts = parts.trim_end_matches('0');
+    let point = if parts.is_empty() { "" } else { "." };
     format!("{hour:02}:{minute:02}:{second:02}{point}{parts}Z")
 }
 

@@ -78,8 +78,8 @@ impl RecordPlan {
             .collect::<Result<_, _>>()?;
         let message_key = options.message_key.map(|names| message_key(table, names, options));
         let (key, identity) = match message_key.transpose()? {
-            Some(key) => (key, Some(primary)),
-            None => (primary, None),
+            Some(key) if !key.is_empty() => (key, Some(primary)),
+            Some(_) | None => (primary, None),
         };
         unique_names(&columns)?;
         unique_names(&key)?;
@@ -120,26 +120,29 @@ fn value_columns(
     for (index, column) in table.columns.iter().enumerate() {
         let choice = (options.choose)(column);
         if choice.included {
-            columns.push(value_column(index, column, choice, options)?);
+            columns.push(value_column(index, column, &choice, options)?);
         }
     }
     Ok(columns)
 }
 
-/// The columns that `message.key.columns` names, in the order of the table, as Debezium has them.
+/// The columns that `message.key.columns` names, in its order. Debezium passes over those that the
+/// table does not have; with none left, the primary key stays.
 fn message_key(
     table: &TableSchema,
     names: &[String],
     options: PlanOptions<'_>,
 ) -> Result<Vec<ColumnPlan>, CompileError> {
-    if let Some(missing) =
-        names.iter().find(|name| !table.columns.iter().any(|column| column.name == **name))
-    {
-        return Err(CompileError::KeyColumn { column: missing.clone() });
+    let mut key = Vec::with_capacity(names.len());
+    for name in names {
+        let found = table.columns.iter().enumerate().find(|(_, column)| column.name == *name);
+        match found {
+            Some((index, column)) => key.push(key_column(index, column, options)?),
+            None if options.values.fidelity == Fidelity::Debezium => {}
+            None => return Err(CompileError::KeyColumn { column: name.clone() }),
+        }
     }
-    let chosen =
-        table.columns.iter().enumerate().filter(|(_, column)| names.contains(&column.name));
-    chosen.map(|(index, column)| key_column(index, column, options)).collect()
+    Ok(key)
 }
 
 /// A column of a key: exact or an error, whatever the settings say for values.
@@ -149,31 +152,38 @@ fn key_column(
     options: PlanOptions<'_>,
 ) -> Result<ColumnPlan, CompileError> {
     let values = ValueOptions { failure: ConversionFailure::Fail, ..options.values };
-    value_column(index, column, ColumnChoice::plain(), PlanOptions { values, ..options })
+    let commented = (options.choose)(column).commented;
+    let choice = ColumnChoice { commented, ..ColumnChoice::plain() };
+    value_column(index, column, &choice, PlanOptions { values, ..options })
 }
 
 fn value_column(
     index: usize,
     column: &Column,
-    choice: ColumnChoice,
+    choice: &ColumnChoice,
     options: PlanOptions<'_>,
 ) -> Result<ColumnPlan, CompileError> {
     let values = &options.values;
     let declaration = column.declaration.as_ref();
     let form = Form::new(&column.column_type, declaration, values, options.origin);
-    let rule = applicable(choice.rule, column, &form, values.fidelity)?;
+    let rule = applicable(choice.rule.clone(), column, &form, values.fidelity)?;
     // The schema is the same wherever rows are read, so its default is too.
     let log_form = Form::new(&column.column_type, declaration, values, Origin::Log);
     let default = declaration
         .and_then(|known| log_form.default(&column.column_type, known, column.nullable, values));
     let mut schema = form.schema();
-    if choice.propagated {
-        schema.parameters.extend(super::key::source_parameters(column, options.field_names));
+    // Debezium has one mapper for a column, and a rule is one.
+    if choice.propagated && rule.is_none() {
+        schema.parameters.extend(super::key::source_parameters(column, choice));
     }
     if let (true, Some(declaration)) = (choice.commented, declaration)
         && !declaration.comment.is_empty()
     {
-        schema = schema.doc(&declaration.comment);
+        // Debezium leaves quotes doubled, as the statement has them.
+        schema = schema.doc(&match values.fidelity {
+            Fidelity::Exact => declaration.comment.clone(),
+            Fidelity::Debezium => declaration.comment.replace('\'', "''"),
+        });
     }
     if let Some((name, value)) = rule.as_ref().map(ValueRule::parameter) {
         schema = schema.parameter(name, value);

@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json};
 
-use super::{ColumnPlan, PlanError, Row};
-use crate::names::NameAdjustment;
+use super::{ColumnChoice, ColumnPlan, PlanError, Row};
 use crate::table::Column;
+use crate::types::ColumnType;
 use crate::value::Value;
 
 /// Appends a key as Connect's `SimpleHeaderConverter` prints it: JSON.
@@ -38,16 +38,24 @@ fn json(value: Value) -> Json {
 }
 
 /// The parameters by which `column.propagate.source.type` tells a column's type.
-pub(super) fn source_parameters(column: &Column, names: NameAdjustment) -> Vec<(String, String)> {
+pub(super) fn source_parameters(column: &Column, choice: &ColumnChoice) -> Vec<(String, String)> {
     let Some(declaration) = &column.declaration else { return Vec::new() };
     let parameter = |name: &str, value: String| (format!("__debezium.source.column.{name}"), value);
     let mut parameters = vec![parameter("type", declaration.type_name())];
-    if let Some((length, scale)) = declaration.size() {
+    let has_members =
+        matches!(column.column_type, ColumnType::Enum { .. } | ColumnType::Set { .. });
+    let length = if has_members {
+        column.declared_length().map(|length| (length.to_string(), None))
+    } else {
+        declaration.size()
+    };
+    if let Some((length, scale)) = length {
         parameters.push(parameter("length", length));
         parameters.extend(scale.map(|scale| parameter("scale", scale)));
     }
-    if names.field(&column.name).as_ref() != Some(&column.name) {
-        parameters.push(parameter("name", column.name.clone()));
+    if choice.commented && !declaration.comment.is_empty() {
+        parameters.push(parameter("comment", declaration.comment.clone()));
     }
+    parameters.push(parameter("name", column.name.clone()));
     parameters
 }

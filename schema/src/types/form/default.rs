@@ -30,7 +30,12 @@ impl Form {
                 }
                 self.epoch()
             }
-            Default::Literal(text) => self.literal(column_type, text, options.fidelity),
+            Default::Literal(text) => {
+                let value = self.literal(column_type, text, options.fidelity);
+                // Debezium: a date that no calendar has is NULL, or else the epoch.
+                let needs_epoch = options.fidelity == Fidelity::Debezium && !nullable;
+                value.or_else(|| self.epoch().filter(|_| needs_epoch))
+            }
         }
     }
 
@@ -57,26 +62,56 @@ impl Form {
             (Self::Year { .. }, Fidelity::Debezium) if text.parse() == Ok(0) => {
                 Some(Value::Int32(2000))
             }
+            // The text and not the single that is nearest to it.
+            (Self::Widened, _) => text.parse().ok().map(Value::Float64),
             (Self::Bytes(_), Fidelity::Debezium) => {
-                let bytes = statement_text(text)?.into_bytes();
-                self.value(&MysqlValue::Bytes(Cow::Owned(bytes))).ok()
+                let bytes = match text.strip_prefix("0x") {
+                    Some(digits) => binary_in_statement(&hex_bytes(digits)?),
+                    None => text_in_statement(text),
+                };
+                self.value(&MysqlValue::Bytes(Cow::Owned(bytes.into_bytes()))).ok()
+            }
+            (Self::Text | Self::Enum { .. } | Self::Set { .. }, Fidelity::Debezium) => {
+                Some(Value::String(text_in_statement(text)))
             }
             _ => self.value(&parse(column_type, text)?).ok(),
         }
     }
 }
 
-/// A binary default as `SHOW CREATE TABLE` prints it and Debezium takes it, which is not what it
-/// stands for: text with its escapes, and hexadecimal digits without the last one.
-fn statement_text(text: &str) -> Option<String> {
-    let Some(digits) = text.strip_prefix("0x") else { return Some(text.to_owned()) };
-    let bytes = hex_bytes(digits)?;
-    let Ok(text) = String::from_utf8(bytes) else {
-        let mut digits = digits.to_ascii_uppercase();
-        digits.pop();
-        return Some(digits);
-    };
-    Some(text.replace('\\', "\\\\").replace('\0', "\\0").replace('\n', "\\n").replace('\r', "\\r"))
+/// Binary as `SHOW CREATE TABLE` prints it and Debezium takes it, which is not what it stands for:
+/// text where it can be, with its escapes, else hexadecimal digits without the last one.
+fn binary_in_statement(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text_in_statement(text),
+        Err(_) => cut_hex(bytes),
+    }
+}
+
+/// The same for text, which becomes digits too if it has characters of four bytes: the statement
+/// is in MySQL's utf8mb3.
+fn text_in_statement(text: &str) -> String {
+    if text.chars().any(|c| c > '\u{ffff}') {
+        return cut_hex(text.as_bytes());
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\'' => escaped.push_str("''"),
+            '\\' => escaped.push_str("\\\\"),
+            '\0' => escaped.push_str("\\0"),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+fn cut_hex(bytes: &[u8]) -> String {
+    let mut digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    digits.pop();
+    digits
 }
 
 /// The literal as `information_schema` prints it.

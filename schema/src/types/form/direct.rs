@@ -1,6 +1,6 @@
 //! Value → Avro bytes, without anything in between.
 
-use super::generic::{nanos, within_a_day};
+use super::generic::{iso_timestamp, nanos, up_to_a_day, within_a_day};
 use super::{DateForm, DateTimeForm, Form, TimeForm};
 use crate::avro::{self, put_bytes, put_count, put_long};
 use crate::types::options::BinaryMode;
@@ -101,9 +101,9 @@ impl TimeForm {
         match self {
             Self::Micros => put_long(micros, out),
             Self::Nanos => put_long(nanos(micros)?, out),
-            Self::ConnectMillis => put_long(within_a_day(micros)? / 1000, out),
+            Self::ConnectMillis => put_long(up_to_a_day(micros)? / 1000, out),
             Self::MicrosOfDay => put_long(within_a_day(micros)?, out),
-            Self::Iso { .. } => {
+            Self::Iso => {
                 return Form::Time(self).write_generic(&MysqlValue::Time(micros), out);
             }
         }
@@ -117,9 +117,7 @@ impl DateTimeForm {
             Self::Millis | Self::ConnectMillis => put_long(micros.div_euclid(1000), out),
             Self::Micros => put_long(micros, out),
             Self::Nanos => put_long(nanos(micros)?, out),
-            Self::Iso { fraction } => {
-                put_bytes(TimestampText::new(micros, fraction)?.as_str().as_bytes(), out);
-            }
+            Self::Iso => put_bytes(iso_timestamp(micros)?.as_str().as_bytes(), out),
         }
         Ok(())
     }

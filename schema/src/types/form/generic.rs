@@ -123,13 +123,11 @@ impl TimeForm {
             Self::Micros => Value::Int64(micros),
             Self::Nanos => Value::Int64(nanos(micros)?),
             Self::ConnectMillis => {
-                let millis = within_a_day(micros)? / 1000;
+                let millis = up_to_a_day(micros)? / 1000;
                 Value::Int32(i32::try_from(millis).map_err(|_| ValueError::Range)?)
             }
             Self::MicrosOfDay => Value::Int64(within_a_day(micros)?),
-            Self::Iso { fraction } => {
-                Value::String(temporal::iso_time(within_a_day(micros)?, fraction))
-            }
+            Self::Iso => Value::String(temporal::iso_time(up_to_a_day(micros)?)),
         })
     }
 }
@@ -140,17 +138,25 @@ impl DateTimeForm {
             Self::Millis | Self::ConnectMillis => Value::Int64(micros.div_euclid(1000)),
             Self::Micros => Value::Int64(micros),
             Self::Nanos => Value::Int64(nanos(micros)?),
-            Self::Iso { fraction } => Value::String(iso_timestamp(micros, fraction)?),
+            Self::Iso => Value::String(iso_timestamp(micros)?.as_str().to_owned()),
         })
     }
 }
 
-pub(super) fn iso_timestamp(micros: i64, fraction: Fraction) -> Result<String, ValueError> {
-    Ok(TimestampText::new(micros, fraction)?.as_str().to_owned())
+pub(super) fn iso_timestamp(micros: i64) -> Result<TimestampText, ValueError> {
+    Ok(TimestampText::new(micros, Fraction::LONGEST)?.trimmed())
 }
 
+/// Only days that are in range as a whole are, as Debezium has it.
 pub(super) fn nanos(micros: i64) -> Result<i64, ValueError> {
-    micros.checked_mul(1000).ok_or(ValueError::Range)
+    let midnight = micros.div_euclid(MICROS_PER_DAY) * MICROS_PER_DAY;
+    let fits = midnight.checked_mul(1000).is_some();
+    micros.checked_mul(1000).filter(|_| fits).ok_or(ValueError::Range)
+}
+
+/// Debezium also takes 24:00:00 for a time of day.
+pub(super) fn up_to_a_day(micros: i64) -> Result<i64, ValueError> {
+    if micros == MICROS_PER_DAY { Ok(micros) } else { within_a_day(micros) }
 }
 
 /// TIME also holds spans of up to 838 hours and negative ones, which no time of day is.
