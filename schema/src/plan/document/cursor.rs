@@ -1,15 +1,19 @@
 //! Reading Avro's binary encoding without ever going past its end.
 
 use super::error::Problem;
+use crate::avro::VALUES_MAX;
 
 /// What is left of one record.
+#[derive(Clone)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
+    /// How many values its arrays and maps may still have.
+    values_left: usize,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, values_left: VALUES_MAX }
     }
 
     pub(super) fn remaining(&self) -> usize {
@@ -84,6 +88,13 @@ impl<'a> Cursor<'a> {
             return Err(Problem::Truncated);
         }
         Ok((count > 0).then_some(Block { count, bytes }))
+    }
+
+    /// Accounts for the entries of a block, each of which has so many values.
+    pub(super) fn spend(&mut self, entries: usize, weight: usize) -> Result<(), Problem> {
+        let values = entries.saturating_mul(weight);
+        self.values_left = self.values_left.checked_sub(values).ok_or(Problem::TooManyValues)?;
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Decimals as exact numbers in text.
 
 use super::error::Problem;
+use crate::avro::{Field, Node, Shape};
 
 /// Longest unscaled value: 64 bytes, 154 digits. MySQL's 65 digits take 28 bytes.
 const BYTES_MAX: usize = 64;
@@ -27,6 +28,29 @@ pub(super) fn write_decimal(unscaled: &[u8], scale: u16, out: &mut Vec<u8>) -> R
     write_digits(&mut limbs, &mut digits);
     let leading = digits.iter().take_while(|digit| **digit == b'0').count();
     push_point(&digits, leading, usize::from(scale), out);
+    Ok(())
+}
+
+/// Whether a record is Debezium's decimal with a scale of its own: a number whose column does not
+/// say how many digits it has.
+pub(super) fn is_variable(node: &Node, fields: &[Field]) -> bool {
+    let parts = fields.iter().map(|field| (&*field.name, &field.node.shape));
+    node.semantics.name.as_deref() == Some("io.debezium.data.VariableScaleDecimal")
+        && matches!(&*parts.collect::<Vec<_>>(), [("scale", Shape::Int), ("value", Shape::Bytes)])
+}
+
+/// As [`write_decimal`] for any scale: with one below zero, zeros follow the digits.
+pub(super) fn write_scaled(unscaled: &[u8], scale: i64, out: &mut Vec<u8>) -> Result<(), Problem> {
+    let digits = u16::try_from(scale.unsigned_abs()).ok().filter(|digits| *digits <= SCALE_MAX);
+    let digits = digits.ok_or(Problem::DecimalTooLong)?;
+    if scale >= 0 {
+        return write_decimal(unscaled, digits, out);
+    }
+    let start = out.len();
+    write_decimal(unscaled, 0, out)?;
+    if out.get(start..) != Some(b"0") {
+        out.extend(std::iter::repeat_n(b'0', usize::from(digits)));
+    }
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use super::cursor::Cursor;
 use super::error::{DecodeError, PlanError, Problem};
 use super::skip::Skip;
 use super::value::{self, Column, is_null};
-use super::writer::{Field, Node, Shape};
 use super::{DocumentOptions, Row, RowChange};
+use crate::avro::{Field, Node, Shape};
 use crate::lsn::Lsn;
 
 /// The fields of an envelope in the order in which its writer put them.

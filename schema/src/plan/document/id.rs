@@ -17,7 +17,7 @@ use super::cursor::Cursor;
 use super::error::{DecodeError, PlanError, Problem};
 use super::scalar::Scalar;
 use super::value::is_null;
-use super::writer::{self, Node, Shape};
+use crate::avro::{Node, Shape, WriterSchema};
 
 /// Longest id that Elasticsearch accepts, in bytes.
 /// <https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/mapping-id-field>
@@ -47,13 +47,14 @@ impl IdPlan {
     /// Returns [`PlanError`] when the text is not an Avro schema, or has columns that no id can be
     /// made from, as arrays and objects.
     pub fn compile(key_schema_text: &str) -> Result<Self, PlanError> {
-        let schema = writer::parse(key_schema_text)?;
-        let columns = match schema.fields().filter(|fields| !fields.is_empty()) {
+        let schema = WriterSchema::parse(key_schema_text)?;
+        let root = schema.root();
+        let columns = match root.fields().filter(|fields| !fields.is_empty()) {
             Some(fields) => fields
                 .iter()
                 .map(|field| KeyColumn::compile(&field.name, &field.node))
                 .collect::<Result<Box<[_]>, _>>()?,
-            None => Box::new([KeyColumn::compile("key", &schema)?]),
+            None => Box::new([KeyColumn::compile("key", root)?]),
         };
         let escaped =
             columns.len() > 1 || columns.iter().any(|column| column.null_branch.is_some());

@@ -32,6 +32,8 @@ fn push_escape(byte: u8, out: &mut Vec<u8>) {
         b'\n' => b'n',
         b'\r' => b'r',
         b'\t' => b't',
+        0x08 => b'b',
+        0x0c => b'f',
         _ => {
             out.extend_from_slice(b"\\u00");
             for nibble in [byte >> 4, byte & 0xf] {

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::error::{PlanError, Problem};
-use super::writer::{Node, Shape};
+use crate::avro::{Node, Shape};
 
 /// How to get past one value.
 #[derive(Debug, Clone)]

@@ -1,13 +1,14 @@
 //! Values of any kind: their plan, and the pass over them.
 
 use super::cursor::Cursor;
+use super::decimal;
 use super::error::{DecodeError, PlanError, Problem};
 use super::field::{DocumentField, FieldKind};
 use super::json::{write_string, write_verbatim};
 use super::scalar::Scalar;
 use super::skip::refuse_empty;
-use super::writer::{Field, Node, Shape};
 use super::{DocumentOptions, JsonForm};
+use crate::avro::{Field, Node, Shape};
 
 /// One field of an object: what comes before its value, and the value.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Value {
     /// Which branch of the union is null; `None` where the type is no union.
     null_branch: Option<usize>,
     codec: Codec,
+    /// How many values this can be, for the limit on those in arrays and maps.
+    weight: usize,
 }
 
 #[derive(Debug)]
@@ -34,6 +37,7 @@ enum Codec {
     Array(Box<Value>),
     Map(Box<Value>),
     Object(Box<[Column]>),
+    VariableDecimal,
 }
 
 /// Compiles the fields of a record.
@@ -81,12 +85,12 @@ pub(super) fn write_row(
 }
 
 /// An object without columns has no label that opens it.
-fn close_object(columns: &[Column], out: &mut Vec<u8>) {
+pub(super) fn close_object(columns: &[Column], out: &mut Vec<u8>) {
     out.extend_from_slice(if columns.is_empty() { b"{}" } else { b"}" });
 }
 
 impl Column {
-    fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
+    pub(super) fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         out.extend_from_slice(&self.label);
         self.value.write(cursor, out)
     }
@@ -94,12 +98,13 @@ impl Column {
 
 impl Value {
     fn compile(node: &Node, path: &str, options: DocumentOptions) -> Result<Self, PlanError> {
+        let weight = node.weight();
         let (null_branch, node) = node.optional().ok_or_else(|| PlanError::Unsupported {
             path: path.to_owned(),
             found: "a union of several types".into(),
             expected: "a union of null and one type",
         })?;
-        Ok(Self { null_branch, codec: Codec::compile(node, path, options)? })
+        Ok(Self { null_branch, codec: Codec::compile(node, path, options)?, weight })
     }
 
     fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
@@ -135,6 +140,7 @@ impl Codec {
                 Self::Array(Box::new(Value::compile(entry, path, options)?))
             }
             Shape::Map(entry) => Self::Map(Box::new(Value::compile(entry, path, options)?)),
+            Shape::Record(fields) if decimal::is_variable(node, fields) => Self::VariableDecimal,
             Shape::Record(fields) => Self::Object(compile_columns(fields, path, options)?),
             Shape::String if node.semantics.name.as_deref() == Some("io.debezium.data.EnumSet") => {
                 Self::Set
@@ -167,6 +173,7 @@ impl Codec {
             Self::Array(entry) => FieldKind::Array(Box::new(entry.codec.kind())),
             Self::Map(_) => FieldKind::Map,
             Self::Object(columns) => FieldKind::Object(describe(columns)),
+            Self::VariableDecimal => FieldKind::Decimal { precision: None, scale: None },
         }
     }
 
@@ -178,10 +185,10 @@ impl Codec {
                 write_set(cursor.text()?, out);
                 Ok(())
             }
-            Self::Array(entry) => {
-                write_blocks(b'[', b']', cursor, out, |cursor, out| entry.write(cursor, out))
-            }
-            Self::Map(entry) => write_blocks(b'{', b'}', cursor, out, |cursor, out| {
+            Self::Array(entry) => write_blocks(*b"[]", entry.weight, cursor, out, |cursor, out| {
+                entry.write(cursor, out)
+            }),
+            Self::Map(entry) => write_blocks(*b"{}", entry.weight, cursor, out, |cursor, out| {
                 write_string(cursor.text()?, out);
                 out.push(b':');
                 entry.write(cursor, out)
@@ -190,6 +197,10 @@ impl Codec {
                 columns.iter().try_for_each(|column| column.write(cursor, out))?;
                 close_object(columns, out);
                 Ok(())
+            }
+            Self::VariableDecimal => {
+                let scale = cursor.long()?;
+                decimal::write_scaled(cursor.bytes()?, scale, out)
             }
         }
     }
@@ -210,8 +221,8 @@ fn write_set(text: &str, out: &mut Vec<u8>) {
 
 /// The entries of an array or a map, with commas between them.
 fn write_blocks(
-    open: u8,
-    close: u8,
+    [open, close]: [u8; 2],
+    weight: usize,
     cursor: &mut Cursor<'_>,
     out: &mut Vec<u8>,
     mut entry: impl FnMut(&mut Cursor<'_>, &mut Vec<u8>) -> Result<(), Problem>,
@@ -219,6 +230,7 @@ fn write_blocks(
     out.push(open);
     let mut separate = false;
     while let Some(block) = cursor.block()? {
+        cursor.spend(block.count, weight)?;
         for _ in 0..block.count {
             if separate {
                 out.push(b',');
