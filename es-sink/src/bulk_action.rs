@@ -1,7 +1,7 @@
 //! The line that says what happens to a document, before the document's own.
 //! <https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk>
 
-use std::io::Write;
+use schema::plan::document::{write_string, write_unsigned};
 
 /// What happens to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,18 +17,14 @@ pub enum Verb {
 /// `external` and not `external_gte`: a repetition is void and changes nothing, not even a
 /// document's segment.
 pub fn write_action(verb: Verb, index: &str, id: &str, version: u64, body: &mut Vec<u8>) {
-    let verb = match verb {
-        Verb::Index => "index",
-        Verb::Delete => "delete",
-    };
-    let (index, id) = (json(index), json(id));
-    writeln!(
-        body,
-        r#"{{"{verb}":{{"_index":{index},"_id":{id},"version":{version},"version_type":"external"}}}}"#
-    )
-    .expect("a Vec takes any bytes");
-}
-
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    body.extend_from_slice(match verb {
+        Verb::Index => br#"{"index":{"_index":"#,
+        Verb::Delete => br#"{"delete":{"_index":"#,
+    });
+    write_string(index, body);
+    body.extend_from_slice(br#","_id":"#);
+    write_string(id, body);
+    body.extend_from_slice(br#","version":"#);
+    write_unsigned(version, body);
+    body.extend_from_slice(b",\"version_type\":\"external\"}}\n");
 }

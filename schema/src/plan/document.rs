@@ -15,6 +15,7 @@
 
 mod cursor;
 mod decimal;
+mod digits;
 mod envelope;
 mod error;
 mod field;
@@ -22,6 +23,7 @@ mod flat;
 mod generic;
 mod id;
 mod json;
+mod leaves;
 mod scalar;
 mod skip;
 mod temporal;
@@ -36,10 +38,12 @@ use cursor::Cursor;
 use envelope::Envelope;
 use flat::FlatRow;
 
+pub use digits::write_unsigned;
 pub use error::{DecodeError, PlanError, Problem};
 pub use field::{DocumentField, FieldKind};
 pub use generic::GenericDocument;
 pub use id::IdPlan;
+pub use json::write_string;
 
 use crate::avro::WriterSchema;
 use crate::lsn::Lsn;
@@ -155,7 +159,7 @@ impl DocumentPlan {
         };
         match cursor.remaining() {
             0 => Ok(row),
-            count => Err(DecodeError::new(None, Problem::TrailingBytes { count })),
+            count => Err(DecodeError::new(None, Problem::trailing(count))),
         }
     }
 }

@@ -53,8 +53,8 @@ pub enum Problem {
     /// The record is longer than its schema says.
     #[error("has {count} bytes more than its schema describes")]
     TrailingBytes {
-        /// How many.
-        count: usize,
+        /// How many. Of 32 bits, so that a result fits a register.
+        count: u32,
     },
     /// A number does not end within 64 bits.
     #[error("has a number of more than 64 bits")]
@@ -106,6 +106,12 @@ pub enum Problem {
     InvalidLsn,
 }
 
+impl Problem {
+    pub(super) fn trailing(count: usize) -> Self {
+        Self::TrailingBytes { count: u32::try_from(count).unwrap_or(u32::MAX) }
+    }
+}
+
 impl From<ParseLsnError> for Problem {
     fn from(_: ParseLsnError) -> Self {
         Self::InvalidLsn
@@ -116,7 +122,7 @@ impl From<DatumError> for Problem {
     fn from(error: DatumError) -> Self {
         match error {
             DatumError::Truncated => Self::Truncated,
-            DatumError::TrailingBytes { count } => Self::TrailingBytes { count },
+            DatumError::TrailingBytes { count } => Self::trailing(count),
             DatumError::LongOverflow => Self::LongOverflow,
             DatumError::NegativeLength => Self::NegativeLength,
             DatumError::UnknownBranch => Self::UnknownBranch,

@@ -50,7 +50,7 @@ impl GenericDocument {
             read_flat(fields, &mut reader)?
         };
         if reader.remaining() > 0 {
-            return Err(whole(Problem::TrailingBytes { count: reader.remaining() }));
+            return Err(whole(Problem::trailing(reader.remaining())));
         }
         let change = match record.row {
             None => RowChange::Delete,

@@ -5,9 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::cursor::Cursor;
 use super::decimal::{self, write_decimal};
+use super::digits::write_integer;
 use super::error::{PlanError, Problem};
 use super::field::FieldKind;
-use super::json::write_string;
+use super::json::{write_string, write_text};
 use super::temporal::{Unit, write_date, write_date_time, write_time};
 use crate::avro::{Node, Semantics, Shape};
 
@@ -159,9 +160,10 @@ impl Scalar {
         out: &mut Vec<u8>,
     ) -> Result<(), Problem> {
         match self {
-            Self::Text(kind) => write_string(kind.shown(cursor.text()?), out),
+            Self::Text(kind) => write_text(kind.shown(cursor.bytes()?), out)?,
             Self::Symbol(symbols) => write_string(symbol(symbols, cursor)?, out),
-            Self::Boolean | Self::Whole(_) | Self::Float | Self::Double | Self::Decimal { .. } => {
+            Self::Whole(_) => write_integer(cursor.long()?, out),
+            Self::Boolean | Self::Float | Self::Double | Self::Decimal { .. } => {
                 self.write_plain(cursor, out)?;
             }
             Self::Bytes
@@ -189,7 +191,7 @@ impl Scalar {
                 let text: &[u8] = if cursor.boolean()? { b"true" } else { b"false" };
                 out.extend_from_slice(text);
             }
-            Self::Whole(_) => write_number(cursor.long()?, out),
+            Self::Whole(_) => write_integer(cursor.long()?, out),
             Self::Float => {
                 let value = f32::from_le_bytes(cursor.array()?);
                 write_number(finite(value, value.is_finite())?, out);
@@ -198,7 +200,9 @@ impl Scalar {
                 let value = f64::from_le_bytes(cursor.array()?);
                 write_number(finite(value, value.is_finite())?, out);
             }
-            Self::Text(kind) => out.extend_from_slice(kind.shown(cursor.text()?).as_bytes()),
+            Self::Text(kind) => {
+                out.extend_from_slice(kind.shown(cursor.text()?.as_bytes()));
+            }
             Self::Symbol(symbols) => out.extend_from_slice(symbol(symbols, cursor)?.as_bytes()),
             Self::Bytes => write_base64(cursor.bytes()?, out),
             Self::Fixed(size) => write_base64(cursor.take(*size)?, out),
@@ -224,10 +228,10 @@ impl Scalar {
 }
 
 impl TextKind {
-    fn shown(self, text: &str) -> &str {
+    fn shown(self, text: &[u8]) -> &[u8] {
         match self {
             Self::Free | Self::Word | Self::Moment => text,
-            Self::Day => text.strip_suffix('Z').unwrap_or(text),
+            Self::Day => text.strip_suffix(b"Z").unwrap_or(text),
         }
     }
 }

@@ -14,8 +14,7 @@ use crate::avro::{Field, Node, Shape};
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: Box<str>,
-    /// `{"name":` for the first column, `,"name":` for the others.
-    label: Box<[u8]>,
+    label: Label,
     value: Value,
 }
 
@@ -53,7 +52,7 @@ pub(super) fn compile_columns(
         write_string(&field.name, &mut label);
         label.push(b':');
         let value = Value::compile(&field.node, &path, options)?;
-        Ok(Column { name: field.name.clone(), label: label.into(), value })
+        Ok(Column { name: field.name.clone(), label: Label::new(&label), value })
     });
     columns.collect()
 }
@@ -90,9 +89,46 @@ pub(super) fn close_object(columns: &[Column], out: &mut Vec<u8>) {
 }
 
 impl Column {
+    #[inline]
     pub(super) fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
-        out.extend_from_slice(&self.label);
+        self.label.write(out);
         self.value.write(cursor, out)
+    }
+}
+
+/// `{"name":` for the first column, `,"name":` for the others.
+///
+/// Most are short. Such a label is copied together with the zeros that follow it, which are then
+/// taken away again: a copy whose length the compiler knows is a few instructions, any other one a
+/// call.
+#[derive(Debug)]
+enum Label {
+    Short { padded: [u8; 16], length: usize },
+    Long(Box<[u8]>),
+}
+
+impl Label {
+    fn new(label: &[u8]) -> Self {
+        let mut padded = [0; 16];
+        match padded.get_mut(..label.len()) {
+            Some(start) => {
+                start.copy_from_slice(label);
+                Self::Short { padded, length: label.len() }
+            }
+            None => Self::Long(label.into()),
+        }
+    }
+
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Short { padded, length } => {
+                let start = out.len();
+                out.extend_from_slice(padded);
+                out.truncate(start + length);
+            }
+            Self::Long(label) => out.extend_from_slice(label),
+        }
     }
 }
 
@@ -107,6 +143,7 @@ impl Value {
         Ok(Self { null_branch, codec: Codec::compile(node, path, options)?, weight })
     }
 
+    #[inline]
     fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         if is_null(self.null_branch, cursor)? {
             out.extend_from_slice(b"null");
@@ -117,6 +154,7 @@ impl Value {
 }
 
 /// Reads the branch of a union of two, if there is one.
+#[inline]
 pub(super) fn is_null(
     null_branch: Option<usize>,
     cursor: &mut Cursor<'_>,
@@ -177,7 +215,16 @@ impl Codec {
         }
     }
 
+    #[inline]
     fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
+        if let Self::Scalar(scalar) = self {
+            scalar.write_json(cursor, out)
+        } else {
+            self.write_parts(cursor, out)
+        }
+    }
+
+    fn write_parts(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         match self {
             Self::Scalar(scalar) => scalar.write_json(cursor, out),
             Self::Json { wrap } => write_verbatim(cursor.text()?, *wrap, out),
