@@ -3,6 +3,8 @@
 pub(crate) mod continuity;
 mod error;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod stream;
 pub(crate) mod table_map;
 #[cfg(test)]

@@ -11,6 +11,9 @@ mod bulk;
 mod config;
 mod document;
 mod error;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod mapping;
 mod patience;
 mod pipeline;

@@ -63,28 +63,28 @@ pub(crate) enum RowsKind {
 }
 
 /// Event types by their number in the header (`mysql::binlog::event::Log_event_type`).
-mod kind {
-    pub(super) const QUERY: u8 = 2;
-    pub(super) const ROTATE: u8 = 4;
-    pub(super) const XID: u8 = 16;
-    pub(super) const TABLE_MAP: u8 = 19;
-    pub(super) const WRITE_ROWS_V1: u8 = 23;
-    pub(super) const UPDATE_ROWS_V1: u8 = 24;
-    pub(super) const DELETE_ROWS_V1: u8 = 25;
-    pub(super) const INCIDENT: u8 = 26;
-    pub(super) const HEARTBEAT: u8 = 27;
-    pub(super) const WRITE_ROWS: u8 = 30;
-    pub(super) const UPDATE_ROWS: u8 = 31;
-    pub(super) const DELETE_ROWS: u8 = 32;
-    pub(super) const GTID: u8 = 33;
-    pub(super) const ANONYMOUS_GTID: u8 = 34;
-    pub(super) const XA_PREPARE: u8 = 38;
-    pub(super) const PARTIAL_UPDATE_ROWS: u8 = 39;
-    pub(super) const TRANSACTION_PAYLOAD: u8 = 40;
-    pub(super) const GTID_TAGGED: u8 = 42;
+pub(super) mod kind {
+    pub(in crate::binlog) const QUERY: u8 = 2;
+    pub(in crate::binlog) const ROTATE: u8 = 4;
+    pub(in crate::binlog) const XID: u8 = 16;
+    pub(in crate::binlog) const TABLE_MAP: u8 = 19;
+    pub(in crate::binlog) const WRITE_ROWS_V1: u8 = 23;
+    pub(in crate::binlog) const UPDATE_ROWS_V1: u8 = 24;
+    pub(in crate::binlog) const DELETE_ROWS_V1: u8 = 25;
+    pub(in crate::binlog) const INCIDENT: u8 = 26;
+    pub(in crate::binlog) const HEARTBEAT: u8 = 27;
+    pub(in crate::binlog) const WRITE_ROWS: u8 = 30;
+    pub(in crate::binlog) const UPDATE_ROWS: u8 = 31;
+    pub(in crate::binlog) const DELETE_ROWS: u8 = 32;
+    pub(in crate::binlog) const GTID: u8 = 33;
+    pub(in crate::binlog) const ANONYMOUS_GTID: u8 = 34;
+    pub(in crate::binlog) const XA_PREPARE: u8 = 38;
+    pub(in crate::binlog) const PARTIAL_UPDATE_ROWS: u8 = 39;
+    pub(in crate::binlog) const TRANSACTION_PAYLOAD: u8 = 40;
+    pub(in crate::binlog) const GTID_TAGGED: u8 = 42;
     /// Formats, stops, loads and variables: what they say is about statements, which are judged by
     /// their QUERY event.
-    pub(super) const WITHOUT_ROWS: [u8; 21] =
+    pub(in crate::binlog) const WITHOUT_ROWS: [u8; 21] =
         [1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 28, 29, 35, 36, 37, 41];
 }
 

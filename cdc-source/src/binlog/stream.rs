@@ -137,23 +137,12 @@ impl BinlogStream {
         Ok(RawEvent { event, start, end: self.position.clone() })
     }
 
-    /// The position that a rotate event names. The first one comes before the server has said
-    /// whether events have checksums, so its checksum is still part of its data.
     fn rotated(&self, event: &Event) -> Result<BinlogPosition, BinlogError> {
-        let data = event.data();
-        let data = if self.saw_format { data } else { without_checksum(event, data) };
-        let (offset, file) = data.split_at_checked(8).unwrap_or_default();
-        let offset = offset.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        std::str::from_utf8(file)
-            .ok()
-            .and_then(|file| BinlogPosition::new(file, offset).ok())
-            .ok_or_else(|| self.malformed("rotate names no file"))
+        named_position(event, self.saw_format).ok_or_else(|| self.malformed("rotate names no file"))
     }
 
     fn check(&self, event: &Event) -> Result<(), BinlogError> {
-        let Some(expected) = event.checksum() else { return Ok(()) };
-        let found = event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
-        if found.to_le_bytes() == expected {
+        if checksum_is_right(event) {
             return Ok(());
         }
         Err(BinlogError::Checksum { position: self.position.to_string() })
@@ -190,6 +179,22 @@ impl RawEvent {
     pub(crate) fn server_id(&self) -> u32 {
         self.event.header().server_id()
     }
+}
+
+/// Whether the event has the checksum that it says, if it has one.
+pub(super) fn checksum_is_right(event: &Event) -> bool {
+    let found = || event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
+    event.checksum().is_none_or(|expected| found().to_le_bytes() == expected)
+}
+
+/// The position that a rotate event names. The first one comes before the server has said whether
+/// events have checksums (`saw_format`), so its checksum is still part of its data.
+pub(super) fn named_position(event: &Event, saw_format: bool) -> Option<BinlogPosition> {
+    let data = event.data();
+    let data = if saw_format { data } else { without_checksum(event, data) };
+    let (offset, file) = data.split_at_checked(8)?;
+    let offset = offset.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    BinlogPosition::new(std::str::from_utf8(file).ok()?, offset).ok()
 }
 
 /// `log_pos` has 32 bits, files can be longer: the high bits are those of the position before.

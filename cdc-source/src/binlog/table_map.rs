@@ -14,7 +14,7 @@ use super::event::EventError;
 use crate::rows::CellWidth;
 
 /// Most columns of a table: `MAX_FIELDS` of the server.
-const COLUMNS_MAX: usize = 4096;
+pub(super) const COLUMNS_MAX: usize = 4096;
 
 /// Number of the collation `binary`, which marks bytes that are not text.
 const BINARY_COLLATION: u16 = 63;

@@ -1,0 +1,2 @@
+#![no_main]
+rowcast_fuzz::fuzz!(es_sink::fuzzing::BULK_RESPONSE);

@@ -1,0 +1,2 @@
+#![no_main]
+rowcast_fuzz::fuzz!(schema::fuzzing::GTID_SET);

@@ -1,0 +1,2 @@
+#![no_main]
+rowcast_fuzz::fuzz!(cdc_source::fuzzing::TABLE_MAP);
