@@ -5,6 +5,7 @@ mod error;
 mod event;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod reader;
 mod stream;
 pub(crate) mod table_map;
 #[cfg(test)]

@@ -4,7 +4,8 @@ use mysql_common::binlog::events::{Event, GtidEvent};
 use schema::gtid::{Gtid, GtidSource};
 use uuid::Uuid;
 
-use super::table_map::{self, EncodedTableMap, Reader};
+use super::reader::{Reader, bits};
+use super::table_map::EncodedTableMap;
 
 /// What an event says.
 #[derive(Debug)]
@@ -174,7 +175,7 @@ fn rows(data: &[u8], rows_kind: RowsKind, number: u8) -> Result<BinlogEvent<'_>,
     let mut is_full = true;
     for _ in 0..bitmaps {
         let bitmap = reader.take(columns.div_ceil(8)).ok_or_else(malformed)?;
-        is_full &= table_map::bits(bitmap, columns).all(|present| present);
+        is_full &= bits(bitmap, columns).all(|present| present);
     }
     let rows = reader.rest();
     Ok(BinlogEvent::Rows(RowsEvent { kind: rows_kind, table_number, columns, is_full, rows }))
