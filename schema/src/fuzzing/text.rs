@@ -110,6 +110,7 @@ fn position_seeds() -> Vec<Vec<u8>> {
         r#"["srv1",{"server":"srv1"}]"#,
         r#"["c",{"server":"srv1","db":"a","table":"b"}]"#,
         r#"{"ts_sec":1795227115,"file":"binlog.000001","pos":42986,"gtids":"7b40b903-e54c-11f1-9537-02fc00000001:1-80","row":1,"server_id":1,"event":2}"#,
+        r#"{"ts_sec":0,"file":"binlog.000001","pos":4,"gtids":""}"#,
         r#"{"ts_sec":12,"file":"binlog.000002","pos":9,"row":1,"server_id":7,"server_uuid":"00000000-0000-0000-0000-000000000000","lsn":77,"rowcast":1}"#,
         r#"{"file":"binlog.000002","pos":9,"lsn":5,"state":"snapshot","last_key":[{"signed":-7},{"text":"가"},{"binary":"00ff"},{"unsigned":8}],"rows":12,"chunks":3,"rowcast":1}"#,
         r#"{"state":"streaming","rowcast":1}"#,
