@@ -133,7 +133,12 @@ fn gtid(event: &Event, number: u8) -> Result<BinlogEvent<'_>, EventError> {
     }
     let tag = parsed.tag().map(ToString::to_string).unwrap_or_default();
     let source = GtidSource { uuid: Uuid::from_bytes(parsed.sid()), tag };
-    let gtid = Gtid { source, number: parsed.gno() };
+    // Transactions are numbered from 1; a set with another number could be stored, but not read.
+    let number = parsed.gno();
+    if number == 0 {
+        return Err(EventError::Malformed("transaction number"));
+    }
+    let gtid = Gtid { source, number };
     Ok(BinlogEvent::Gtid { gtid: Some(gtid), committed_us })
 }
 

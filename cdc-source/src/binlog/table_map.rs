@@ -113,9 +113,17 @@ fn parse(data: &[u8]) -> Result<TableMap, EventError> {
             nullable: nullable.get(index).copied().unwrap_or(true),
         })
         .collect();
-    let key: Vec<usize> = optional.key.iter().copied().filter(|index| *index < count).collect();
+    if !is_key(&optional.key, count) || ![0, count].contains(&optional.names.len()) {
+        return Err(malformed());
+    }
     let id = TableId::new(database, name);
-    Ok(TableMap { id, columns, key, has_prefix_key: optional.has_prefix_key })
+    Ok(TableMap { id, columns, key: optional.key, has_prefix_key: optional.has_prefix_key })
+}
+
+/// Whether these are columns of the table, each at most once.
+fn is_key(key: &[usize], count: usize) -> bool {
+    let mut seen = vec![false; count];
+    key.iter().all(|index| seen.get_mut(*index).is_some_and(|seen| !std::mem::replace(seen, true)))
 }
 
 /// A type as it stands in the event: its number and its metadata.
