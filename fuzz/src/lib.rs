@@ -32,7 +32,11 @@ pub fn prepare(target: &Target) {
 pub fn run(target: &Target, data: &[u8]) {
     let peak = heap::peak_of(|| (target.run)(data));
     let limit = HEAP_BASE_BYTES + target.heap_per_byte * data.len();
-    assert!(peak <= limit, "{} bytes of input took {peak} bytes of heap, limit {limit}", data.len());
+    assert!(
+        peak <= limit,
+        "{} bytes of input took {peak} bytes of heap, limit {limit}",
+        data.len()
+    );
 }
 
 /// The driver of one target.
