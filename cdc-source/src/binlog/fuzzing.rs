@@ -56,7 +56,7 @@ fn binlog_event(data: &[u8]) {
     }
 }
 
-/// Reads an event as mysql_async does. What that one does with a header that lies about its size
+/// Reads an event as `mysql_async` does. What that one does with a header that lies about its size
 /// is not ours to mend: `BinlogStream` turns it into an error. Here the size is put right.
 fn read_event(reader: &mut EventStreamReader, bytes: &[u8]) -> Option<Event> {
     let mut bytes = bytes.to_vec();

@@ -184,7 +184,7 @@ impl RawEvent {
     }
 }
 
-/// What a future gives, or `None` if it panics. mysql_common 0.37 panics on an event whose header
+/// What a future gives, or `None` if it panics. `mysql_common` 0.37 panics on an event whose header
 /// says another size than its packet has (`Event::read`); the stream is given up after that.
 async fn caught<T>(next: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(next).catch_unwind().await.ok()
