@@ -6,6 +6,9 @@ mod config;
 mod connection;
 mod ddl;
 mod error;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod pipeline;
 mod preflight;
 mod rows;

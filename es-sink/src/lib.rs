@@ -12,6 +12,9 @@ pub mod bulk_action;
 mod config;
 mod document;
 mod error;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod mapping;
 mod patience;
 mod pipeline;

@@ -4,7 +4,8 @@ use mysql_common::binlog::events::{Event, GtidEvent};
 use schema::gtid::{Gtid, GtidSource};
 use uuid::Uuid;
 
-use super::table_map::{self, EncodedTableMap, Reader};
+use super::reader::{Reader, bits};
+use super::table_map::EncodedTableMap;
 
 /// What an event says.
 #[derive(Debug)]
@@ -63,28 +64,28 @@ pub(crate) enum RowsKind {
 }
 
 /// Event types by their number in the header (`mysql::binlog::event::Log_event_type`).
-mod kind {
-    pub(super) const QUERY: u8 = 2;
-    pub(super) const ROTATE: u8 = 4;
-    pub(super) const XID: u8 = 16;
-    pub(super) const TABLE_MAP: u8 = 19;
-    pub(super) const WRITE_ROWS_V1: u8 = 23;
-    pub(super) const UPDATE_ROWS_V1: u8 = 24;
-    pub(super) const DELETE_ROWS_V1: u8 = 25;
-    pub(super) const INCIDENT: u8 = 26;
-    pub(super) const HEARTBEAT: u8 = 27;
-    pub(super) const WRITE_ROWS: u8 = 30;
-    pub(super) const UPDATE_ROWS: u8 = 31;
-    pub(super) const DELETE_ROWS: u8 = 32;
-    pub(super) const GTID: u8 = 33;
-    pub(super) const ANONYMOUS_GTID: u8 = 34;
-    pub(super) const XA_PREPARE: u8 = 38;
-    pub(super) const PARTIAL_UPDATE_ROWS: u8 = 39;
-    pub(super) const TRANSACTION_PAYLOAD: u8 = 40;
-    pub(super) const GTID_TAGGED: u8 = 42;
+pub(super) mod kind {
+    pub(in crate::binlog) const QUERY: u8 = 2;
+    pub(in crate::binlog) const ROTATE: u8 = 4;
+    pub(in crate::binlog) const XID: u8 = 16;
+    pub(in crate::binlog) const TABLE_MAP: u8 = 19;
+    pub(in crate::binlog) const WRITE_ROWS_V1: u8 = 23;
+    pub(in crate::binlog) const UPDATE_ROWS_V1: u8 = 24;
+    pub(in crate::binlog) const DELETE_ROWS_V1: u8 = 25;
+    pub(in crate::binlog) const INCIDENT: u8 = 26;
+    pub(in crate::binlog) const HEARTBEAT: u8 = 27;
+    pub(in crate::binlog) const WRITE_ROWS: u8 = 30;
+    pub(in crate::binlog) const UPDATE_ROWS: u8 = 31;
+    pub(in crate::binlog) const DELETE_ROWS: u8 = 32;
+    pub(in crate::binlog) const GTID: u8 = 33;
+    pub(in crate::binlog) const ANONYMOUS_GTID: u8 = 34;
+    pub(in crate::binlog) const XA_PREPARE: u8 = 38;
+    pub(in crate::binlog) const PARTIAL_UPDATE_ROWS: u8 = 39;
+    pub(in crate::binlog) const TRANSACTION_PAYLOAD: u8 = 40;
+    pub(in crate::binlog) const GTID_TAGGED: u8 = 42;
     /// Formats, stops, loads and variables: what they say is about statements, which are judged by
     /// their QUERY event.
-    pub(super) const WITHOUT_ROWS: [u8; 21] =
+    pub(in crate::binlog) const WITHOUT_ROWS: [u8; 21] =
         [1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 28, 29, 35, 36, 37, 41];
 }
 
@@ -132,7 +133,12 @@ fn gtid(event: &Event, number: u8) -> Result<BinlogEvent<'_>, EventError> {
     }
     let tag = parsed.tag().map(ToString::to_string).unwrap_or_default();
     let source = GtidSource { uuid: Uuid::from_bytes(parsed.sid()), tag };
-    let gtid = Gtid { source, number: parsed.gno() };
+    // Transactions are numbered from 1; a set with another number could be stored, but not read.
+    let number = parsed.gno();
+    if number == 0 {
+        return Err(EventError::Malformed("transaction number"));
+    }
+    let gtid = Gtid { source, number };
     Ok(BinlogEvent::Gtid { gtid: Some(gtid), committed_us })
 }
 
@@ -174,7 +180,7 @@ fn rows(data: &[u8], rows_kind: RowsKind, number: u8) -> Result<BinlogEvent<'_>,
     let mut is_full = true;
     for _ in 0..bitmaps {
         let bitmap = reader.take(columns.div_ceil(8)).ok_or_else(malformed)?;
-        is_full &= table_map::bits(bitmap, columns).all(|present| present);
+        is_full &= bits(bitmap, columns).all(|present| present);
     }
     let rows = reader.rest();
     Ok(BinlogEvent::Rows(RowsEvent { kind: rows_kind, table_number, columns, is_full, rows }))

@@ -24,9 +24,17 @@ pub fn schema(precision: u8, scale: u8) -> Schema {
         .parameter("connect.decimal.precision", precision.to_string())
 }
 
-/// Bytes that a `DECIMAL(precision, scale)` takes in a row image.
+/// Most digits of a `DECIMAL`, and most of them after the point.
+/// <https://dev.mysql.com/doc/refman/9.7/en/precision-math-decimal-characteristics.html>
+const PRECISION_MAX: u8 = 65;
+const SCALE_MAX: u8 = 30;
+
+/// Bytes that a `DECIMAL(precision, scale)` takes in a row image; `None` if MySQL has no such type.
 #[must_use]
 pub fn packed_bytes(precision: u8, scale: u8) -> Option<usize> {
+    if !(1..=PRECISION_MAX).contains(&precision) || scale > SCALE_MAX {
+        return None;
+    }
     let integer = usize::from(precision.checked_sub(scale)?);
     let fraction = usize::from(scale);
     let group = |digits: usize| GROUP_BYTES.get(digits % 9).copied();
@@ -197,7 +205,9 @@ impl Unscaled {
             *limb = low_limb(wide);
             carry = wide >> 32;
         }
-        if carry == 0 { Ok(()) } else { Err(ValueError::Decimal) }
+        // The top bit is the sign's in two's complement.
+        let has_room = self.limbs.last().is_none_or(|top| *top < 1 << 31);
+        if carry == 0 && has_room { Ok(()) } else { Err(ValueError::Decimal) }
     }
 
     /// `self / 10`, giving the remainder.
@@ -280,6 +290,24 @@ mod tests {
         text.clear();
         text_from_binlog(&inverted, 14, 4, &mut text).unwrap();
         assert_eq!(text, b"-1234567890.1234");
+    }
+
+    #[test]
+    fn numbers_without_room_for_their_sign_are_refused() {
+        // 2^223 - 1 is the largest number of 28 bytes.
+        let largest = "13479973333575319897333507543509815336818572211270286240551805124607";
+        let one_more = "13479973333575319897333507543509815336818572211270286240551805124608";
+
+        assert_eq!(from_text(largest, 0, &mut Vec::new()), Ok(()));
+        assert_eq!(from_text(one_more, 0, &mut Vec::new()), Err(ValueError::Decimal));
+    }
+
+    #[test]
+    fn no_decimal_is_wider_than_mysqls() {
+        assert_eq!(packed_bytes(65, 30), Some(30));
+        for (precision, scale) in [(0, 0), (66, 0), (65, 31), (5, 6)] {
+            assert_eq!(packed_bytes(precision, scale), None, "DECIMAL({precision},{scale})");
+        }
     }
 
     proptest! {
