@@ -2,8 +2,8 @@ use super::*;
 use crate::change::Cell;
 use crate::lsn::Lsn;
 use crate::table::{Column, TableId};
+use crate::types::charset::Charset;
 use crate::types::temporal::Fraction;
-use crate::types::text::Charset;
 use proptest::prelude::*;
 
 fn column(name: &str, column_type: ColumnType, nullable: bool) -> Column {
