@@ -6,6 +6,7 @@
 //! has a schema, and it turns values into Connect's data model (the generic path) or straight
 //! into Avro (what a plan runs).
 
+pub mod charset;
 pub mod decimal;
 mod float;
 mod form;
@@ -26,9 +27,9 @@ pub use options::{
     UnsignedBigInt, ValueOptions,
 };
 
+use charset::Charset;
 use decimal::Unscaled;
 use temporal::Fraction;
-use text::Charset;
 
 /// The type of a column with all that its values depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -298,8 +298,8 @@ mod tests {
         let largest = "13479973333575319897333507543509815336818572211270286240551805124607";
         let one_more = "13479973333575319897333507543509815336818572211270286240551805124608";
 
-        assert_eq!(from_text(largest, 0, &mut Vec::new()), Ok(()));
-        assert_eq!(from_text(one_more, 0, &mut Vec::new()), Err(ValueError::Decimal));
+        assert!(Unscaled::parse(largest, 0).is_ok());
+        assert_eq!(Unscaled::parse(one_more, 0).err(), Some(ValueError::Decimal));
     }
 
     #[test]
