@@ -13,10 +13,10 @@ pub const DECIMAL: Target = Target { name: "decimal", run, seeds, heap_per_byte:
 fn run(data: &[u8]) {
     let Some(([precision, scale], bytes)) = data.split_first_chunk() else { return };
     packed(*precision, *scale, bytes);
-    if let Ok(text) = str::from_utf8(bytes) {
-        if let Ok(unscaled) = Unscaled::parse(text, *scale) {
-            prints_and_reads_back(&bytes_of(unscaled), *scale);
-        }
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Ok(unscaled) = Unscaled::parse(text, *scale)
+    {
+        prints_and_reads_back(&bytes_of(unscaled), *scale);
     }
 }
 
