@@ -75,6 +75,12 @@ impl RecordPlan {
         self.key.iter().try_for_each(|column| column.write_exact(row, out))
     }
 
+    /// Whether two rows are known to have the same key without writing it.
+    #[must_use]
+    pub fn keeps_key<R: Row>(&self, before: &R, after: &R) -> bool {
+        self.key.iter().all(|column| before.holds_the_same(after, column.index()))
+    }
+
     /// Appends what tells the row from all others of its table: the primary key.
     ///
     /// # Errors
