@@ -17,12 +17,21 @@ pub(crate) struct UnsupportedColumn {
     pub(crate) type_name: String,
 }
 
+/// A table's shape, and what a SELECT's bytes are besides.
+#[derive(Debug, Clone)]
+pub(crate) struct Structure {
+    pub(crate) schema: TableSchema,
+    /// The character set of each column that has one. A SELECT reads ENUM and SET as text in it,
+    /// the log as numbers.
+    pub(crate) charsets: Vec<Option<Charset>>,
+}
+
 /// Reads a table's shape; the inner error names a column that cannot be converted. A table that
 /// does not exist has no columns.
 pub(crate) async fn read(
     connection: &mut Connection,
     table: &TableId,
-) -> Result<Result<TableSchema, UnsupportedColumn>, SourceError> {
+) -> Result<Result<Structure, UnsupportedColumn>, SourceError> {
     let filter = format!(
         "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
         text_literal(&table.database),
@@ -52,7 +61,8 @@ pub(crate) async fn read(
             ),
         )
         .await?;
-    Ok(assemble(table, &columns, &key))
+    let charsets = columns.iter().map(charset).collect();
+    Ok(assemble(table, &columns, &key).map(|schema| Structure { schema, charsets }))
 }
 
 /// Name, data type, column type, nullable, numeric precision and scale, time precision, bytes,
@@ -99,14 +109,20 @@ fn assemble(
     Ok(TableSchema { id: table.clone(), columns: parsed, key })
 }
 
+fn charset(row: &ColumnRow) -> Option<Charset> {
+    let (.., collation, _) = row;
+    Charset::of_collation(u16::try_from((*collation)?).ok()?)
+}
+
 fn column_type(row: &ColumnRow) -> Option<ColumnType> {
-    let (_, data_type, column_type, _, precision, scale, fraction, bytes, collation, _) = row;
+    let (_, data_type, column_type, _, precision, scale, fraction, bytes, ..) = row;
     let unsigned = column_type.contains("unsigned") || column_type.contains("zerofill");
     let small = |number: &Option<u64>| u8::try_from(number.unwrap_or_default()).ok();
     let fraction = || Fraction::new(small(fraction)?);
-    let charset = || Charset::of_collation(u16::try_from((*collation)?).ok()?);
-    // The members of an ENUM or SET are shown as text, whatever their column's character set is;
-    // in the log they are not, so both are exact for the same character sets.
+    let charset = || charset(row);
+    // The members are shown in utf8mb3, whatever their column's character set is: one outside the
+    // first plane of Unicode has a `?` here, and is itself in the log. Rows have it right all the
+    // same, because they do not take their text from here.
     let members = || charset().map(|_| members(column_type));
     Some(match data_type.to_ascii_lowercase().as_str() {
         "tinyint" => ColumnType::TinyInt { unsigned },

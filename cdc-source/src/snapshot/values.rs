@@ -2,23 +2,24 @@
 
 use mysql_async::{Row, Value as Sql};
 use schema::offset::KeyLiteral;
-use schema::table::{Column, TableSchema};
+use schema::table::TableSchema;
+use schema::types::charset::Charset;
 use schema::types::temporal::{Clock, TimestampText, days_from_civil, epoch_micros};
 use schema::types::{ColumnType, UnsignedBigInt, ValueError, decimal, json};
 use schema::value::{Kind, Value};
 
-use super::structure::hex;
+use super::structure::{Structure, hex};
 
 /// A whole row; the error names the column that cannot be converted.
 pub(super) fn row(
-    schema: &TableSchema,
+    structure: &Structure,
     row: Row,
     unsigned_bigint: UnsignedBigInt,
 ) -> Result<Vec<Value>, String> {
-    let columns = schema.columns.iter().zip(row.unwrap());
+    let columns = structure.schema.columns.iter().zip(&structure.charsets).zip(row.unwrap());
     columns
-        .map(|(column, sql)| {
-            value(column, sql, unsigned_bigint)
+        .map(|((column, charset), sql)| {
+            value(&column.column_type, *charset, sql, unsigned_bigint)
                 .map_err(|error| format!("column {} cannot be converted: {error}", column.name))
         })
         .collect()
@@ -33,8 +34,12 @@ pub(super) fn key_literals(schema: &TableSchema, row: &Row) -> Option<Vec<KeyLit
     schema.key.iter().map(literal).collect()
 }
 
-fn value(column: &Column, sql: Sql, unsigned_bigint: UnsignedBigInt) -> Result<Value, ValueError> {
-    let column_type = &column.column_type;
+fn value(
+    column_type: &ColumnType,
+    charset: Option<Charset>,
+    sql: Sql,
+    unsigned_bigint: UnsignedBigInt,
+) -> Result<Value, ValueError> {
     match sql {
         Sql::NULL => Ok(Value::Null),
         Sql::Int(number) => integer(column_type, i128::from(number), unsigned_bigint),
@@ -42,7 +47,7 @@ fn value(column: &Column, sql: Sql, unsigned_bigint: UnsignedBigInt) -> Result<V
         Sql::Float(number) if *column_type == ColumnType::Float => Ok(Value::Float32(number)),
         Sql::Double(number) if *column_type == ColumnType::Double => Ok(Value::Float64(number)),
         Sql::Float(_) | Sql::Double(_) => Err(ValueError::Length),
-        Sql::Bytes(bytes) => bytes_value(column_type, bytes),
+        Sql::Bytes(bytes) => bytes_value(column_type, charset, bytes),
         Sql::Date(year, month, day, hour, minute, second, micros) => {
             let date = (year.into(), month.into(), day.into());
             let clock =
@@ -78,7 +83,11 @@ fn integer(
     i32::try_from(number).map(Value::Int32).map_err(|_| ValueError::Length)
 }
 
-fn bytes_value(column_type: &ColumnType, bytes: Vec<u8>) -> Result<Value, ValueError> {
+fn bytes_value(
+    column_type: &ColumnType,
+    charset: Option<Charset>,
+    bytes: Vec<u8>,
+) -> Result<Value, ValueError> {
     if column_type.is_binary() {
         return Ok(Value::Bytes(bytes));
     }
@@ -88,6 +97,10 @@ fn bytes_value(column_type: &ColumnType, bytes: Vec<u8>) -> Result<Value, ValueE
             _ => Value::Bytes(bytes.into_iter().rev().collect()),
         });
     }
+    if let Some(charset) = charset {
+        return Ok(Value::String(charset.decode(&bytes)?.into_owned()));
+    }
+    // JSON, which is utf8mb4, and digits.
     let text = String::from_utf8(bytes).map_err(|_| ValueError::Charset)?;
     if let ColumnType::Decimal { scale, .. } = column_type {
         let mut unscaled = Vec::new();
@@ -123,6 +136,10 @@ fn key_literal(column_type: &ColumnType, sql: &Sql) -> Option<KeyLiteral> {
         Sql::Int(number) => KeyLiteral::Signed(*number),
         Sql::UInt(number) => KeyLiteral::Unsigned(*number),
         Sql::Bytes(bytes) if column_type.is_binary() => KeyLiteral::Binary(hex(bytes)),
+        // Not as Unicode: `cp932` and others have characters twice, which sort apart.
+        Sql::Bytes(bytes) if column_type.charset().is_some_and(|set| set != Charset::Utf8) => {
+            KeyLiteral::Binary(hex(bytes))
+        }
         Sql::Bytes(bytes) => KeyLiteral::Text(String::from_utf8(bytes.clone()).ok()?),
         Sql::Date(year, month, day, hour, minute, second, micros) => KeyLiteral::Text(format!(
             "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}"
