@@ -76,9 +76,12 @@ async fn all_of_unicode_comes_back_from_every_character_set() {
 
     let mut characters = 0;
     for (name, charset) in charsets(&mut server).await {
+        let has_all = ["utf8mb4", "utf16", "utf16le", "utf32", "gb18030"].contains(&name.as_str());
+        // Beyond the second plane there is nothing that an older set could have.
+        let end = if has_all { 0x11_0000 } else { 0x3_0000 };
         let statement = format!(
             "SELECT t, CAST(CONVERT(t USING {name}) AS BINARY), \
-             CONVERT(CONVERT(t USING {name}) USING utf8mb4) FROM texts"
+             CONVERT(CONVERT(t USING {name}) USING utf8mb4) FROM texts WHERE id < {end}"
         );
         let texts: Vec<(String, Vec<u8>, String)> = server.query(statement).await.unwrap();
         let mut kept = 0;
@@ -93,7 +96,7 @@ async fn all_of_unicode_comes_back_from_every_character_set() {
             );
             kept += text.chars().zip(back.chars()).filter(|(a, b)| a == b).count();
         }
-        if ["utf8mb4", "utf16", "utf16le", "utf32", "gb18030"].contains(&name.as_str()) {
+        if has_all {
             assert_eq!(kept, 0x11_0000 - 0x800 - 1, "{name}");
         }
         assert!(kept >= 0x5f, "{name} has {kept} characters");
