@@ -2,7 +2,10 @@
 
 pub(crate) mod continuity;
 mod error;
-mod event;
+pub(crate) mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+mod reader;
 mod stream;
 pub(crate) mod table_map;
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! enough to know which tables it names and whether it changes rows without logging them. What is
 //! not understood counts as the worst.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod tokens;
 
 use schema::table::TableId;

@@ -4,6 +4,8 @@
 //! for there, item by item, so nothing else in the sink knows about retries.
 
 mod client;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod request;
 mod response;
 

@@ -8,9 +8,13 @@
 
 mod batch;
 mod bulk;
+pub mod bulk_action;
 mod config;
 mod document;
 mod error;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod mapping;
 mod patience;
 mod pipeline;

@@ -8,6 +8,9 @@ pub mod avro;
 pub mod change;
 pub mod envelope;
 pub mod fault;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod gtid;
 pub mod lsn;
 pub mod names;

@@ -153,7 +153,8 @@ impl StreamOffset {
         let raw: RawStreamOffset = parse(json)?;
         check_version(raw.version)?;
         let damaged = |what| OffsetError::Damaged { what };
-        let gtids = raw.gtids.filter(|text| !text.is_empty());
+        // Empty is not the same as none: it is a server with GTIDs that has executed nothing yet.
+        let gtids = raw.gtids;
         Ok(Self {
             position: BinlogPosition::new(&raw.file, raw.pos).map_err(|_| damaged("file"))?,
             gtids: gtids.map(|text| text.parse().map_err(|_| damaged("gtids"))).transpose()?,
@@ -351,6 +352,16 @@ mod tests {
         assert_eq!(offset.position.to_string(), "binlog.000001:42986");
         assert_eq!((offset.event, offset.row, offset.server_id), (2, 1, 1));
         assert_eq!(offset.lsn, None);
+    }
+
+    #[test]
+    fn a_server_that_has_executed_nothing_keeps_its_empty_set() {
+        let json = br#"{"ts_sec":0,"file":"binlog.000001","pos":4,"gtids":""}"#;
+
+        let offset = StreamOffset::from_json(json).unwrap();
+
+        assert_eq!(offset.gtids, Some(GtidSet::default()));
+        assert_eq!(StreamOffset::from_json(&offset.to_json()).unwrap(), offset);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The replication stream: events with their positions, checked.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
@@ -86,7 +87,8 @@ impl BinlogStream {
 
     /// The next event. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<RawEvent, SourceError> {
-        let Ok(next) = tokio::time::timeout(SILENCE_MAX, self.events.next()).await else {
+        let next = tokio::time::timeout(SILENCE_MAX, caught(self.events.next())).await;
+        let Ok(next) = next else {
             let address = self.address.clone();
             return Err(SourceError::Timeout { action: "send the binary log", address });
         };
@@ -95,7 +97,7 @@ impl BinlogStream {
 
     /// The next event if it is here already.
     pub(crate) fn next_now(&mut self) -> Option<Result<RawEvent, SourceError>> {
-        let next = self.events.next().now_or_never()?;
+        let next = caught(self.events.next()).now_or_never()?;
         Some(self.accept(next))
     }
 
@@ -106,8 +108,9 @@ impl BinlogStream {
 
     fn accept(
         &mut self,
-        next: Option<Result<Event, mysql_async::Error>>,
+        next: Option<Option<Result<Event, mysql_async::Error>>>,
     ) -> Result<RawEvent, SourceError> {
+        let next = next.ok_or_else(|| self.malformed("its header does not fit its length"))?;
         let event = match next {
             Some(Ok(event)) => event,
             Some(Err(error)) => return Err(judge_stream(&self.address, error)),
@@ -137,23 +140,12 @@ impl BinlogStream {
         Ok(RawEvent { event, start, end: self.position.clone() })
     }
 
-    /// The position that a rotate event names. The first one comes before the server has said
-    /// whether events have checksums, so its checksum is still part of its data.
     fn rotated(&self, event: &Event) -> Result<BinlogPosition, BinlogError> {
-        let data = event.data();
-        let data = if self.saw_format { data } else { without_checksum(event, data) };
-        let (offset, file) = data.split_at_checked(8).unwrap_or_default();
-        let offset = offset.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        std::str::from_utf8(file)
-            .ok()
-            .and_then(|file| BinlogPosition::new(file, offset).ok())
-            .ok_or_else(|| self.malformed("rotate names no file"))
+        named_position(event, self.saw_format).ok_or_else(|| self.malformed("rotate names no file"))
     }
 
     fn check(&self, event: &Event) -> Result<(), BinlogError> {
-        let Some(expected) = event.checksum() else { return Ok(()) };
-        let found = event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
-        if found.to_le_bytes() == expected {
+        if checksum_is_right(event) {
             return Ok(());
         }
         Err(BinlogError::Checksum { position: self.position.to_string() })
@@ -190,6 +182,28 @@ impl RawEvent {
     pub(crate) fn server_id(&self) -> u32 {
         self.event.header().server_id()
     }
+}
+
+/// What a future gives, or `None` if it panics. `mysql_common` 0.37 panics on an event whose header
+/// says another size than its packet has (`Event::read`); the stream is given up after that.
+async fn caught<T>(next: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(next).catch_unwind().await.ok()
+}
+
+/// Whether the event has the checksum that it says, if it has one.
+pub(super) fn checksum_is_right(event: &Event) -> bool {
+    let found = || event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
+    event.checksum().is_none_or(|expected| found().to_le_bytes() == expected)
+}
+
+/// The position that a rotate event names. The first one comes before the server has said whether
+/// events have checksums (`saw_format`), so its checksum is still part of its data.
+pub(super) fn named_position(event: &Event, saw_format: bool) -> Option<BinlogPosition> {
+    let data = event.data();
+    let data = if saw_format { data } else { without_checksum(event, data) };
+    let (offset, file) = data.split_at_checked(8)?;
+    let offset = offset.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    BinlogPosition::new(std::str::from_utf8(file).ok()?, offset).ok()
 }
 
 /// `log_pos` has 32 bits, files can be longer: the high bits are those of the position before.
@@ -247,6 +261,20 @@ fn judge_stream(address: &str, error: mysql_async::Error) -> SourceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_event_whose_header_lies_about_its_size_is_none() {
+        use mysql_common::binlog::EventStreamReader;
+        use mysql_common::binlog::consts::BinlogVersion;
+        // A size of 255 bytes in a packet of 19.
+        let mut packet = [0; 19];
+        packet[9] = 255;
+        let mut reader = EventStreamReader::new(BinlogVersion::Version4);
+
+        let read = caught(async { reader.read(&packet[..]).map(|event| event.is_some()) }).await;
+
+        assert!(read.is_none());
+    }
 
     #[test]
     fn positions_go_on_beyond_4_gib() {

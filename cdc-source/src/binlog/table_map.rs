@@ -11,10 +11,11 @@ use schema::types::charset::Charset;
 use schema::types::temporal::Fraction;
 
 use super::event::EventError;
+use super::reader::{Reader, bits};
 use crate::rows::CellWidth;
 
 /// Most columns of a table: `MAX_FIELDS` of the server.
-const COLUMNS_MAX: usize = 4096;
+pub(super) const COLUMNS_MAX: usize = 4096;
 
 /// Number of the collation `binary`, which marks bytes that are not text.
 const BINARY_COLLATION: u16 = 63;
@@ -50,6 +51,7 @@ impl TableMap {
                 name: column.name.clone(),
                 column_type: column_type.clone(),
                 nullable: column.nullable,
+                declaration: None,
             }),
             Err(type_name) => Err((column.name.clone(), *type_name)),
         };
@@ -112,9 +114,17 @@ fn parse(data: &[u8]) -> Result<TableMap, EventError> {
             nullable: nullable.get(index).copied().unwrap_or(true),
         })
         .collect();
-    let key: Vec<usize> = optional.key.iter().copied().filter(|index| *index < count).collect();
+    if !is_key(&optional.key, count) || ![0, count].contains(&optional.names.len()) {
+        return Err(malformed());
+    }
     let id = TableId::new(database, name);
-    Ok(TableMap { id, columns, key, has_prefix_key: optional.has_prefix_key })
+    Ok(TableMap { id, columns, key: optional.key, has_prefix_key: optional.has_prefix_key })
+}
+
+/// Whether these are columns of the table, each at most once.
+fn is_key(key: &[usize], count: usize) -> bool {
+    let mut seen = vec![false; count];
+    key.iter().all(|index| seen.get_mut(*index).is_some_and(|seen| !std::mem::replace(seen, true)))
 }
 
 /// A type as it stands in the event: its number and its metadata.
@@ -258,8 +268,11 @@ impl WireType {
                 let collation = optional.collations.get(index).copied().unwrap_or_default();
                 self.text_type(collation)?
             }
-            field::GEOMETRY => return Err("GEOMETRY"),
-            field::VECTOR => return Err("VECTOR"),
+            field::GEOMETRY => {
+                const POINT: usize = 1;
+                ColumnType::Geometry { point: optional.geometries.get(index) == Some(&POINT) }
+            }
+            field::VECTOR => ColumnType::Vector,
             _ => return Err("a type of MySQL before 5.6.4"),
         })
     }
@@ -289,8 +302,10 @@ impl WireType {
         )
     }
 
+    /// Whether the character sets of the metadata count it. The server's VECTOR is a kind of BLOB,
+    /// so they do (measured on 9.7).
     fn is_character(self) -> bool {
-        matches!(self.number, field::VARCHAR | field::BLOB | field::STRING)
+        matches!(self.number, field::VARCHAR | field::BLOB | field::STRING | field::VECTOR)
     }
 
     fn is_enum_or_set(self) -> bool {
@@ -309,6 +324,8 @@ fn bit_length(bits: u8, bytes: u8) -> Result<u8, &'static str> {
 struct OptionalMetadata {
     unsigned: Vec<bool>,
     collations: Vec<u16>,
+    /// The kind of each geometry column, by its number in well-known binary.
+    geometries: Vec<usize>,
     names: Vec<String>,
     /// In the character set of their column.
     members: Vec<Vec<Vec<u8>>>,
@@ -323,6 +340,7 @@ impl OptionalMetadata {
         let mut metadata = Self {
             unsigned: vec![false; count],
             collations: vec![0; count],
+            geometries: vec![0; count],
             members: vec![Vec::new(); count],
             ..Self::default()
         };
@@ -343,6 +361,11 @@ impl OptionalMetadata {
                 }
                 5 => metadata.set_members(value, wire, field::SET)?,
                 6 => metadata.set_members(value, wire, field::ENUM)?,
+                7 => {
+                    for place in places(wire, |wire| wire.number == field::GEOMETRY) {
+                        *metadata.geometries.get_mut(place)? = value.length()?;
+                    }
+                }
                 8 => {
                     while !value.is_empty() {
                         metadata.key.push(value.length()?);
@@ -425,67 +448,4 @@ impl OptionalMetadata {
 
 fn places(wire: &[WireType], applies: fn(WireType) -> bool) -> Vec<usize> {
     wire.iter().enumerate().filter(|(_, wire)| applies(**wire)).map(|(index, _)| index).collect()
-}
-
-/// The first `count` bits of a bitmap, lowest first.
-pub(super) fn bits(bitmap: &[u8], count: usize) -> impl Iterator<Item = bool> {
-    (0..count).map(|bit| bitmap.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1))
-}
-
-/// Reads bytes from the front; `None` when there are too few.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
-    }
-
-    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(count)?;
-        self.rest = rest;
-        Some(taken)
-    }
-
-    /// A number of up to eight bytes.
-    pub(super) fn little_endian(&mut self, width: usize) -> Option<u64> {
-        let bytes = self.take(width)?;
-        Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-    }
-
-    /// A length-encoded integer that counts something in memory.
-    pub(super) fn length(&mut self) -> Option<usize> {
-        let number = match self.little_endian(1)? {
-            0xfc => self.little_endian(2)?,
-            0xfd => self.little_endian(3)?,
-            0xfe => self.little_endian(8)?,
-            small @ 0..=0xfa => small,
-            _ => return None,
-        };
-        usize::try_from(number).ok()
-    }
-
-    /// A length of one byte, the name, and a zero byte.
-    fn name(&mut self) -> Option<String> {
-        let length = usize::try_from(self.little_endian(1)?).ok()?;
-        let name = std::str::from_utf8(self.take(length)?).ok()?.to_owned();
-        self.take(1)?;
-        Some(name)
-    }
-
-    /// Length-encoded bytes.
-    fn short_bytes(&mut self) -> Option<&'a [u8]> {
-        let length = self.length()?;
-        self.take(length)
-    }
-
-    pub(super) fn rest(self) -> &'a [u8] {
-        self.rest
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
 }

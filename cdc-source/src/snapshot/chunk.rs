@@ -5,8 +5,7 @@ use std::time::Duration;
 use schema::offset::KeyLiteral;
 use schema::position::BinlogPosition;
 use schema::table::{TableId, TableSchema};
-use schema::types::{ColumnType, UnsignedBigInt};
-use schema::value::Value;
+use schema::types::{ColumnType, MysqlValue};
 use uuid::Uuid;
 
 use super::structure::{self, Structure, quoted, quoted_name, text_literal};
@@ -35,13 +34,14 @@ pub(crate) struct ChunkRequest {
     pub(crate) rows: u32,
     /// Its number within the table, from 0.
     pub(crate) number: u64,
-    pub(crate) unsigned_bigint: UnsignedBigInt,
+    /// Whether JSON keeps the blanks that the server prints.
+    pub(crate) blanks_in_json: bool,
 }
 
 /// The rows of a chunk and what bounds them.
 pub(crate) struct Chunk {
     pub(crate) schema: TableSchema,
-    pub(crate) rows: Vec<Vec<Value>>,
+    pub(crate) rows: Vec<Vec<Option<MysqlValue<'static>>>>,
     /// The key of the last row, if there is one.
     pub(crate) last_key: Option<Vec<KeyLiteral>>,
     /// Whether the table has no rows after it.
@@ -92,7 +92,7 @@ pub(super) async fn load(
     let is_last = rows.len() < usize::try_from(request.rows).unwrap_or(usize::MAX);
     let last_key = rows.last().and_then(|row| values::key_literals(&structure.schema, row));
     let converted: Result<Vec<_>, String> =
-        rows.into_iter().map(|row| values::row(&structure, row, request.unsigned_bigint)).collect();
+        rows.into_iter().map(|row| values::row(&structure, row, request.blanks_in_json)).collect();
     let Structure { schema, .. } = structure;
     Ok(match converted {
         Err(reason) => Loaded::Parked(reason),
@@ -191,6 +191,7 @@ mod tests {
             name: name.to_owned(),
             column_type,
             nullable: false,
+            declaration: None,
         };
         TableSchema {
             id: TableId::new("shop", "order_items"),
@@ -209,7 +210,7 @@ mod tests {
             after,
             rows: 10,
             number: 0,
-            unsigned_bigint: UnsignedBigInt::Precise,
+            blanks_in_json: false,
         }
     }
 

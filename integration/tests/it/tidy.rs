@@ -158,6 +158,33 @@ fn every_promise_names_tests_that_exist() {
     }
 }
 
+/// The names of the entries of a folder below `fuzz/`, without `.rs`.
+fn fuzz_entries(folder: &str) -> BTreeSet<String> {
+    let Ok(entries) = std::fs::read_dir(repository().join("fuzz").join(folder)) else {
+        return BTreeSet::new();
+    };
+    let name = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    entries.map(|entry| name(entry.unwrap().path())).collect()
+}
+
+#[test]
+fn every_fuzz_target_is_described_and_replayed_on_stable() {
+    let targets = fuzz_entries("fuzz_targets");
+    let readme = read(&repository().join("fuzz/README.md"));
+    let described = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let described: BTreeSet<String> = described.map(str::to_owned).collect();
+    let tests: String = ["schema", "cdc-source", "es-sink"]
+        .map(|name| read(&repository().join(name).join("src/fuzzing.rs")))
+        .concat();
+
+    assert_eq!(targets, described);
+    for target in &targets {
+        let test = format!("fn {target}_holds_for_seeds_and_their_mutations()");
+        assert!(tests.contains(&test), "{target} is not replayed");
+    }
+    assert!(fuzz_entries("seeds").is_subset(&targets), "a folder of seeds without a target");
+}
+
 #[test]
 fn the_files_of_the_repository_name_no_machine() {
     let listed = std::process::Command::new("git")

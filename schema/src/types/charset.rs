@@ -169,31 +169,12 @@ impl Charset {
     /// Returns [`ValueError::Charset`] for bytes that are no character of the set, and for
     /// characters that Unicode does not have.
     pub fn decode(self, bytes: &[u8]) -> Result<Cow<'_, str>, ValueError> {
-        if let Some(text) = self.borrow(bytes) {
-            return text.map(Cow::Borrowed);
+        if self.is_utf8(bytes) {
+            return std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| ValueError::Charset);
         }
         let mut text = Vec::with_capacity(2 * bytes.len());
         self.convert(bytes, &mut text).ok_or(ValueError::Charset)?;
         String::from_utf8(text).map(Cow::Owned).map_err(|_| ValueError::Charset)
-    }
-
-    /// Appends the text of a column's bytes as UTF-8, without memory of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`decode`](Self::decode); what was appended by then is of no use.
-    pub fn decode_into(self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
-        if let Some(text) = self.borrow(bytes) {
-            out.extend_from_slice(text?.as_bytes());
-            return Ok(());
-        }
-        self.convert(bytes, out).ok_or(ValueError::Charset)
-    }
-
-    /// The text without a conversion, where that makes do: of UTF-8, and of nothing but ASCII.
-    pub(super) fn borrow(self, bytes: &[u8]) -> Option<Result<&str, ValueError>> {
-        let is_utf8 = self.is_utf8(bytes);
-        is_utf8.then(|| std::str::from_utf8(bytes).map_err(|_| ValueError::Charset))
     }
 
     /// Whether the bytes are text only if they are text as UTF-8, and then the same.

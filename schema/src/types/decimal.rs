@@ -24,70 +24,21 @@ pub fn schema(precision: u8, scale: u8) -> Schema {
         .parameter("connect.decimal.precision", precision.to_string())
 }
 
-/// Bytes that a `DECIMAL(precision, scale)` takes in a row image.
+/// Most digits of a `DECIMAL`, and most of them after the point.
+/// <https://dev.mysql.com/doc/refman/9.7/en/precision-math-decimal-characteristics.html>
+const PRECISION_MAX: u8 = 65;
+const SCALE_MAX: u8 = 30;
+
+/// Bytes that a `DECIMAL(precision, scale)` takes in a row image; `None` if MySQL has no such type.
 #[must_use]
 pub fn packed_bytes(precision: u8, scale: u8) -> Option<usize> {
+    if !(1..=PRECISION_MAX).contains(&precision) || scale > SCALE_MAX {
+        return None;
+    }
     let integer = usize::from(precision.checked_sub(scale)?);
     let fraction = usize::from(scale);
     let group = |digits: usize| GROUP_BYTES.get(digits % 9).copied();
     Some(integer / 9 * 4 + group(integer)? + fraction / 9 * 4 + group(fraction)?)
-}
-
-/// Appends the unscaled number of a packed decimal.
-///
-/// # Errors
-///
-/// Returns [`ValueError`] when the bytes are not such a decimal.
-pub fn from_binlog(
-    bytes: &[u8],
-    precision: u8,
-    scale: u8,
-    out: &mut Vec<u8>,
-) -> Result<(), ValueError> {
-    let unscaled = Unscaled::unpack(bytes, precision, scale)?;
-    out.extend_from_slice(unscaled.to_bytes().as_slice());
-    Ok(())
-}
-
-/// Appends a packed decimal as Avro bytes.
-///
-/// # Errors
-///
-/// Returns [`ValueError`] when the bytes are not such a decimal.
-pub fn write_binlog(
-    bytes: &[u8],
-    precision: u8,
-    scale: u8,
-    out: &mut Vec<u8>,
-) -> Result<(), ValueError> {
-    let unscaled = Unscaled::unpack(bytes, precision, scale)?;
-    put_bytes(unscaled.to_bytes().as_slice(), out);
-    Ok(())
-}
-
-/// Appends the unscaled number of a decimal's text, as a SELECT gives it.
-///
-/// # Errors
-///
-/// Returns [`ValueError::Decimal`] when the text is not a decimal of this scale.
-pub fn from_text(text: &str, scale: u8, out: &mut Vec<u8>) -> Result<(), ValueError> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text),
-    };
-    let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if fraction.len() != usize::from(scale) || integer.is_empty() {
-        return Err(ValueError::Decimal);
-    }
-    let mut unscaled = Unscaled { limbs: [0; LIMBS], negative };
-    for digit in integer.bytes().chain(fraction.bytes()) {
-        if !digit.is_ascii_digit() {
-            return Err(ValueError::Decimal);
-        }
-        unscaled.push_digits(10, u32::from(digit - b'0'))?;
-    }
-    out.extend_from_slice(unscaled.to_bytes().as_slice());
-    Ok(())
 }
 
 /// Appends an unsigned number as an unscaled decimal.
@@ -120,18 +71,7 @@ pub fn text_from_binlog(
     scale: u8,
     out: &mut Vec<u8>,
 ) -> Result<(), ValueError> {
-    let mut unscaled = Unscaled::unpack(bytes, precision, scale)?;
-    let mut digits = Vec::with_capacity(usize::from(precision) + 1);
-    while digits.len() <= usize::from(scale) || unscaled.limbs != [0; LIMBS] {
-        if digits.len() == usize::from(scale) && scale > 0 {
-            digits.push(b'.');
-        }
-        digits.push(b'0' + unscaled.pop_digit());
-    }
-    if unscaled.negative {
-        digits.push(b'-');
-    }
-    out.extend(digits.iter().rev());
+    Unscaled::unpack(bytes, precision, scale)?.write_text(scale, out);
     Ok(())
 }
 
@@ -146,13 +86,44 @@ fn minimal_start(bytes: &[u8], fill: u8) -> usize {
 }
 
 /// An unscaled number of up to 65 digits with its sign.
-struct Unscaled {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Unscaled {
     limbs: [u32; LIMBS],
     negative: bool,
 }
 
 impl Unscaled {
-    fn unpack(bytes: &[u8], precision: u8, scale: u8) -> Result<Self, ValueError> {
+    /// Reads a decimal's text, as a SELECT gives it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ValueError::Decimal`] when the text is not a decimal of this scale.
+    pub fn parse(text: &str, scale: u8) -> Result<Self, ValueError> {
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        if fraction.len() != usize::from(scale) || integer.is_empty() {
+            return Err(ValueError::Decimal);
+        }
+        let mut unscaled = Self { limbs: [0; LIMBS], negative };
+        for digit in integer.bytes().chain(fraction.bytes()) {
+            if !digit.is_ascii_digit() {
+                return Err(ValueError::Decimal);
+            }
+            unscaled.push_digits(10, u32::from(digit - b'0'))?;
+        }
+        unscaled.negative &= unscaled.limbs != [0; LIMBS];
+        Ok(unscaled)
+    }
+
+    /// Reads a packed decimal, as the log has it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ValueError`] when the bytes are not a decimal of this precision and scale.
+    pub fn unpack(bytes: &[u8], precision: u8, scale: u8) -> Result<Self, ValueError> {
         if packed_bytes(precision, scale) != Some(bytes.len()) {
             return Err(ValueError::Length);
         }
@@ -184,7 +155,46 @@ impl Unscaled {
             }
             unscaled.push_digits(modulus, number)?;
         }
+        // MySQL never stores a negative zero; two zeros would not be equal.
+        unscaled.negative &= unscaled.limbs != [0; LIMBS];
         Ok(unscaled)
+    }
+
+    /// Appends the exact text with the point before the last `scale` digits, as MySQL prints it.
+    pub fn write_text(mut self, scale: u8, out: &mut Vec<u8>) {
+        let start = out.len();
+        let scale = usize::from(scale);
+        let mut count = 0;
+        while count <= scale || self.limbs != [0; LIMBS] {
+            if count == scale && scale > 0 {
+                out.push(b'.');
+            }
+            out.push(b'0' + self.pop_digit());
+            count += 1;
+        }
+        if self.negative {
+            out.push(b'-');
+        }
+        out.get_mut(start..).unwrap_or_default().reverse();
+    }
+
+    /// The nearest double of the number with its point before the last `scale` digits.
+    #[must_use]
+    pub fn to_f64(self, scale: u8) -> f64 {
+        let mut text = Vec::new();
+        self.write_text(scale, &mut text);
+        // A decimal's text is always a number.
+        std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
+    }
+
+    /// Appends two's complement, big-endian, as short as it can be.
+    pub fn put(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.to_bytes().as_slice());
+    }
+
+    /// Appends the same as Avro bytes.
+    pub fn write(self, out: &mut Vec<u8>) {
+        put_bytes(self.to_bytes().as_slice(), out);
     }
 
     /// `self = self * modulus + digits`.
@@ -195,7 +205,9 @@ impl Unscaled {
             *limb = low_limb(wide);
             carry = wide >> 32;
         }
-        if carry == 0 { Ok(()) } else { Err(ValueError::Decimal) }
+        // The top bit is the sign's in two's complement.
+        let has_room = self.limbs.last().is_none_or(|top| *top < 1 << 31);
+        if carry == 0 && has_room { Ok(()) } else { Err(ValueError::Decimal) }
     }
 
     /// `self / 10`, giving the remainder.
@@ -210,7 +222,7 @@ impl Unscaled {
     }
 
     /// Two's complement, big-endian, as short as it can be.
-    fn to_bytes(&self) -> UnscaledBytes {
+    fn to_bytes(self) -> UnscaledBytes {
         let mut bytes = [0_u8; LIMBS * 4];
         let mut carry = self.negative;
         for (chunk, limb) in bytes.rchunks_exact_mut(4).zip(self.limbs) {
@@ -222,8 +234,7 @@ impl Unscaled {
             carry = overflow;
             chunk.copy_from_slice(&limb.to_be_bytes());
         }
-        let is_zero = self.limbs == [0; LIMBS];
-        let fill = if self.negative && !is_zero { 0xff } else { 0 };
+        let fill = if self.negative { 0xff } else { 0 };
         UnscaledBytes { start: minimal_start(&bytes, fill), bytes }
     }
 }
@@ -281,6 +292,24 @@ mod tests {
         assert_eq!(text, b"-1234567890.1234");
     }
 
+    #[test]
+    fn numbers_without_room_for_their_sign_are_refused() {
+        // 2^223 - 1 is the largest number of 28 bytes.
+        let largest = "13479973333575319897333507543509815336818572211270286240551805124607";
+        let one_more = "13479973333575319897333507543509815336818572211270286240551805124608";
+
+        assert!(Unscaled::parse(largest, 0).is_ok());
+        assert_eq!(Unscaled::parse(one_more, 0).err(), Some(ValueError::Decimal));
+    }
+
+    #[test]
+    fn no_decimal_is_wider_than_mysqls() {
+        assert_eq!(packed_bytes(65, 30), Some(30));
+        for (precision, scale) in [(0, 0), (66, 0), (65, 31), (5, 6)] {
+            assert_eq!(packed_bytes(precision, scale), None, "DECIMAL({precision},{scale})");
+        }
+    }
+
     proptest! {
         #[test]
         fn the_binlog_and_the_text_of_a_decimal_give_the_same_number(
@@ -298,8 +327,8 @@ mod tests {
             let text = format!("{sign}{digits}{point}{fraction}");
 
             let (mut from_log, mut from_select, mut printed) = (vec![], vec![], vec![]);
-            from_binlog(&packed, precision, scale, &mut from_log).unwrap();
-            from_text(&text, scale, &mut from_select).unwrap();
+            Unscaled::unpack(&packed, precision, scale).unwrap().put(&mut from_log);
+            Unscaled::parse(&text, scale).unwrap().put(&mut from_select);
             text_from_binlog(&packed, precision, scale, &mut printed).unwrap();
 
             prop_assert_eq!(&from_log, &from_select);
@@ -315,7 +344,7 @@ mod tests {
         fn an_unsigned_number_is_written_like_a_decimal_of_its_digits(number: u64) {
             let (mut direct, mut by_text, mut avro, mut framed) = (vec![], vec![], vec![], vec![]);
             put_u64(number, &mut direct);
-            from_text(&number.to_string(), 0, &mut by_text).unwrap();
+            Unscaled::parse(&number.to_string(), 0).unwrap().put(&mut by_text);
             write_u64(number, &mut avro);
             put_bytes(&direct, &mut framed);
 
@@ -327,7 +356,7 @@ mod tests {
         fn any_bytes_give_a_number_or_an_error(
             bytes in prop::collection::vec(any::<u8>(), 0..40), precision in 0_u8..80, scale in 0_u8..40,
         ) {
-            let _result = from_binlog(&bytes, precision, scale, &mut Vec::new());
+            let _result = Unscaled::unpack(&bytes, precision, scale);
         }
     }
 }

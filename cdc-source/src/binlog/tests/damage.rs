@@ -6,11 +6,11 @@ use mysql_common::binlog::events::Event;
 use proptest::prelude::*;
 
 use super::{FILE, events};
-use crate::binlog::event::{self, BinlogEvent, RowsKind};
+use crate::binlog::event::{self, BinlogEvent, EventError, RowsKind};
 use crate::binlog::table_map::{EncodedTableMap, TableMap};
 use crate::rows::ImageReader;
 use schema::change::RowImage;
-use schema::types::UnsignedBigInt;
+use schema::types::{Form, Origin, ValueOptions};
 
 /// Everything that is done with an event's body.
 fn use_up(event: &Event, map: &TableMap) {
@@ -44,10 +44,11 @@ fn read_rows(kind: RowsKind, map: &TableMap, data: &[u8]) {
         let row = RowImage::new(data, cells);
         for (index, column) in map.columns.iter().enumerate() {
             if let (Some(bytes), Ok(column_type)) = (row.column(index), &column.column_type) {
-                let value = column_type.value(bytes, UnsignedBigInt::Precise);
+                let form = Form::new(column_type, None, &ValueOptions::exact(), Origin::Log);
+                let Ok(value) = column_type.read(bytes) else { continue };
                 let mut avro = Vec::new();
-                let written = column_type.write_avro(bytes, UnsignedBigInt::Precise, &mut avro);
-                assert_eq!(value.is_ok(), written.is_ok(), "{column_type:?}");
+                let written = form.write(&value, &mut avro);
+                assert_eq!(form.value(&value).is_ok(), written.is_ok(), "{column_type:?}");
             }
         }
     }
@@ -107,6 +108,34 @@ fn every_prefix_of_every_event_is_an_error_or_a_value() {
             }
         }
     }
+}
+
+#[test]
+fn a_transaction_without_a_number_is_refused() {
+    let is_gtid =
+        |event: &Event| matches!(event::parse(event), Ok(BinlogEvent::Gtid { gtid: Some(_), .. }));
+    let (index, event) =
+        events().into_iter().enumerate().find(|(_, event)| is_gtid(event)).unwrap();
+    // One byte of flags and the uuid stand before the number.
+    let mut body = event.data().to_vec();
+    body[17..25].fill(0);
+
+    let damaged = with_body(index, &body).unwrap();
+
+    assert_eq!(event::parse(&damaged).unwrap_err(), EventError::Malformed("transaction number"));
+}
+
+#[test]
+fn a_key_that_names_a_column_twice_or_one_that_is_not_there_is_refused() {
+    let (bytes, map) = maps().remove(0);
+    let parse = |bytes: &[u8]| EncodedTableMap::new(bytes).and_then(EncodedTableMap::parse);
+    // The field of the key is appended once more: type 8, one byte, the column's number.
+    for index in [map.key[0], map.columns.len()] {
+        let damaged = [&bytes[..], &[8, 1, u8::try_from(index).unwrap()]].concat();
+
+        assert_eq!(parse(&damaged).unwrap_err(), EventError::Malformed("table map"));
+    }
+    assert!(parse(&bytes).is_ok());
 }
 
 proptest! {

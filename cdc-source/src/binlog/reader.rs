@@ -1,0 +1,64 @@
+//! Reading the fields of an event without ever going past its end.
+
+/// Reads bytes from the front; `None` when there are too few.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    /// A number of up to eight bytes.
+    pub(super) fn little_endian(&mut self, width: usize) -> Option<u64> {
+        let bytes = self.take(width)?;
+        Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    /// A length-encoded integer that counts something in memory.
+    pub(super) fn length(&mut self) -> Option<usize> {
+        let number = match self.little_endian(1)? {
+            0xfc => self.little_endian(2)?,
+            0xfd => self.little_endian(3)?,
+            0xfe => self.little_endian(8)?,
+            small @ 0..=0xfa => small,
+            _ => return None,
+        };
+        usize::try_from(number).ok()
+    }
+
+    /// A length of one byte, the name, and a zero byte.
+    pub(super) fn name(&mut self) -> Option<String> {
+        let length = usize::try_from(self.little_endian(1)?).ok()?;
+        let name = std::str::from_utf8(self.take(length)?).ok()?.to_owned();
+        self.take(1)?;
+        Some(name)
+    }
+
+    /// Length-encoded bytes.
+    pub(super) fn short_bytes(&mut self) -> Option<&'a [u8]> {
+        let length = self.length()?;
+        self.take(length)
+    }
+
+    pub(super) fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+}
+
+/// The first `count` bits of a bitmap, lowest first.
+pub(super) fn bits(bitmap: &[u8], count: usize) -> impl Iterator<Item = bool> {
+    (0..count).map(|bit| bitmap.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1))
+}

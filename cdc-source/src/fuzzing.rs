@@ -1,0 +1,29 @@
+//! What must hold for any input of this crate's decoders; see `schema::fuzzing`.
+
+pub use crate::binlog::fuzzing::{BINLOG_EVENT, ROW_IMAGES, TABLE_MAP};
+pub use crate::ddl::fuzzing::DDL;
+
+#[cfg(test)]
+mod tests {
+    use schema::fuzzing::replay::replay;
+
+    #[test]
+    fn row_images_holds_for_seeds_and_their_mutations() {
+        replay(&super::ROW_IMAGES);
+    }
+
+    #[test]
+    fn table_map_holds_for_seeds_and_their_mutations() {
+        replay(&super::TABLE_MAP);
+    }
+
+    #[test]
+    fn binlog_event_holds_for_seeds_and_their_mutations() {
+        replay(&super::BINLOG_EVENT);
+    }
+
+    #[test]
+    fn ddl_holds_for_seeds_and_their_mutations() {
+        replay(&super::DDL);
+    }
+}

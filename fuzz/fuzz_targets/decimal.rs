@@ -1,0 +1,3 @@
+//! libFuzzer's driver of `schema::fuzzing::DECIMAL`.
+#![no_main]
+rowcast_fuzz::fuzz!(schema::fuzzing::DECIMAL);

@@ -1,0 +1,3 @@
+//! libFuzzer's driver of `schema::fuzzing::GTID_SET`.
+#![no_main]
+rowcast_fuzz::fuzz!(schema::fuzzing::GTID_SET);

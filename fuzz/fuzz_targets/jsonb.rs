@@ -1,0 +1,3 @@
+//! libFuzzer's driver of `schema::fuzzing::JSONB`.
+#![no_main]
+rowcast_fuzz::fuzz!(schema::fuzzing::JSONB);
