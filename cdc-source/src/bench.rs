@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use connect::kafka::batch::{RecordBatch, TopicIndex};
 use schema::change::{RowChange, RowImage};
-use schema::envelope::{SnapshotMarker, Source};
+use schema::envelope::{EventSource, SnapshotMarker, Source};
 use schema::lsn::{Lsn, LsnClock};
 use schema::names::NameAdjustment;
 use schema::offset::StreamOffset;
@@ -37,6 +37,7 @@ pub struct Codec {
     scratch: Scratch,
     lsn: LsnClock,
     batch: RecordBatch,
+    event: EventSource,
     position: BinlogPosition,
 }
 
@@ -85,6 +86,7 @@ impl Codec {
             scratch: Scratch::default(),
             lsn: LsnClock::start(None, 1),
             batch: RecordBatch::default(),
+            event: EventSource::default(),
             position,
         })
     }
@@ -167,6 +169,7 @@ impl Codec {
             thread: open.and_then(|open| open.thread),
             transaction: None,
         };
+        plan.record.prepare(&source, NOW_US, &mut self.event);
         let (mut at, mut number, data) = (0, 0, rows.rows);
         while at < data.len() {
             let (change, end) = read(&mut self.images, map, rows, at).ok_or("a row image")?;
@@ -184,7 +187,7 @@ impl Codec {
                 lsn: &mut self.lsn,
                 order: None,
                 source,
-                now_us: NOW_US,
+                event: &self.event,
                 tombstones: true,
             };
             let _lsn: Lsn = writer

@@ -20,7 +20,7 @@ pub mod text;
 
 use std::borrow::Cow;
 
-pub use form::Form;
+pub use form::{DateForm, DateTimeForm, Form, TimeForm};
 pub use mysql_value::MysqlValue;
 pub use options::{
     BinaryMode, ConversionFailure, DecimalMode, Fidelity, Origin, SchemaStyle, TimePrecision,

@@ -2,22 +2,28 @@
 
 use cdc_source::bench::{Codec, Path, Workload, bulk_inserts, single_row_updates};
 
+use super::Bench;
 use super::measure::{Input, Measured, measure};
 
 /// Insert events of 1,000 rows, and transactions that update one row; by the plan and generic.
-///
-/// # Errors
-///
-/// Returns what is wrong with the benches themselves.
-pub fn run() -> Result<Vec<Measured>, String> {
-    let (bulk, single) = (bulk_inserts(), single_row_updates());
-    Ok(vec![
-        convert("binlog_to_avro_bulk", &bulk, Path::Planned)?,
-        convert("binlog_to_avro_single_row", &single, Path::Planned)?,
-        convert("binlog_to_avro_bulk_generic", &bulk, Path::Generic)?,
-        convert("binlog_to_avro_single_row_generic", &single, Path::Generic)?,
-    ])
-}
+pub const BENCHES: [Bench; 4] = [
+    Bench {
+        name: "binlog_to_avro_bulk",
+        run: || convert("binlog_to_avro_bulk", &bulk_inserts(), Path::Planned),
+    },
+    Bench {
+        name: "binlog_to_avro_single_row",
+        run: || convert("binlog_to_avro_single_row", &single_row_updates(), Path::Planned),
+    },
+    Bench {
+        name: "binlog_to_avro_bulk_generic",
+        run: || convert("binlog_to_avro_bulk_generic", &bulk_inserts(), Path::Generic),
+    },
+    Bench {
+        name: "binlog_to_avro_single_row_generic",
+        run: || convert("binlog_to_avro_single_row_generic", &single_row_updates(), Path::Generic),
+    },
+];
 
 fn convert(bench: &'static str, workload: &Workload, path: Path) -> Result<Measured, String> {
     let mut codec = Codec::new()?;

@@ -15,12 +15,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs the bench of this name; all without one.
 fn run() -> Result<(), String> {
-    let mut out = std::io::stdout();
-    let documents = [document::avro_to_json(), document::avro_to_json_generic()];
-    for measured in record::run()?.iter().chain(&documents) {
-        let line = serde_json::to_string(measured).map_err(|error| error.to_string())?;
-        writeln!(out, "{line}").map_err(|error| error.to_string())?;
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let records = record::BENCHES.iter().map(|bench| (bench.name, bench.run));
+    let documents = document::BENCHES.iter().map(|bench| (bench.name, bench.run));
+    for (_, bench) in
+        records.chain(documents).filter(|(name, _)| wanted.is_empty() || *name == wanted)
+    {
+        let line = serde_json::to_string(&bench()?).map_err(|error| error.to_string())?;
+        writeln!(std::io::stdout(), "{line}").map_err(|error| error.to_string())?;
     }
     Ok(())
 }

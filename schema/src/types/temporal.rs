@@ -114,6 +114,32 @@ pub(super) fn datetime(bytes: &[u8], fraction: Fraction) -> Result<(CivilDate, i
     Ok((date, clock.micros_of_day()? + fraction_micros(big_endian(tail), fraction)?))
 }
 
+/// `DATE` as days since 1970.
+pub(crate) fn date_days(bytes: &[u8]) -> Result<i64, ValueError> {
+    let date = date(bytes)?;
+    days_from_civil(date.year, date.month, date.day)
+}
+
+/// `TIME(fraction)` in microseconds.
+pub(crate) fn time_micros(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> {
+    time(bytes, fraction)
+}
+
+/// `DATETIME(fraction)` as microseconds since 1970, as if it were UTC.
+pub(crate) fn datetime_micros(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> {
+    let (date, micros) = datetime(bytes, fraction)?;
+    epoch_micros(date, micros)
+}
+
+/// `TIMESTAMP(fraction)` as text in UTC.
+pub(crate) fn timestamp_text(
+    bytes: &[u8],
+    fraction: Fraction,
+) -> Result<TimestampText, ValueError> {
+    let micros = timestamp(bytes, fraction)?.ok_or(ValueError::ZeroDate)?;
+    TimestampText::new(micros, fraction)
+}
+
 /// `TIMESTAMP(fraction)`: microseconds since 1970 UTC, or `None` for MySQL's zero.
 pub(super) fn timestamp(bytes: &[u8], fraction: Fraction) -> Result<Option<i64>, ValueError> {
     let (head, tail) = bytes.split_at_checked(4).ok_or(ValueError::Length)?;
@@ -221,6 +247,7 @@ pub struct TimestampText {
 
 impl TimestampText {
     const LONGEST: usize = "9999-12-31T23:59:59.999999Z".len();
+    const POINT: usize = "9999-12-31T23:59:59".len();
 
     /// Prints microseconds since 1970.
     ///
@@ -230,23 +257,40 @@ impl TimestampText {
     pub fn new(micros: i64, fraction: Fraction) -> Result<Self, ValueError> {
         let seconds = micros.div_euclid(MICROS_PER_SECOND);
         let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
-        if !(0..=9999).contains(&year) {
+        let small = |number: i64| u32::try_from(number).map_err(|_| ValueError::DateRange);
+        let (year, month, day) = (small(year)?, small(month)?, small(day)?);
+        if year > 9999 {
             return Err(ValueError::DateRange);
         }
-        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
-        let mut text = Self { bytes: [0; Self::LONGEST], length: 0 };
-        text.number(year, 4, b'-');
-        text.number(month, 2, b'-');
-        text.number(day, 2, b'T');
-        text.number(of_day / 3600, 2, b':');
-        text.number(of_day / 60 % 60, 2, b':');
-        let digits = fraction.digits();
-        text.number(of_day % 60, 2, if digits == 0 { b'Z' } else { b'.' });
-        if digits > 0 {
-            let dropped = 10_i64.pow(6 - u32::from(digits));
-            text.number(micros.rem_euclid(MICROS_PER_SECOND) / dropped, digits.into(), b'Z');
+        let of_day = small(seconds.rem_euclid(SECONDS_PER_DAY))?;
+        let parts = small(micros.rem_euclid(MICROS_PER_SECOND))?;
+        let [c1, c2] = two_digits(year / 100);
+        let [y1, y2] = two_digits(year % 100);
+        let [m1, m2] = two_digits(month);
+        let [d1, d2] = two_digits(day);
+        let [h1, h2] = two_digits(of_day / 3600);
+        let [i1, i2] = two_digits(of_day / 60 % 60);
+        let [s1, s2] = two_digits(of_day % 60);
+        let [a1, a2] = two_digits(parts / 10_000);
+        let [b1, b2] = two_digits(parts / 100 % 100);
+        let [e1, e2] = two_digits(parts % 100);
+        let mut bytes = [
+            c1, c2, y1, y2, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2,
+            b'.', a1, a2, b1, b2, e1, e2, b'Z',
+        ];
+        // Without digits the point goes too.
+        let digits = usize::from(fraction.digits());
+        let end = Self::POINT + if digits == 0 { 0 } else { digits + 1 };
+        if let Some(slot) = bytes.get_mut(end) {
+            *slot = b'Z';
         }
-        Ok(text)
+        Ok(Self { bytes, length: end + 1 })
+    }
+
+    /// The text's bytes, which are ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 
     /// The text without zeros at the end of the fraction.
@@ -273,20 +317,14 @@ impl TimestampText {
         // Only digits and punctuation are written.
         self.bytes.get(..self.length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("")
     }
+}
 
-    /// Appends `digits` decimal places and what follows them.
-    fn number(&mut self, number: i64, digits: usize, follower: u8) {
-        let mut rest = number;
-        let end = self.length + digits;
-        for slot in self.bytes.iter_mut().take(end).skip(self.length).rev() {
-            *slot = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-            rest /= 10;
-        }
-        if let Some(slot) = self.bytes.get_mut(end) {
-            *slot = follower;
-        }
-        self.length = end + 1;
-    }
+/// The last two digits of a number.
+#[inline]
+fn two_digits(number: u32) -> [u8; 2] {
+    let [tens, ..] = (number / 10 % 10).to_le_bytes();
+    let [ones, ..] = (number % 10).to_le_bytes();
+    [b'0' + tens, b'0' + ones]
 }
 
 /// `2020-01-02Z`, as Debezium's `IsoDate` has it.
