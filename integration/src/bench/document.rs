@@ -7,8 +7,9 @@
 mod rows;
 
 use std::hint::black_box;
+use std::sync::Arc;
 
-use es_sink::bulk_action::{Verb, write_action};
+use es_sink::bulk_action::{ActionLines, Verb};
 use schema::plan::document::{
     DecodeError, DocumentOptions, DocumentPlan, GenericDocument, IdPlan, Row, RowChange,
 };
@@ -46,7 +47,9 @@ fn bulk_bodies(
     let input = Input { rows: ROWS.into(), bytes: u64::try_from(bytes).unwrap_or(u64::MAX) };
     let ids = IdPlan::compile(KEY_SCHEMA).expect("the bench's own key makes ids");
     let (mut id, mut documents, mut body) = (String::new(), Vec::new(), Vec::new());
+    let index = Arc::from(INDEX);
     measure(bench, input, || {
+        let mut lines = ActionLines::default();
         documents.clear();
         body.clear();
         for record in &records {
@@ -56,7 +59,7 @@ fn bulk_bodies(
                 .expect("the bench's own record fits its schema");
             let version = row.lsn.map_or(0, schema::lsn::Lsn::value);
             if let RowChange::Upsert { document } = row.change {
-                write_action(Verb::Index, INDEX, &id, version, &mut body);
+                lines.write(Verb::Index, (&index, &id), version, &mut body);
                 body.extend_from_slice(documents.get(document).unwrap_or_default());
                 body.push(b'\n');
             }
