@@ -22,6 +22,10 @@ const ROWS: u32 = 1_000;
 const INDEX: &str = "shop.shop.orders";
 
 /// Documents by the compiled plan.
+///
+/// # Panics
+///
+/// Panics when the bench's own schema makes no plan.
 #[must_use]
 pub fn avro_to_json() -> Measured {
     let plan = DocumentPlan::compile(&value_schema(), DocumentOptions::default())
@@ -30,6 +34,10 @@ pub fn avro_to_json() -> Measured {
 }
 
 /// Documents by way of a tree of values.
+///
+/// # Panics
+///
+/// Panics when the bench's own schema makes no documents.
 #[must_use]
 pub fn avro_to_json_generic() -> Measured {
     let generic = GenericDocument::new(&value_schema(), DocumentOptions::default())

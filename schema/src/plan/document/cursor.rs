@@ -127,8 +127,10 @@ impl<'a> Cursor<'a> {
         if let [length, rest @ ..] = self.rest
             && length & 0x81 == 0
         {
+            let (taken, rest) =
+                rest.split_at_checked(usize::from(length / 2)).ok_or(Problem::Truncated)?;
             self.rest = rest;
-            return self.take(usize::from(length / 2));
+            return Ok(taken);
         }
         let length = self.long()?;
         let length = usize::try_from(length).map_err(|_| Problem::NegativeLength)?;

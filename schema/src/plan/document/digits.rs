@@ -48,6 +48,28 @@ fn write_trimmed(number: u64, out: &mut Vec<u8>) {
     out.truncate(end);
 }
 
+/// Writes a number below 10^8 with a point before the last `scale` of its digits, up to seven, and
+/// one digit at least before the point. `false` for another number or scale: nothing is written.
+#[inline]
+pub(super) fn write_fixed_point(number: u64, scale: u16, out: &mut Vec<u8>) -> bool {
+    let scale = u32::from(scale);
+    if number >= EIGHT || !(1..8).contains(&scale) {
+        return false;
+    }
+    let digits = digits(number);
+    let leading = (digits.trailing_zeros() / 8).min(7 - scale);
+    let push = |word: u64, length: u32, out: &mut Vec<u8>| {
+        let end = out.len() + usize::try_from(length).unwrap_or_default();
+        out.extend_from_slice(&word.to_le_bytes());
+        out.truncate(end);
+    };
+    let shown = digits | ZEROS;
+    push(shown >> (leading * 8), 8 - scale - leading, out);
+    // A point comes before the digits after it, in the byte below theirs.
+    push(((shown >> (64 - 8 * scale)) << 8) | u64::from(b'.'), scale + 1, out);
+    true
+}
+
 /// Writes the last `N` digits of a number below 10^8, with their leading zeros.
 #[inline]
 pub(super) fn push_padded<const N: usize>(number: u64, out: &mut Vec<u8>) {
@@ -156,6 +178,18 @@ mod tests {
 
             prop_assert_eq!(String::from_utf8(signed).unwrap(), format!("x{number}"));
             prop_assert_eq!(String::from_utf8(unsigned).unwrap(), number.cast_unsigned().to_string());
+        }
+
+        #[test]
+        fn the_point_is_before_the_last_digits(number in 0_u64..EIGHT, shift in 0_u32..27, scale in 1_u16..8) {
+            let number = number >> shift;
+            let mut out = Vec::new();
+            prop_assert!(write_fixed_point(number, scale, &mut out));
+
+            let scale = usize::from(scale);
+            let digits = format!("{number:0>width$}", width = scale + 1);
+            let (whole, fraction) = digits.split_at(digits.len() - scale);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("{whole}.{fraction}"));
         }
 
         #[test]

@@ -66,13 +66,17 @@ pub(super) fn skip<'a>(leaves: &[Leaf], mut rest: &'a [u8]) -> Result<&'a [u8], 
     Ok(rest)
 }
 
-/// A number ends with its first byte below 0x80: among eight bytes it is found at once.
+/// A number ends with its first byte below 0x80: among eight bytes it is found at once. Nine are a
+/// time in nanoseconds.
 #[inline(always)]
 fn after_number(rest: &[u8]) -> Result<&[u8], Problem> {
-    if let Some(word) = rest.first_chunk() {
+    if let Some([word @ .., last]) = rest.first_chunk::<9>()
+        && let Some(word) = word.first_chunk()
+    {
         let ends = !u64::from_le_bytes(*word) & 0x8080_8080_8080_8080;
+        // Without an end in eight bytes there are 64 zeros, and the ninth byte has to be it.
         let length = usize::try_from(ends.trailing_zeros() / 8 + 1).unwrap_or_default();
-        if ends != 0
+        if (ends != 0 || *last < 0x80)
             && let Some(rest) = rest.get(length..)
         {
             return Ok(rest);

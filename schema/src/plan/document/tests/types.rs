@@ -21,124 +21,140 @@ fn logical(of: &str, name: &str) -> String {
     format!(r#"{{"type":"{of}","logicalType":"{name}"}}"#)
 }
 
+/// Checks one line of a table.
+fn expect(schema: &str, value: Avro, text: &str, kind: &FieldKind) {
+    assert_eq!(one(schema, value), (text.to_owned(), kind.clone()), "{schema}");
+}
+
+/// 2024-02-29T12:34:56.789012Z.
+const MICROS: i64 = 1_709_210_096_789_012;
+
 #[test]
-fn whole_numbers_are_what_they_count() {
-    const MICROS: i64 = 1_709_210_096_789_012;
-    for (schema, value, text, kind) in [
-        (
-            named("int", "io.debezium.time.Date"),
-            Avro::Int(19_782),
-            "\"2024-02-29\"",
-            FieldKind::Date,
-        ),
-        (
-            named("int", "org.apache.kafka.connect.data.Date"),
-            Avro::Int(-1),
-            "\"1969-12-31\"",
-            FieldKind::Date,
-        ),
-        (logical("int", "date"), Avro::Date(19_782), "\"2024-02-29\"", FieldKind::Date),
-        (
-            named("long", "io.debezium.time.Timestamp"),
-            Avro::Long(MICROS / 1_000),
-            "\"2024-02-29T12:34:56.789\"",
-            FieldKind::Date,
-        ),
-        (
-            named("long", "io.debezium.time.MicroTimestamp"),
-            Avro::Long(MICROS),
-            "\"2024-02-29T12:34:56.789012\"",
-            FieldKind::Date,
-        ),
-        (
-            named("long", "io.debezium.time.NanoTimestamp"),
-            Avro::Long(MICROS * 1_000 + 3),
-            "\"2024-02-29T12:34:56.789012003\"",
-            FieldKind::DateNanos,
-        ),
-        (
-            named("long", "org.apache.kafka.connect.data.Timestamp"),
-            Avro::Long(MICROS / 1_000),
-            "\"2024-02-29T12:34:56.789Z\"",
-            FieldKind::Date,
-        ),
-        (
-            logical("long", "timestamp-millis"),
-            Avro::TimestampMillis(-1),
-            "\"1969-12-31T23:59:59.999Z\"",
-            FieldKind::Date,
-        ),
-        (
-            logical("long", "timestamp-micros"),
-            Avro::TimestampMicros(MICROS),
-            "\"2024-02-29T12:34:56.789012Z\"",
-            FieldKind::Date,
-        ),
-        (
-            logical("long", "timestamp-nanos"),
-            Avro::TimestampNanos(7),
-            "\"1970-01-01T00:00:00.000000007Z\"",
-            FieldKind::DateNanos,
-        ),
-        (
-            logical("long", "local-timestamp-millis"),
-            Avro::LocalTimestampMillis(0),
-            "\"1970-01-01T00:00:00.000\"",
-            FieldKind::Date,
-        ),
-        (
-            logical("long", "local-timestamp-micros"),
-            Avro::LocalTimestampMicros(MICROS),
-            "\"2024-02-29T12:34:56.789012\"",
-            FieldKind::Date,
-        ),
-        (
-            logical("long", "local-timestamp-nanos"),
-            Avro::LocalTimestampNanos(7),
-            "\"1970-01-01T00:00:00.000000007\"",
-            FieldKind::DateNanos,
-        ),
-        (
-            named("int", "io.debezium.time.Time"),
-            Avro::Int(45_296_789),
-            "\"12:34:56.789000\"",
-            FieldKind::Time,
-        ),
-        (
-            named("int", "org.apache.kafka.connect.data.Time"),
-            Avro::Int(1),
-            "\"00:00:00.001000\"",
-            FieldKind::Time,
-        ),
-        (
-            named("long", "io.debezium.time.MicroTime"),
-            Avro::Long(-3_020_399_000_000),
-            "\"-838:59:59.000000\"",
-            FieldKind::Time,
-        ),
-        (
-            named("long", "io.debezium.time.NanoTime"),
-            Avro::Long(1),
-            "\"00:00:00.000000001\"",
-            FieldKind::Time,
-        ),
-        (
-            logical("int", "time-millis"),
-            Avro::TimeMillis(1),
-            "\"00:00:00.001000\"",
-            FieldKind::Time,
-        ),
-        (
-            logical("long", "time-micros"),
-            Avro::TimeMicros(1),
-            "\"00:00:00.000001\"",
-            FieldKind::Time,
-        ),
-        (named("int", "io.debezium.time.Year"), Avro::Int(0), "0", FieldKind::Year),
-        (named("long", "io.debezium.time.MicroDuration"), Avro::Long(-5), "-5", FieldKind::Long),
-    ] {
-        assert_eq!(one(&schema, value), (text.to_owned(), kind), "{schema}");
-    }
+fn dates_of_debezium_and_connect_are_iso_dates() {
+    expect(
+        &named("int", "io.debezium.time.Date"),
+        Avro::Int(19_782),
+        "\"2024-02-29\"",
+        &FieldKind::Date,
+    );
+    expect(
+        &named("int", "org.apache.kafka.connect.data.Date"),
+        Avro::Int(-1),
+        "\"1969-12-31\"",
+        &FieldKind::Date,
+    );
+    expect(
+        &named("long", "io.debezium.time.Timestamp"),
+        Avro::Long(MICROS / 1_000),
+        "\"2024-02-29T12:34:56.789\"",
+        &FieldKind::Date,
+    );
+    expect(
+        &named("long", "io.debezium.time.MicroTimestamp"),
+        Avro::Long(MICROS),
+        "\"2024-02-29T12:34:56.789012\"",
+        &FieldKind::Date,
+    );
+    expect(
+        &named("long", "io.debezium.time.NanoTimestamp"),
+        Avro::Long(MICROS * 1_000 + 3),
+        "\"2024-02-29T12:34:56.789012003\"",
+        &FieldKind::DateNanos,
+    );
+    expect(
+        &named("long", "org.apache.kafka.connect.data.Timestamp"),
+        Avro::Long(MICROS / 1_000),
+        "\"2024-02-29T12:34:56.789Z\"",
+        &FieldKind::Date,
+    );
+}
+
+#[test]
+fn dates_of_avro_are_iso_dates() {
+    expect(&logical("int", "date"), Avro::Date(19_782), "\"2024-02-29\"", &FieldKind::Date);
+    expect(
+        &logical("long", "timestamp-millis"),
+        Avro::TimestampMillis(-1),
+        "\"1969-12-31T23:59:59.999Z\"",
+        &FieldKind::Date,
+    );
+    expect(
+        &logical("long", "timestamp-micros"),
+        Avro::TimestampMicros(MICROS),
+        "\"2024-02-29T12:34:56.789012Z\"",
+        &FieldKind::Date,
+    );
+    expect(
+        &logical("long", "timestamp-nanos"),
+        Avro::TimestampNanos(7),
+        "\"1970-01-01T00:00:00.000000007Z\"",
+        &FieldKind::DateNanos,
+    );
+    expect(
+        &logical("long", "local-timestamp-millis"),
+        Avro::LocalTimestampMillis(0),
+        "\"1970-01-01T00:00:00.000\"",
+        &FieldKind::Date,
+    );
+    expect(
+        &logical("long", "local-timestamp-micros"),
+        Avro::LocalTimestampMicros(MICROS),
+        "\"2024-02-29T12:34:56.789012\"",
+        &FieldKind::Date,
+    );
+    expect(
+        &logical("long", "local-timestamp-nanos"),
+        Avro::LocalTimestampNanos(7),
+        "\"1970-01-01T00:00:00.000000007\"",
+        &FieldKind::DateNanos,
+    );
+}
+
+#[test]
+fn times_and_other_numbers_are_what_they_count() {
+    expect(
+        &named("int", "io.debezium.time.Time"),
+        Avro::Int(45_296_789),
+        "\"12:34:56.789000\"",
+        &FieldKind::Time,
+    );
+    expect(
+        &named("int", "org.apache.kafka.connect.data.Time"),
+        Avro::Int(1),
+        "\"00:00:00.001000\"",
+        &FieldKind::Time,
+    );
+    expect(
+        &named("long", "io.debezium.time.MicroTime"),
+        Avro::Long(-3_020_399_000_000),
+        "\"-838:59:59.000000\"",
+        &FieldKind::Time,
+    );
+    expect(
+        &named("long", "io.debezium.time.NanoTime"),
+        Avro::Long(1),
+        "\"00:00:00.000000001\"",
+        &FieldKind::Time,
+    );
+    expect(
+        &logical("int", "time-millis"),
+        Avro::TimeMillis(1),
+        "\"00:00:00.001000\"",
+        &FieldKind::Time,
+    );
+    expect(
+        &logical("long", "time-micros"),
+        Avro::TimeMicros(1),
+        "\"00:00:00.000001\"",
+        &FieldKind::Time,
+    );
+    expect(&named("int", "io.debezium.time.Year"), Avro::Int(0), "0", &FieldKind::Year);
+    expect(
+        &named("long", "io.debezium.time.MicroDuration"),
+        Avro::Long(-5),
+        "-5",
+        &FieldKind::Long,
+    );
 }
 
 #[test]
