@@ -129,7 +129,11 @@ pub(super) fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
         out.truncate(start + bytes.len() - last.len());
         out.extend_from_slice(last);
     } else {
-        bytes.iter().for_each(|byte| out.push(*byte));
+        // Fewer than eight are gathered in a word.
+        let word = bytes.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+        let unused = u32::try_from(8 - bytes.len()).unwrap_or_default() * 8;
+        out.extend_from_slice(&word.checked_shl(unused).unwrap_or_default().to_be_bytes());
+        out.truncate(start + bytes.len());
     }
 }
 
