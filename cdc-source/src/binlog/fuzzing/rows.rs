@@ -1,7 +1,7 @@
 //! Row images: through the reader, through the plan, and as a document.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use schema::avro::FRAME_BYTES;
 use schema::change::{Cell, RowChange, RowImage};
@@ -19,9 +19,12 @@ use super::super::table_map::{EncodedTableMap, TableMap};
 use super::{event_of, recorded_bodies};
 use crate::rows::ImageReader;
 
-/// The body of a `TABLE_MAP` as a part, a byte that picks the event type and the handling of
-/// unsigned numbers, and the body of the row event.
+/// The body of a `TABLE_MAP` as a part, a byte that picks the event type and with [`LONG`] the
+/// handling of unsigned numbers, and the body of the row event.
 pub const ROW_IMAGES: Target = Target { name: "row_images", run, seeds, heap_per_byte: 32 * 1024 };
+
+/// Unsigned numbers wrap.
+const LONG: u8 = 0x80;
 
 const KINDS: [u8; 6] = [
     kind::WRITE_ROWS,
@@ -36,14 +39,15 @@ fn run(data: &[u8]) {
     let (map_body, rest) = split_part(data);
     let Some((pick, body)) = rest.split_first() else { return };
     let encoded = EncodedTableMap::new(map_body).and_then(EncodedTableMap::parse);
-    let number = KINDS.get(usize::from(pick & 0x7f) % KINDS.len()).copied().unwrap_or_default();
+    let number = KINDS.get(usize::from(pick & !LONG) % KINDS.len()).copied().unwrap_or_default();
     let (Ok(map), Some(event)) = (encoded, event_of(number, body)) else { return };
     let Ok(BinlogEvent::Rows(rows)) = event::parse(&event) else { return };
     // As the pipeline refuses them.
     if rows.columns != map.columns.len() || !rows.is_full {
         return;
     }
-    let unsigned = if *pick < 0x80 { UnsignedBigInt::Precise } else { UnsignedBigInt::Long };
+    let is_long = pick & LONG != 0;
+    let unsigned = if is_long { UnsignedBigInt::Long } else { UnsignedBigInt::Precise };
     let is_captured = map.has_names() && !map.key.is_empty() && !map.has_prefix_key;
     let schema = map.table_schema().ok().filter(|_| is_captured);
     let plan = schema.map(|schema| Plan::new(schema, unsigned, map_body.len()));
@@ -180,8 +184,9 @@ impl Plan {
             let mut out = Vec::new();
             plan.run(body, &mut out).map(|row| (row.change, out))
         };
-        // Two columns whose names differ only in what Avro does not allow make no schema.
-        let Some(read) = with_document_plan(self.record.value_schema(), read) else { return };
+        // Only of recorded tables: to parse a schema takes much longer than all the rest.
+        let plan = RECORDED_PLANS.get(self.record.value_schema());
+        let Some(read) = plan.and_then(Option::as_ref).map(read) else { return };
         match read {
             Ok((change, out)) => {
                 assert_eq!(is_delete, change == DocumentChange::Delete);
@@ -195,21 +200,24 @@ impl Plan {
     }
 }
 
-/// Runs the document plan of a schema. Plans are kept, because most inputs have a recorded schema.
-fn with_document_plan<T>(schema: &str, run: impl FnOnce(&DocumentPlan) -> T) -> Option<T> {
-    const KEPT_MAX: usize = 64;
-    thread_local! {
-        static KEPT: RefCell<HashMap<String, Option<DocumentPlan>>> = RefCell::default();
-    }
-    KEPT.with_borrow_mut(|kept| {
-        if kept.len() >= KEPT_MAX && !kept.contains_key(schema) {
-            kept.clear();
-        }
-        let compile = || DocumentPlan::compile(schema, DocumentOptions::default()).ok();
-        let plan = kept.entry(schema.to_owned()).or_insert_with(compile);
-        plan.as_ref().map(run)
-    })
+fn document_plan(schema: &str) -> Option<DocumentPlan> {
+    DocumentPlan::compile(schema, DocumentOptions::default()).ok()
 }
+
+/// The document plans of the recorded tables by their schemas.
+static RECORDED_PLANS: LazyLock<HashMap<String, Option<DocumentPlan>>> = LazyLock::new(|| {
+    let mut plans = HashMap::new();
+    for (_, body) in recorded_bodies().filter(|(number, _)| *number == kind::TABLE_MAP) {
+        let map = EncodedTableMap::new(body).and_then(EncodedTableMap::parse);
+        let schema = map.ok().and_then(|map| map.table_schema().ok());
+        for unsigned in [UnsignedBigInt::Precise, UnsignedBigInt::Long] {
+            let plan = schema.clone().map(|schema| Plan::new(schema, unsigned, body.len()));
+            let text = plan.map(|plan| plan.record.value_schema().to_owned());
+            plans.extend(text.map(|text| (text.clone(), document_plan(&text))));
+        }
+    }
+    plans
+});
 
 fn source() -> Source<'static> {
     Source {
@@ -233,8 +241,9 @@ fn seeds() -> Vec<Vec<u8>> {
         if number == kind::TABLE_MAP {
             map = body;
         } else if let Some(pick) = (0_u8..).zip(KINDS).find(|(_, kind)| *kind == number) {
-            seeds.push(join_parts(map, &[&[pick.0][..], body].concat()));
-            seeds.push(join_parts(map, &[&[pick.0 | 0x80][..], body].concat()));
+            for choices in [0, LONG] {
+                seeds.push(join_parts(map, &[&[pick.0 | choices][..], body].concat()));
+            }
         }
     }
     seeds
