@@ -1,12 +1,15 @@
 //! The connector's settings, by Debezium's names where Debezium has them.
 
+mod records;
+
 use std::time::Duration;
 
 use connect::config::{ConfigError, Origin, Settings};
 use regex::Regex;
 use schema::table::TableId;
-use schema::types::UnsignedBigInt;
 use secrecy::SecretString;
+
+pub(crate) use records::RecordConfig;
 
 /// A connector's settings.
 #[derive(Clone)]
@@ -26,11 +29,8 @@ pub(crate) struct SourceConfig {
     pub(crate) topic_prefix: String,
     /// `table.include.list` and `table.exclude.list`.
     pub(crate) tables: TableFilter,
-    /// `column.include.list` and `column.exclude.list`.
-    pub(crate) columns: ColumnFilter,
-    /// `bigint.unsigned.handling.mode`: `precise` (default in a pipeline file) or `long`
-    /// (Debezium's default, which wraps into negative numbers).
-    pub(crate) unsigned_bigint: UnsignedBigInt,
+    /// What records look like.
+    pub(crate) records: RecordConfig,
     /// `snapshot.mode`: `initial` (default) copies each table once, `no_data` begins with changes.
     pub(crate) snapshot_mode: SnapshotMode,
     /// `snapshot.chunk.rows`, 1 to 1,000,000: rows of one chunk. Default 4,096, our choice: a
@@ -65,10 +65,6 @@ impl SourceConfig {
         group: &str,
         settings: &mut Settings,
     ) -> Result<Self, ConfigError> {
-        let default_mode = match settings.origin() {
-            Origin::PipelineFile => UnsignedBigInt::Precise,
-            Origin::Connect => UnsignedBigInt::Long,
-        };
         Ok(Self {
             host: settings.required("database.hostname")?,
             port: settings.integer("database.port", 3306, 1..=u16::MAX)?,
@@ -83,12 +79,7 @@ impl SourceConfig {
                 .topic_name("topic.prefix")?
                 .ok_or_else(|| settings.error("topic.prefix", "is required"))?,
             tables: TableFilter::read(settings)?,
-            columns: ColumnFilter::read(settings)?,
-            unsigned_bigint: settings.choice(
-                "bigint.unsigned.handling.mode",
-                default_mode,
-                &[("precise", UnsignedBigInt::Precise), ("long", UnsignedBigInt::Long)],
-            )?,
+            records: RecordConfig::read(settings)?,
             snapshot_mode: settings.choice(
                 "snapshot.mode",
                 SnapshotMode::Initial,
@@ -156,12 +147,15 @@ impl TableFilter {
         self.includes
             .iter()
             .filter(|pattern| !tables.iter().any(|table| pattern.is_match(&table.to_string())))
-            .map(|pattern| pattern.as_str().trim_start_matches("^(?:").trim_end_matches(")$"))
+            .map(|pattern| {
+                let text = pattern.as_str().trim_start_matches("(?i)");
+                text.trim_start_matches("^(?:").trim_end_matches(")$")
+            })
     }
 }
 
-/// Which columns are written: regular expressions on `database.table.column`. A key column is
-/// always written, because a document needs its id.
+/// Which columns are in the rows: regular expressions on `database.table.column`. The key has its
+/// columns whether they are or not.
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnFilter {
     includes: Vec<Regex>,
@@ -179,23 +173,33 @@ impl ColumnFilter {
         Ok(Self { includes, excludes })
     }
 
-    /// Whether a column of the table is written.
-    pub(crate) fn includes(&self, table: &TableId, column: &str) -> bool {
-        let name = format!("{table}.{column}");
-        (self.includes.is_empty() || self.includes.iter().any(|pattern| pattern.is_match(&name)))
-            && !self.excludes.iter().any(|pattern| pattern.is_match(&name))
+    /// Whether the column of this full name is written.
+    fn includes(&self, name: &str) -> bool {
+        (self.includes.is_empty() || self.includes.iter().any(|pattern| pattern.is_match(name)))
+            && !self.excludes.iter().any(|pattern| pattern.is_match(name))
     }
 }
 
 fn patterns(settings: &mut Settings, key: &str) -> Result<Vec<Regex>, ConfigError> {
-    let compile = |pattern: String| {
-        Regex::new(&format!("^(?:{pattern})$"))
-            .map_err(|_| settings.error(key, format!("has the invalid pattern {pattern:?}")))
+    let list = settings.optional(key).unwrap_or_default();
+    pattern_list(settings, key, &list)
+}
+
+/// The patterns of a list that was the value of `key`.
+fn pattern_list(settings: &Settings, key: &str, list: &str) -> Result<Vec<Regex>, ConfigError> {
+    let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    entries.map(|entry| pattern(settings, key, entry)).collect()
+}
+
+/// A pattern for whole names. Debezium does not look at capitals; a pipeline file does, because
+/// MySQL can have tables that differ in nothing else.
+fn pattern(settings: &Settings, key: &str, text: &str) -> Result<Regex, ConfigError> {
+    let flags = match settings.origin() {
+        Origin::PipelineFile => "",
+        Origin::Connect => "(?i)",
     };
-    let list = settings.clone().list(key);
-    let compiled = list.into_iter().map(compile).collect::<Result<_, _>>();
-    settings.optional(key);
-    compiled
+    Regex::new(&format!("{flags}^(?:{text})$"))
+        .map_err(|_| settings.error(key, format!("has the invalid pattern {text:?}")))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 mod emit;
 mod lsn_tail;
+mod order;
+pub(crate) mod record_writer;
 mod start;
 
 use std::sync::Arc;
@@ -16,10 +18,13 @@ use schema::fault::{Disposition, Fault};
 use schema::lsn::LsnClock;
 use schema::offset::{SourcePartition, TableState};
 use schema::table::TableId;
+use schema::types::Fidelity;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::order::TransactionOrder;
+use self::record_writer::Scratch;
 use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, RawEvent};
 use crate::config::SourceConfig;
 use crate::ddl::{self, Effect, Statement};
@@ -51,8 +56,9 @@ pub(crate) struct Pipeline {
     snapshot: Snapshot,
     lsn: LsnClock,
     images: ImageReader,
-    /// Scratch for the key that a row had.
-    old_key: Vec<u8>,
+    scratch: Scratch,
+    /// Counts the changes of the open transaction, if records say so.
+    order: Option<TransactionOrder>,
     batch: RecordBatch,
     /// Whether the stream has moved since the last flush.
     has_moved: bool,
@@ -157,7 +163,13 @@ impl Pipeline {
                 self.transaction.advance(event.end.clone());
             }
             BinlogEvent::Gtid { gtid, committed_us } => {
-                self.transaction.begin(event.end.at(event.start), gtid, committed_us);
+                let begin = event.end.at(event.start);
+                if let Some(order) = &mut self.order {
+                    let (file, pos) = (begin.file(), begin.offset());
+                    let position = || format!("file={file},pos={pos}");
+                    order.begin(gtid.as_ref().map_or_else(position, ToString::to_string));
+                }
+                self.transaction.begin(begin, gtid, committed_us);
             }
             BinlogEvent::Query(query) => {
                 self.transaction.set_thread(query.thread);
@@ -240,6 +252,7 @@ impl Pipeline {
         if is_new && self.config.tables.matches(table) {
             self.tables.add(table, TableState::Streaming);
         }
+        self.tables.redeclare(table);
         let is_captured = self.tables.offsets().contains_key(table);
         if !is_captured || self.tables.is_parked(table) {
             return;
@@ -251,6 +264,11 @@ impl Pipeline {
             Effect::RowsGone => "it was truncated, dropped or renamed",
             Effect::RowsArrive => "another table was renamed to it",
         };
+        if self.config.records.values.fidelity == Fidelity::Debezium {
+            // As Debezium: what rows have become without row events is not followed.
+            tracing::warn!(table = %table, reason, "older records of the table are not corrected");
+            return;
+        }
         self.park(table, reason);
     }
 
@@ -300,7 +318,7 @@ impl Pipeline {
             after: progress.last_key.clone(),
             rows: self.config.chunk_rows,
             number: progress.chunks,
-            unsigned_bigint: self.config.unsigned_bigint,
+            blanks_in_json: self.config.records.depends_on_origin(),
         };
         self.snapshot.begin(request, self.transaction.executed());
     }

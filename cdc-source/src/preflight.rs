@@ -9,7 +9,7 @@ use schema::position::BinlogPosition;
 use schema::table::TableId;
 use uuid::Uuid;
 
-use crate::config::SourceConfig;
+use crate::config::{SnapshotMode, SourceConfig};
 use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::snapshot::structure;
@@ -351,9 +351,10 @@ async fn check_table(
         Err(error) => return Err(error),
     }
     match structure::read(connection, table).await? {
+        Ok(_) if config.snapshot_mode == SnapshotMode::NoData => {}
         Ok(schema) if schema.key.is_empty() => findings.push(Finding {
-            what: format!("table {table} has no primary key"),
-            why: "a document needs an id",
+            what: format!("table {table} has no primary key and no unique key without NULL"),
+            why: "its rows cannot be copied in chunks, and a document needs an id",
             remedy: format!("add a primary key to {table}, or take it off `table.include.list`"),
         }),
         Ok(schema) => {

@@ -10,13 +10,15 @@ use connect::kafka::batch::TopicIndex;
 use connect::kafka::producer::TransactionalProducer;
 use schema::names;
 use schema::offset::{TableOffset, TableState};
-use schema::plan::record::{PlanOptions, RecordPlan};
-use schema::registry::{Registry, RegistryError};
-use schema::table::{TableId, TableSchema};
+use schema::plan::record::{CompileError, RecordPlan};
+use schema::registry::{Registry, RegistryError, SchemaId};
+use schema::table::{Column, TableId, TableSchema};
+use schema::types::Origin;
 use tokio::time::Instant;
 
 use crate::binlog::table_map::{EncodedTableMap, TableMap};
 use crate::config::SourceConfig;
+use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::snapshot::structure;
 
@@ -28,8 +30,39 @@ const TELL_SKIPPED_EVERY: Duration = Duration::from_secs(30);
 pub(crate) struct TablePlan {
     pub(crate) schema: TableSchema,
     pub(crate) record: RecordPlan,
+    /// For rows that a snapshot reads, where they are written differently.
+    snapshot: Option<RecordPlan>,
     pub(crate) topic: TopicIndex,
     pub(crate) partitions: i32,
+}
+
+impl TablePlan {
+    /// A plan of a topic with one partition, whose snapshots are written like changes.
+    #[cfg(any(test, feature = "bench"))]
+    pub(crate) fn new(schema: TableSchema, record: RecordPlan, topic: TopicIndex) -> Self {
+        Self { schema, record, snapshot: None, topic, partitions: 1 }
+    }
+
+    /// How the rows are written that a snapshot reads.
+    pub(crate) fn snapshot_record(&self) -> &RecordPlan {
+        self.snapshot.as_ref().unwrap_or(&self.record)
+    }
+
+    /// Warns of values that were written as something else for the first time.
+    pub(crate) fn tell_losses(&self) {
+        let records = [Some(&self.record), self.snapshot.as_ref()];
+        for record in records.into_iter().flatten() {
+            for (column, loss) in record.losses().take_new() {
+                tracing::warn!(
+                    table = %self.schema.id,
+                    column = record.column_name(column),
+                    loss = loss.as_str(),
+                    hint = loss.hint(),
+                    "a value was written as something else than the row holds"
+                );
+            }
+        }
+    }
 }
 
 /// What to do with row events of a table number.
@@ -57,6 +90,10 @@ pub(crate) struct Tables {
     admin: Admin,
     numbers: HashMap<u64, Numbered>,
     plans: HashMap<TableId, Arc<TablePlan>>,
+    /// Tables whose declaration may have changed since their plan was made.
+    redeclared: BTreeSet<TableId>,
+    /// Reads declarations; opened when the first is needed.
+    connection: Option<Connection>,
     offsets: BTreeMap<TableId, TableOffset>,
     /// Tables whose offset has changed since it was last written.
     changed: BTreeSet<TableId>,
@@ -80,6 +117,8 @@ impl Tables {
             worker,
             numbers: HashMap::new(),
             plans: HashMap::new(),
+            redeclared: BTreeSet::new(),
+            connection: None,
             // Written again in the first transaction: whoever reads the topic uncommitted then
             // finds a committed offset behind any that a crash has left aborted (ADR 0003).
             changed: offsets.keys().cloned().collect(),
@@ -137,9 +176,9 @@ impl Tables {
         if self.is_parked(&map.id) {
             return Ok(Mapping::Parked);
         }
-        if !map.has_names() || map.key.is_empty() || map.has_prefix_key {
-            let reason = "its rows were logged without column names or without a primary key; \
-                          set binlog_row_metadata=FULL and give the table a primary key";
+        if !map.has_names() || map.has_prefix_key {
+            let reason = "its rows were logged without column names, or its primary key has only \
+                          the beginning of a column; set binlog_row_metadata=FULL";
             self.park(&map.id, reason);
             return Ok(Mapping::Parked);
         }
@@ -152,14 +191,47 @@ impl Tables {
             }
         };
         let map = Arc::new(map);
+        let schema = self.declared(schema).await?;
         match self.plan(&schema, producer).await? {
             Some(plan) => Ok(Mapping::Captured { map, plan }),
             None => Ok(Mapping::Parked),
         }
     }
 
-    /// The plan of a table version, compiled and registered when it is new. `None` when the
-    /// registry refuses it, which parks the table.
+    /// Takes note that a table's declaration may be another from here on.
+    pub(crate) fn redeclare(&mut self, table: &TableId) {
+        self.redeclared.insert(table.clone());
+    }
+
+    /// What the log says of a table, with what only its declaration says. The declaration is asked
+    /// for once, and taken only if it agrees with the log: else, the log is behind a later
+    /// definition, and what is known of the columns that stayed the same is taken over.
+    async fn declared(&mut self, mut schema: TableSchema) -> Result<TableSchema, SourceError> {
+        let known = self.plans.get(&schema.id).map(|plan| plan.schema.clone());
+        let is_current = !self.redeclared.remove(&schema.id);
+        if let Some(known) = known.as_ref().filter(|known| is_current && known.covers(&schema)) {
+            return Ok(known.clone());
+        }
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => self.connection.insert(Connection::open(&self.config).await?),
+        };
+        match structure::read(connection, &schema.id).await? {
+            Ok(declared) if declared.covers(&schema) => return Ok(declared),
+            Ok(_) | Err(_) => {}
+        }
+        for column in &mut schema.columns {
+            let same = |other: &&Column| {
+                other.name == column.name && other.column_type == column.column_type
+            };
+            let known = known.as_ref().and_then(|known| known.columns.iter().find(same));
+            column.declaration = known.and_then(|known| known.declaration.clone());
+        }
+        Ok(schema)
+    }
+
+    /// The plan of a table version, compiled and registered when it is new. `None` when it cannot
+    /// be written or the registry refuses it, which parks the table.
     pub(crate) async fn plan(
         &mut self,
         schema: &TableSchema,
@@ -170,17 +242,26 @@ impl Tables {
         {
             return Ok(Some(Arc::clone(plan)));
         }
-        let config = Arc::clone(&self.config);
-        let options = PlanOptions {
-            server: &config.topic_prefix,
-            unsigned_bigint: config.unsigned_bigint,
-            includes: &|column| config.columns.includes(&schema.id, column),
+        let compiled = self.compile(schema);
+        let (mut record, mut snapshot) = match compiled {
+            Ok(plans) => plans,
+            Err(error) => {
+                self.park(&schema.id, &error.to_string());
+                return Ok(None);
+            }
         };
-        let mut record = RecordPlan::compile(schema, options);
         let topic = record.topic().to_owned();
-        if let Err(refused) = self.register(&topic, &mut record).await? {
-            self.park(&schema.id, &refused);
-            return Ok(None);
+        match self.register(&topic, &record).await? {
+            Ok((key, value)) => {
+                record.set_ids(key, value);
+                if let Some(snapshot) = &mut snapshot {
+                    snapshot.set_ids(key, value);
+                }
+            }
+            Err(refused) => {
+                self.park(&schema.id, &refused);
+                return Ok(None);
+            }
         }
         let (partitions, replication) =
             (self.worker.topic_partitions, self.worker.topic_replication);
@@ -188,25 +269,41 @@ impl Tables {
         let columns = schema.columns.len();
         tracing::info!(table = %schema.id, columns, "table definition taken");
         let topic = producer.add_topic(&topic)?;
-        let plan = Arc::new(TablePlan { schema: schema.clone(), record, topic, partitions });
-        self.plans.insert(schema.id.clone(), Arc::clone(&plan));
+        let schema = schema.clone();
+        let plan = Arc::new(TablePlan { schema, record, snapshot, topic, partitions });
+        self.plans.insert(plan.schema.id.clone(), Arc::clone(&plan));
         Ok(Some(plan))
     }
 
-    /// Registers both schemas; the inner error is the registry's refusal.
+    /// The plans of the log's rows and, where they differ, of a snapshot's.
+    fn compile(
+        &self,
+        schema: &TableSchema,
+    ) -> Result<(RecordPlan, Option<RecordPlan>), CompileError> {
+        let records = &self.config.records;
+        let choose = |column: &Column| records.choice(&schema.id, column);
+        let compile = |origin| {
+            let server = &self.config.topic_prefix;
+            RecordPlan::compile(schema, records.plan_options(server, &schema.id, origin, &choose))
+        };
+        let snapshot = records.depends_on_origin().then(|| compile(Origin::Snapshot));
+        Ok((compile(Origin::Log)?, snapshot.transpose()?))
+    }
+
+    /// Registers the schemas; the inner error is the registry's refusal.
     async fn register(
         &self,
         topic: &str,
-        record: &mut RecordPlan,
-    ) -> Result<Result<(), String>, SourceError> {
-        let key = self.registry.register(&names::key_subject(topic), record.key_schema()).await;
+        record: &RecordPlan,
+    ) -> Result<Result<(Option<SchemaId>, SchemaId), String>, SourceError> {
+        let key = match record.key_schema() {
+            Some(key) => self.registry.register(&names::key_subject(topic), key).await.map(Some),
+            None => Ok(None),
+        };
         let value =
             self.registry.register(&names::value_subject(topic), record.value_schema()).await;
         match (key, value) {
-            (Ok(key), Ok(value)) => {
-                record.set_ids(key, value);
-                Ok(Ok(()))
-            }
+            (Ok(key), Ok(value)) => Ok(Ok((key, value))),
             (Err(error @ RegistryError::Refused { .. }), _)
             | (_, Err(error @ RegistryError::Refused { .. })) => {
                 Ok(Err(schema::fault::chain(&error)))

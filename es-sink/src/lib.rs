@@ -8,6 +8,7 @@
 
 mod batch;
 mod bulk;
+pub mod bulk_action;
 mod config;
 mod document;
 mod error;

@@ -48,7 +48,8 @@ fn of_sql(column: &Column, value: Sql) -> Option<Cell> {
         Sql::NULL => Cell::Null,
         Sql::Int(number) => Cell::Number(number.to_string()),
         Sql::UInt(number) => Cell::Number(number.to_string()),
-        Sql::Float(number) => Cell::Number(format!("{number:?}")),
+        // FLOAT(M,D) is a double in the topic, and every single is one exactly.
+        Sql::Float(number) => Cell::Number(format!("{:?}", f64::from(number))),
         Sql::Double(number) => Cell::Number(format!("{number:?}")),
         Sql::Date(year, month, day, ..) if kind == ColumnType::MYSQL_TYPE_DATE => {
             Cell::Text(format!("{year:04}-{month:02}-{day:02}"))
@@ -100,7 +101,13 @@ pub fn of_avro(value: &Avro, meaning: &Meaning) -> Option<Cell> {
         return Some(Cell::Number(u8::from(*value).to_string()));
     }
     if let Avro::Float(number) = value {
-        return Some(Cell::Number(format!("{number:?}")));
+        return Some(Cell::Number(format!("{:?}", f64::from(*number))));
+    }
+    if let Avro::Array(numbers) = value {
+        return vector(numbers);
+    }
+    if let Avro::Record(fields) = value {
+        return geometry(fields);
     }
     if let Avro::Double(number) = value {
         return Some(Cell::Number(format!("{number:?}")));
@@ -136,6 +143,27 @@ pub fn of_avro(value: &Avro, meaning: &Meaning) -> Option<Cell> {
         "io.debezium.time.MicroTimestamp" => Cell::Text(moment(number)),
         _ => Cell::Number(number.to_string()),
     })
+}
+
+/// A VECTOR as MySQL stores it.
+fn vector(numbers: &[Avro]) -> Option<Cell> {
+    let mut bytes = Vec::new();
+    for number in numbers {
+        let Avro::Float(number) = number else { return None };
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    Some(Cell::Bytes(bytes))
+}
+
+/// A geometry as MySQL stores it: the SRID, 0 for none, and its well-known binary form.
+fn geometry(fields: &[(String, Avro)]) -> Option<Cell> {
+    fn plain(value: &Avro) -> &Avro {
+        if let Avro::Union(_, value) = value { value } else { value }
+    }
+    let field = |name: &str| Some(plain(&fields.iter().find(|(field, _)| field == name)?.1));
+    let Avro::Bytes(wkb) = field("wkb")? else { return None };
+    let srid = if let Avro::Int(srid) = field("srid")? { *srid } else { 0 };
+    Some(Cell::Bytes([&srid.to_le_bytes(), wkb.as_slice()].concat()))
 }
 
 /// JSON without the blanks outside its strings. Numbers stay text: parsing them would make equal

@@ -5,6 +5,7 @@
 //! `rowcast` binary beside them, [`pipeline`] writes the file it runs, [`topic`] reads what it
 //! wrote, and [`oracle`] compares tables with indices; [`chaos`] kills it meanwhile. Nothing here is part of the product.
 
+pub mod bench;
 pub mod cell;
 pub mod chaos;
 pub mod demo;

@@ -1,10 +1,19 @@
-//! Avro as Confluent's converter writes it: the schema's text, the binary form, the wire format.
+//! Avro as Confluent's converter writes it: the schema's text, the binary form both ways, the wire
+//! format.
 
+mod decode;
 mod derive;
 mod encode;
+mod error;
+mod writer;
 
-pub use derive::schema_text;
-pub use encode::{EncodeError, encode, put_bytes, put_long};
+pub use decode::{Datum, DatumError, WriterSchema};
+pub(crate) use decode::{Reader, VALUES_MAX};
+pub(crate) use derive::INSTANT;
+pub use derive::{SchemaStyle, schema_text};
+pub use encode::{EncodeError, encode, put_bytes, put_count, put_long};
+pub use error::SchemaError;
+pub(crate) use writer::{Field, Node, Semantics, Shape};
 
 use crate::registry::SchemaId;
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::avro::{put_bytes, put_long};
 use crate::lsn::Lsn;
+use crate::table::TableId;
 use crate::value::{Field, Kind, Schema, Value};
 
 /// What `source.version` says: who wrote the event.
@@ -29,23 +30,27 @@ pub fn envelope_schema(namespace: &str, row: &Schema) -> Schema {
     )
 }
 
-fn source_schema() -> Schema {
-    let required = |name, kind| Field::new(name, Schema::new(kind));
-    let optional = |name, kind| Field::new(name, Schema::new(kind).optional());
-    let snapshot = Schema::semantic(Kind::String, "io.debezium.data.Enum")
+/// The optional schema of `source.snapshot`.
+pub(crate) fn snapshot_schema() -> Schema {
+    Schema::semantic(Kind::String, "io.debezium.data.Enum")
         .parameter(
             "allowed",
             "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental"
                 .to_owned(),
         )
         .default_value(Value::String("false".to_owned()))
-        .optional();
+        .optional()
+}
+
+fn source_schema() -> Schema {
+    let required = |name, kind| Field::new(name, Schema::new(kind));
+    let optional = |name, kind| Field::new(name, Schema::new(kind).optional());
     let fields = vec![
         required("version", Kind::String),
         required("connector", Kind::String),
         required("name", Kind::String),
         required("ts_ms", Kind::Int64),
-        Field::new("snapshot", snapshot),
+        Field::new("snapshot", snapshot_schema()),
         required("db", Kind::String),
         optional("sequence", Kind::String),
         optional("ts_us", Kind::Int64),
@@ -76,8 +81,8 @@ fn transaction_schema() -> Schema {
 pub struct Source<'a> {
     /// Time of the change in MySQL, microseconds since 1970.
     pub ts_us: i64,
-    /// Whether a snapshot read it.
-    pub snapshot: bool,
+    /// Which part of a snapshot read it, if one did.
+    pub snapshot: SnapshotMarker,
     /// The change's order, which travels in `sequence`.
     pub lsn: Lsn,
     /// `server_id` of the event; 0 for a snapshot.
@@ -92,11 +97,61 @@ pub struct Source<'a> {
     pub row: u32,
     /// The MySQL thread that made the change.
     pub thread: Option<u32>,
+    /// Its place in its transaction, if that is asked for.
+    pub transaction: Option<TransactionBlock<'a>>,
+}
+
+/// What `source.snapshot` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotMarker {
+    /// A change from the log.
+    No,
+    /// A row of a snapshot.
+    Yes,
+    /// The first row of all.
+    First,
+    /// The first row of its table.
+    FirstInTable,
+    /// The last row of its table.
+    LastInTable,
+    /// The last row of all.
+    Last,
+    /// A row of a snapshot beside the stream.
+    Incremental,
+}
+
+impl SnapshotMarker {
+    /// Debezium's word, none for a change from the log.
+    #[must_use]
+    pub fn marker(self) -> Option<&'static str> {
+        Some(match self {
+            Self::No => return None,
+            Self::Yes => "true",
+            Self::First => "first",
+            Self::FirstInTable => "first_in_data_collection",
+            Self::LastInTable => "last_in_data_collection",
+            Self::Last => "last",
+            Self::Incremental => "incremental",
+        })
+    }
+}
+
+/// A change's place in its transaction (`provide.transaction.metadata`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransactionBlock<'a> {
+    /// The transaction: its GTID, or `file=…,pos=…`.
+    pub id: &'a str,
+    /// Its number among all changes of the transaction, from 1.
+    pub total_order: i64,
+    /// Its number among those of its table, from 1.
+    pub collection_order: i64,
 }
 
 /// Writes `source` blocks of one table: what never changes is encoded once.
 #[derive(Debug, Clone)]
 pub struct SourceWriter {
+    server: String,
+    table_id: TableId,
     /// `version`, `connector` and `name`.
     head: Vec<u8>,
     /// `db`.
@@ -106,10 +161,41 @@ pub struct SourceWriter {
 }
 
 impl SourceWriter {
+    /// One block in Connect's data model.
+    pub(crate) fn value(&self, source: &Source<'_>) -> Value {
+        let text = |text: &str| Value::String(text.to_owned());
+        let long = |number: u64| Value::Int64(i64::try_from(number).unwrap_or(i64::MAX));
+        Value::Struct(vec![
+            text(VERSION),
+            text("mysql"),
+            text(&self.server),
+            Value::Int64(source.ts_us.div_euclid(1000)),
+            text(source.snapshot.marker().unwrap_or("false")),
+            text(&self.table_id.database),
+            Value::String(source.lsn.to_string()),
+            Value::Int64(source.ts_us),
+            Value::Int64(source.ts_us.saturating_mul(1000)),
+            text(&self.table_id.name),
+            Value::Int64(source.server_id.into()),
+            source.gtid.map_or(Value::Null, text),
+            text(source.file),
+            long(source.pos),
+            Value::Int32(i32::try_from(source.row).unwrap_or(i32::MAX)),
+            source.thread.map_or(Value::Null, |thread| Value::Int64(thread.into())),
+            Value::Null,
+        ])
+    }
+
     /// Prepares the block of one table; `server` is `topic.prefix`.
     #[must_use]
-    pub fn new(server: &str, table: &crate::table::TableId) -> Self {
-        let mut writer = Self { head: Vec::new(), database: Vec::new(), table: Vec::new() };
+    pub fn new(server: &str, table: &TableId) -> Self {
+        let mut writer = Self {
+            server: server.to_owned(),
+            table_id: table.clone(),
+            head: Vec::new(),
+            database: Vec::new(),
+            table: Vec::new(),
+        };
         for constant in [VERSION, "mysql", server] {
             put_bytes(constant.as_bytes(), &mut writer.head);
         }
@@ -125,7 +211,7 @@ impl SourceWriter {
         put_long(source.ts_us.div_euclid(1000), out);
         // The branch of the text stands first in this union, because it has a default.
         put_long(0, out);
-        put_bytes(if source.snapshot { b"incremental" } else { b"false" }, out);
+        put_bytes(source.snapshot.marker().unwrap_or("false").as_bytes(), out);
         out.extend_from_slice(&self.database);
         put_long(1, out);
         put_display(source.lsn, out);
@@ -142,15 +228,28 @@ impl SourceWriter {
         }
         put_bytes(source.file.as_bytes(), out);
         put_long(i64::try_from(source.pos).unwrap_or(i64::MAX), out);
-        put_long(source.row.into(), out);
+        put_long(i32::try_from(source.row).unwrap_or(i32::MAX).into(), out);
         put_optional_long(source.thread.map(i64::from), out);
         put_long(0, out);
     }
 }
 
-/// Appends what stands after `source`: no transaction block, the operation and our clock.
-pub fn write_tail(op: &str, now_us: i64, out: &mut Vec<u8>) {
-    put_long(0, out);
+/// Appends what stands after `source`: the transaction block, the operation and our clock.
+pub fn write_tail(
+    op: &str,
+    transaction: Option<TransactionBlock<'_>>,
+    now_us: i64,
+    out: &mut Vec<u8>,
+) {
+    match transaction {
+        None => put_long(0, out),
+        Some(block) => {
+            put_long(1, out);
+            put_bytes(block.id.as_bytes(), out);
+            put_long(block.total_order, out);
+            put_long(block.collection_order, out);
+        }
+    }
     put_bytes(op.as_bytes(), out);
     put_optional_long(Some(now_us.div_euclid(1000)), out);
     put_optional_long(Some(now_us), out);

@@ -50,6 +50,94 @@ pub struct Column {
     pub column_type: ColumnType,
     /// Whether a row may leave it NULL.
     pub nullable: bool,
+    /// What its declaration says beyond that. The log does not have it, so it is not always
+    /// known.
+    pub declaration: Option<Declaration>,
+}
+
+impl Column {
+    /// The characters, bytes or digits that its type has room for, by Debezium's count. `None`
+    /// where the type has no such number or the declaration is not known.
+    #[must_use]
+    pub fn declared_length(&self) -> Option<usize> {
+        match &self.column_type {
+            ColumnType::Enum { .. } => Some(1),
+            // Each member counts for one, with commas between them.
+            ColumnType::Set { members } => Some((2 * members.len()).saturating_sub(1)),
+            ColumnType::Decimal { precision, .. } => Some((*precision).into()),
+            ColumnType::Bit { length } => Some((*length).into()),
+            ColumnType::Text { .. } | ColumnType::Binary { .. } | ColumnType::Blob => {
+                self.declaration.as_ref()?.size()?.0.parse().ok()
+            }
+            ColumnType::TinyInt { .. }
+            | ColumnType::SmallInt { .. }
+            | ColumnType::MediumInt { .. }
+            | ColumnType::Int { .. }
+            | ColumnType::BigInt { .. }
+            | ColumnType::Float
+            | ColumnType::Double
+            | ColumnType::Year
+            | ColumnType::Date
+            | ColumnType::Time { .. }
+            | ColumnType::DateTime { .. }
+            | ColumnType::Timestamp { .. }
+            | ColumnType::Json
+            | ColumnType::Geometry { .. }
+            | ColumnType::Vector => None,
+        }
+    }
+}
+
+/// What only a column's declaration says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declaration {
+    /// The type as MySQL prints it, for example `float(7,3)`.
+    pub type_text: String,
+    /// What a new row gets that does not say.
+    pub default: Default,
+    /// Its comment, empty without one.
+    pub comment: String,
+}
+
+/// What a new row gets in a column that it does not name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Default {
+    /// NULL, or an error.
+    None,
+    /// Always the same, as `information_schema` prints it.
+    Literal(String),
+    /// The time of the statement.
+    CurrentTimestamp,
+    /// What an expression gives.
+    Expression,
+}
+
+impl Declaration {
+    /// The type's name as Debezium has it: capital letters, without its size.
+    #[must_use]
+    pub fn type_name(&self) -> String {
+        let (name, rest) = self.type_text.split_once('(').unwrap_or((&self.type_text, ""));
+        let attributes = rest.split_once(')').map_or("", |(_, attributes)| attributes);
+        format!("{name}{attributes}").to_ascii_uppercase()
+    }
+
+    /// The type's size, and its digits after the point. Members of ENUM and SET are none.
+    #[must_use]
+    pub fn size(&self) -> Option<(String, Option<String>)> {
+        let (_, rest) = self.type_text.split_once('(')?;
+        let (size, _) = rest.split_once(')')?;
+        let (length, scale) = match size.split_once(',') {
+            Some((length, scale)) => (length, Some(scale.to_owned())),
+            None => (size, None),
+        };
+        length.bytes().all(|b| b.is_ascii_digit()).then(|| (length.to_owned(), scale))
+    }
+
+    /// Whether it is a `FLOAT(M,D)`, which Debezium widens to a double.
+    #[must_use]
+    pub fn has_float_digits(&self) -> bool {
+        self.type_text.starts_with("float(")
+    }
 }
 
 /// The columns of a table and its key at one moment: what a `TABLE_MAP` event says with
@@ -65,6 +153,24 @@ pub struct TableSchema {
 }
 
 impl TableSchema {
+    /// Whether this declaration says of every row image what the log says. The log does not name
+    /// a unique key that stands in for a primary key.
+    #[must_use]
+    pub fn covers(&self, logged: &Self) -> bool {
+        let same = |(a, b): (&Column, &Column)| {
+            (&a.name, &a.column_type, a.nullable) == (&b.name, &b.column_type, b.nullable)
+        };
+        self.id == logged.id
+            && (self.key == logged.key || logged.key.is_empty())
+            && self.columns.len() == logged.columns.len()
+            && self.columns.iter().zip(&logged.columns).all(same)
+    }
+
+    /// The columns of the primary key with their places, in key order.
+    pub fn key_columns_with_index(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.key.iter().filter_map(|index| Some((*index, self.columns.get(*index)?)))
+    }
+
     /// The columns of the primary key, in key order.
     pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
         self.key.iter().filter_map(|index| self.columns.get(*index))

@@ -1,20 +1,35 @@
-//! MySQL's column types: what they are in Connect's data model, and how their bytes in the binlog
-//! become values. One file a family.
+//! MySQL's column types, their values, and the forms in which values are written. One file a
+//! family.
 //!
-//! Each type has two readers: [`ColumnType::value`] for the generic path, and
-//! [`ColumnType::write_avro`], which a plan runs and which allocates nothing for most types.
+//! A [`ColumnType`] says what a column's bytes in the log mean: they are read as a [`MysqlValue`],
+//! which is also what a snapshot's SELECT gives. A [`Form`] is what the settings make of a type: it
+//! has a schema, and it turns values into Connect's data model (the generic path) or straight
+//! into Avro (what a plan runs).
 
+pub mod charset;
 pub mod decimal;
 mod float;
+mod form;
 mod integer;
 pub mod json;
+mod mysql_value;
+mod options;
+mod spatial;
 pub mod temporal;
 pub mod text;
 
-use crate::avro::put_bytes;
-use crate::value::{Kind, Schema, Value};
+use std::borrow::Cow;
+
+pub use form::{DateForm, DateTimeForm, Form, TimeForm};
+pub use mysql_value::MysqlValue;
+pub use options::{
+    BinaryMode, ConversionFailure, DecimalMode, Fidelity, Origin, SchemaStyle, TimePrecision,
+    UnsignedBigInt, ValueOptions,
+};
+
+use charset::Charset;
+use decimal::Unscaled;
 use temporal::Fraction;
-use text::Charset;
 
 /// The type of a column with all that its values depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,51 +118,16 @@ pub enum ColumnType {
     },
     /// `JSON`.
     Json,
-}
-
-/// What an unsigned `BIGINT` becomes (`bigint.unsigned.handling.mode`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnsignedBigInt {
-    /// A decimal of 20 digits: exact.
-    Precise,
-    /// A signed 64-bit number, negative from 2^63: Debezium's default.
-    Long,
+    /// `GEOMETRY` and its kinds.
+    Geometry {
+        /// Whether the column only takes points.
+        point: bool,
+    },
+    /// `VECTOR`.
+    Vector,
 }
 
 impl ColumnType {
-    /// The required Connect schema of the column's values.
-    #[must_use]
-    pub fn schema(&self, unsigned_bigint: UnsignedBigInt) -> Schema {
-        match self {
-            Self::TinyInt { .. } | Self::SmallInt { unsigned: false } => Schema::new(Kind::Int16),
-            Self::SmallInt { unsigned: true }
-            | Self::MediumInt { .. }
-            | Self::Int { unsigned: false } => Schema::new(Kind::Int32),
-            Self::BigInt { unsigned: true } if unsigned_bigint == UnsignedBigInt::Precise => {
-                decimal::schema(20, 0)
-            }
-            Self::Int { unsigned: true } | Self::BigInt { .. } => Schema::new(Kind::Int64),
-            Self::Float => Schema::new(Kind::Float32),
-            Self::Double => Schema::new(Kind::Float64),
-            Self::Decimal { precision, scale } => decimal::schema(*precision, *scale),
-            Self::Bit { length: 1 } => Schema::new(Kind::Boolean),
-            Self::Bit { length } => Schema::semantic(Kind::Bytes, "io.debezium.data.Bits")
-                .parameter("length", length.to_string()),
-            Self::Text { .. } => Schema::new(Kind::String),
-            Self::Binary { .. } | Self::Blob => Schema::new(Kind::Bytes),
-            Self::Enum { members } => text::member_schema("io.debezium.data.Enum", members),
-            Self::Set { members } => text::member_schema("io.debezium.data.EnumSet", members),
-            Self::Year => Schema::semantic(Kind::Int32, "io.debezium.time.Year"),
-            Self::Date => Schema::semantic(Kind::Int32, "io.debezium.time.Date"),
-            Self::Time { .. } => Schema::semantic(Kind::Int64, "io.debezium.time.MicroTime"),
-            Self::DateTime { fraction } => Schema::semantic(Kind::Int64, fraction.timestamp_name()),
-            Self::Timestamp { .. } => {
-                Schema::semantic(Kind::String, "io.debezium.time.ZonedTimestamp")
-            }
-            Self::Json => Schema::semantic(Kind::String, "io.debezium.data.Json"),
-        }
-    }
-
     /// Whether its values are dates with a time of day.
     #[must_use]
     pub fn is_moment(&self) -> bool {
@@ -160,134 +140,67 @@ impl ColumnType {
         matches!(self, Self::Binary { .. } | Self::Blob)
     }
 
-    /// The generic value of a column's bytes in a row image.
+    /// The value of a column's bytes in a row image.
     ///
     /// # Errors
     ///
     /// Returns [`ValueError`] when the bytes are not a value of this type.
-    pub fn value(
-        &self,
-        bytes: &[u8],
-        unsigned_bigint: UnsignedBigInt,
-    ) -> Result<Value, ValueError> {
+    pub fn read<'a>(&'a self, bytes: &'a [u8]) -> Result<MysqlValue<'a>, ValueError> {
         Ok(match self {
+            Self::BigInt { unsigned: true } => MysqlValue::Unsigned(integer::read_u64(bytes)?),
             Self::TinyInt { unsigned }
             | Self::SmallInt { unsigned }
             | Self::MediumInt { unsigned }
-            | Self::Int { unsigned: unsigned @ false } => {
-                let number = integer::read(bytes, *unsigned)?;
-                Value::Int32(i32::try_from(number).map_err(|_| ValueError::Length)?)
-            }
-            Self::BigInt { unsigned: true } if unsigned_bigint == UnsignedBigInt::Precise => {
-                let mut unscaled = Vec::new();
-                decimal::put_u64(integer::read_u64(bytes)?, &mut unscaled);
-                Value::Bytes(unscaled)
-            }
-            Self::Int { unsigned: true } | Self::BigInt { .. } => {
-                Value::Int64(integer::read(bytes, matches!(self, Self::Int { .. }))?)
-            }
-            Self::Float => Value::Float32(float::single(bytes)?),
-            Self::Double => Value::Float64(float::double(bytes)?),
+            | Self::Int { unsigned }
+            | Self::BigInt { unsigned } => MysqlValue::Integer(integer::read(bytes, *unsigned)?),
+            Self::Float => MysqlValue::Float(float::single(bytes)?),
+            Self::Double => MysqlValue::Double(float::double(bytes)?),
             Self::Decimal { precision, scale } => {
-                let mut unscaled = Vec::new();
-                decimal::from_binlog(bytes, *precision, *scale, &mut unscaled)?;
-                Value::Bytes(unscaled)
+                MysqlValue::Decimal(Unscaled::unpack(bytes, *precision, *scale)?)
             }
-            Self::Bit { length: 1 } => Value::Boolean(bytes != [0]),
-            Self::Bit { .. } => Value::Bytes(bytes.iter().rev().copied().collect()),
-            Self::Text { charset } => Value::String(charset.decode(bytes)?.into_owned()),
-            Self::Binary { length } => Value::Bytes(padded(bytes, *length)?),
-            Self::Blob => Value::Bytes(bytes.to_vec()),
-            Self::Enum { members } => Value::String(text::enum_member(bytes, members)?.to_owned()),
-            Self::Set { members } => Value::String(text::set_members(bytes, members)?),
-            Self::Year => Value::Int32(temporal::year(bytes)?),
-            Self::Date => Value::Int32(temporal::date(bytes)?),
-            Self::Time { fraction } => Value::Int64(temporal::time(bytes, *fraction)?),
-            Self::DateTime { fraction } => Value::Int64(temporal::datetime(bytes, *fraction)?),
+            Self::Bit { .. } => MysqlValue::Bits(integer::read_bits(bytes)?),
+            Self::Text { charset } => MysqlValue::Text(charset.decode(bytes)?),
+            Self::Binary { length } => MysqlValue::Bytes(padded(bytes, *length)?),
+            Self::Blob | Self::Geometry { .. } | Self::Vector => {
+                MysqlValue::Bytes(Cow::Borrowed(bytes))
+            }
+            Self::Enum { members } => {
+                MysqlValue::Text(Cow::Borrowed(text::enum_member(bytes, members)?))
+            }
+            Self::Set { members } => {
+                MysqlValue::Text(Cow::Owned(text::set_members(bytes, members)?))
+            }
+            Self::Year => MysqlValue::Year(temporal::year(bytes)?),
+            Self::Date => MysqlValue::Date(temporal::date(bytes)?),
+            Self::Time { fraction } => MysqlValue::Time(temporal::time(bytes, *fraction)?),
+            Self::DateTime { fraction } => {
+                let (date, micros) = temporal::datetime(bytes, *fraction)?;
+                MysqlValue::DateTime(date, micros)
+            }
             Self::Timestamp { fraction } => {
-                Value::String(temporal::timestamp(bytes, *fraction)?.as_str().to_owned())
+                MysqlValue::Timestamp(temporal::timestamp(bytes, *fraction)?)
             }
             Self::Json => {
                 let mut json = Vec::new();
                 json::write_text(bytes, &mut json)?;
-                Value::String(String::from_utf8(json).map_err(|_| ValueError::Json)?)
+                let json = String::from_utf8(json).map_err(|_| ValueError::Json)?;
+                MysqlValue::Text(Cow::Owned(json))
             }
         })
     }
-
-    /// Appends a column's bytes in a row image as Avro, without the union's branch.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`ValueError`] when the bytes are not a value of this type; what was appended by
-    /// then is of no use.
-    pub fn write_avro(
-        &self,
-        bytes: &[u8],
-        unsigned_bigint: UnsignedBigInt,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ValueError> {
-        use crate::avro::put_long;
-        match self {
-            Self::TinyInt { unsigned }
-            | Self::SmallInt { unsigned }
-            | Self::MediumInt { unsigned }
-            | Self::Int { unsigned } => put_long(integer::read(bytes, *unsigned)?, out),
-            Self::BigInt { unsigned: true } if unsigned_bigint == UnsignedBigInt::Precise => {
-                decimal::write_u64(integer::read_u64(bytes)?, out);
-            }
-            Self::BigInt { .. } => put_long(integer::read(bytes, false)?, out),
-            Self::Float => out.extend_from_slice(&float::single(bytes)?.to_le_bytes()),
-            Self::Double => out.extend_from_slice(&float::double(bytes)?.to_le_bytes()),
-            Self::Decimal { precision, scale } => {
-                decimal::write_binlog(bytes, *precision, *scale, out)?;
-            }
-            Self::Bit { length: 1 } => out.push(u8::from(bytes != [0])),
-            Self::Bit { .. } => {
-                put_bytes(bytes, out);
-                let start = out.len().saturating_sub(bytes.len());
-                out.get_mut(start..).unwrap_or_default().reverse();
-            }
-            Self::Text { charset } => put_bytes(charset.decode(bytes)?.as_bytes(), out),
-            Self::Binary { length } => write_padded(bytes, *length, out)?,
-            Self::Blob => put_bytes(bytes, out),
-            Self::Enum { members } => {
-                put_bytes(text::enum_member(bytes, members)?.as_bytes(), out);
-            }
-            Self::Set { members } => put_bytes(text::set_members(bytes, members)?.as_bytes(), out),
-            Self::Year => put_long(temporal::year(bytes)?.into(), out),
-            Self::Date => put_long(temporal::date(bytes)?.into(), out),
-            Self::Time { fraction } => put_long(temporal::time(bytes, *fraction)?, out),
-            Self::DateTime { fraction } => put_long(temporal::datetime(bytes, *fraction)?, out),
-            Self::Timestamp { fraction } => {
-                put_bytes(temporal::timestamp(bytes, *fraction)?.as_str().as_bytes(), out);
-            }
-            Self::Json => {
-                let mut json = Vec::new();
-                json::write_text(bytes, &mut json)?;
-                put_bytes(&json, out);
-            }
-        }
-        Ok(())
-    }
 }
 
-/// `BINARY(length)` with the zeros that the binlog leaves out.
-fn padded(bytes: &[u8], length: usize) -> Result<Vec<u8>, ValueError> {
+/// `BINARY(length)` with the zeros that the log leaves out.
+fn padded(bytes: &[u8], length: usize) -> Result<Cow<'_, [u8]>, ValueError> {
+    if bytes.len() == length {
+        return Ok(Cow::Borrowed(bytes));
+    }
     if bytes.len() > length {
         return Err(ValueError::Length);
     }
     let mut whole = bytes.to_vec();
     whole.resize(length, 0);
-    Ok(whole)
-}
-
-fn write_padded(bytes: &[u8], length: usize, out: &mut Vec<u8>) -> Result<(), ValueError> {
-    let missing = length.checked_sub(bytes.len()).ok_or(ValueError::Length)?;
-    crate::avro::put_long(i64::try_from(length).map_err(|_| ValueError::Length)?, out);
-    out.extend_from_slice(bytes);
-    out.resize(out.len() + missing, 0);
-    Ok(())
+    Ok(Cow::Owned(whole))
 }
 
 /// The bytes of a column are not a value of its type.
@@ -314,4 +227,18 @@ pub enum ValueError {
     /// More digits than the column declares, or digits that are none.
     #[error("decimal is damaged or wider than its column")]
     Decimal,
+    /// A geometry that is not well-known binary, or not the point that its column asks for.
+    #[error("geometry is damaged or of another kind than its column's")]
+    Geometry,
+    /// A value that exists and that the chosen form cannot hold, as a TIME beyond a day.
+    #[error(
+        "value is out of the range of its form; choose another time.precision.mode or decimal.handling.mode"
+    )]
+    Range,
+    /// A value of another type than its column's.
+    #[error("value is not of its column's type")]
+    Form,
+    /// NULL in a column that does not take it.
+    #[error("value is NULL, which its column does not take")]
+    Null,
 }

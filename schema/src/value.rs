@@ -14,6 +14,8 @@ pub struct Schema {
     pub name: Option<String>,
     /// The version of the semantic type.
     pub version: Option<u32>,
+    /// What the type is, in words.
+    pub doc: Option<String>,
     /// Parameters of the semantic type, in order.
     pub parameters: Vec<(String, String)>,
     /// The value that a reader takes when the field is missing.
@@ -39,6 +41,8 @@ pub enum Kind {
     String,
     /// Bytes.
     Bytes,
+    /// Any number of values of one type.
+    Array(Box<Schema>),
     /// Named fields in order.
     Struct(Vec<Field>),
 }
@@ -61,6 +65,7 @@ impl Schema {
             optional: false,
             name: None,
             version: None,
+            doc: None,
             parameters: Vec::new(),
             default: None,
         }
@@ -89,6 +94,12 @@ impl Schema {
     pub fn parameter(mut self, name: &str, value: String) -> Self {
         self.parameters.push((name.to_owned(), value));
         self
+    }
+
+    /// The same type with a description.
+    #[must_use]
+    pub fn doc(self, doc: &str) -> Self {
+        Self { doc: Some(doc.to_owned()), ..self }
     }
 
     /// The same type with a default.
@@ -124,6 +135,8 @@ pub enum Value {
     String(String),
     /// For [`Kind::Bytes`].
     Bytes(Vec<u8>),
+    /// For [`Kind::Array`].
+    Array(Vec<Self>),
     /// For [`Kind::Struct`]: one value for each field.
     Struct(Vec<Self>),
 }
@@ -140,6 +153,7 @@ impl std::fmt::Debug for Value {
             Self::Float64(_) => "Float64(..)",
             Self::String(_) => "String(..)",
             Self::Bytes(_) => "Bytes(..)",
+            Self::Array(_) => "Array(..)",
             Self::Struct(_) => "Struct(..)",
         })
     }

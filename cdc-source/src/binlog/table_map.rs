@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use schema::table::{Column, TableId, TableSchema};
 use schema::types::ColumnType;
+use schema::types::charset::Charset;
 use schema::types::temporal::Fraction;
-use schema::types::text::Charset;
 
 use super::event::EventError;
 use super::reader::{Reader, bits};
@@ -51,6 +51,7 @@ impl TableMap {
                 name: column.name.clone(),
                 column_type: column_type.clone(),
                 nullable: column.nullable,
+                declaration: None,
             }),
             Err(type_name) => Err((column.name.clone(), *type_name)),
         };
@@ -270,8 +271,11 @@ impl WireType {
                 let collation = optional.collations.get(index).copied().unwrap_or_default();
                 self.text_type(collation)?
             }
-            field::GEOMETRY => return Err("GEOMETRY"),
-            field::VECTOR => return Err("VECTOR"),
+            field::GEOMETRY => {
+                const POINT: usize = 1;
+                ColumnType::Geometry { point: optional.geometries.get(index) == Some(&POINT) }
+            }
+            field::VECTOR => ColumnType::Vector,
             _ => return Err("a type of MySQL before 5.6.4"),
         })
     }
@@ -301,8 +305,10 @@ impl WireType {
         )
     }
 
+    /// Whether the character sets of the metadata count it. The server's VECTOR is a kind of BLOB,
+    /// so they do (measured on 9.7).
     fn is_character(self) -> bool {
-        matches!(self.number, field::VARCHAR | field::BLOB | field::STRING)
+        matches!(self.number, field::VARCHAR | field::BLOB | field::STRING | field::VECTOR)
     }
 
     fn is_enum_or_set(self) -> bool {
@@ -321,6 +327,8 @@ fn bit_length(bits: u8, bytes: u8) -> Result<u8, &'static str> {
 struct OptionalMetadata {
     unsigned: Vec<bool>,
     collations: Vec<u16>,
+    /// The kind of each geometry column, by its number in well-known binary.
+    geometries: Vec<usize>,
     names: Vec<String>,
     /// In the character set of their column.
     members: Vec<Vec<Vec<u8>>>,
@@ -335,6 +343,7 @@ impl OptionalMetadata {
         let mut metadata = Self {
             unsigned: vec![false; count],
             collations: vec![0; count],
+            geometries: vec![0; count],
             members: vec![Vec::new(); count],
             ..Self::default()
         };
@@ -355,6 +364,11 @@ impl OptionalMetadata {
                 }
                 5 => metadata.set_members(value, wire, field::SET)?,
                 6 => metadata.set_members(value, wire, field::ENUM)?,
+                7 => {
+                    for place in places(wire, |wire| wire.number == field::GEOMETRY) {
+                        *metadata.geometries.get_mut(place)? = value.length()?;
+                    }
+                }
                 8 => {
                     while !value.is_empty() {
                         metadata.key.push(value.length()?);

@@ -9,9 +9,8 @@ use mysql_common::binlog::BinlogFile;
 use mysql_common::binlog::consts::BinlogVersion;
 use mysql_common::binlog::events::Event;
 use schema::change::{Cell, RowImage};
-use schema::types::temporal::{Fraction, TimestampText};
-use schema::types::{ColumnType, UnsignedBigInt};
-use schema::value::Value;
+use schema::types::temporal::{Fraction, TimestampText, epoch_micros};
+use schema::types::{ColumnType, MysqlValue};
 
 use super::event::{self, BinlogEvent, RowsKind};
 use super::table_map::TableMap;
@@ -80,32 +79,35 @@ fn images(map: &TableMap, kind: RowsKind, data: &[u8]) -> Vec<Image> {
     images
 }
 
-/// A value as text that does not depend on how Connect represents its type.
+/// A value as text.
 fn comparable(column_type: &ColumnType, bytes: &[u8]) -> String {
-    let micros = |micros: i64| {
-        TimestampText::new(micros, Fraction::new(6).unwrap()).unwrap().as_str().to_owned()
+    let micros = |micros: i64, digits: u8| {
+        TimestampText::new(micros, Fraction::new(digits).unwrap()).unwrap().as_str().to_owned()
     };
-    match (column_type, column_type.value(bytes, UnsignedBigInt::Precise).unwrap()) {
-        (ColumnType::Date, Value::Int32(days)) => {
-            date_of(&micros(i64::from(days) * 86_400_000_000))
+    match column_type.read(bytes).unwrap() {
+        MysqlValue::Date(date) => format!("{:04}-{:02}-{:02}", date.year, date.month, date.day),
+        MysqlValue::DateTime(date, of_day) => micros(epoch_micros(date, of_day).unwrap(), 6),
+        MysqlValue::Timestamp(moment) => {
+            let ColumnType::Timestamp { fraction } = column_type else { panic!("{column_type:?}") };
+            micros(moment.unwrap(), fraction.digits())
         }
-        (ColumnType::DateTime { fraction }, Value::Int64(units)) => {
-            micros(if fraction.digits() <= 3 { units * 1000 } else { units })
+        MysqlValue::Decimal(unscaled) => {
+            let ColumnType::Decimal { scale, .. } = column_type else { panic!("{column_type:?}") };
+            let mut text = Vec::new();
+            unscaled.write_text(*scale, &mut text);
+            String::from_utf8(text).unwrap()
         }
-        (ColumnType::Decimal { scale, .. }, Value::Bytes(unscaled)) => number(&unscaled, *scale),
-        (ColumnType::BigInt { unsigned: true }, Value::Bytes(unscaled)) => number(&unscaled, 0),
-        (ColumnType::Bit { .. }, Value::Bytes(mut bits)) => {
-            bits.reverse();
-            hex(&bits)
+        MysqlValue::Bits(bits) if *column_type == (ColumnType::Bit { length: 1 }) => {
+            bits.to_string()
         }
-        (_, Value::Boolean(bit)) => u8::from(bit).to_string(),
-        (_, Value::Int32(number)) => number.to_string(),
-        (_, Value::Int64(number)) => number.to_string(),
-        (_, Value::Float32(number)) => format!("{number:e}"),
-        (_, Value::Float64(number)) => format!("{number:e}"),
-        (_, Value::String(text)) => text,
-        (_, Value::Bytes(bytes)) => hex(&bytes),
-        (_, Value::Null | Value::Struct(_)) => panic!("{column_type:?}"),
+        MysqlValue::Bits(_) => hex(bytes),
+        MysqlValue::Integer(number) | MysqlValue::Time(number) => number.to_string(),
+        MysqlValue::Unsigned(number) => number.to_string(),
+        MysqlValue::Year(year) => year.to_string(),
+        MysqlValue::Float(number) => format!("{number:e}"),
+        MysqlValue::Double(number) => format!("{number:e}"),
+        MysqlValue::Text(text) => text.into_owned(),
+        MysqlValue::Bytes(bytes) => hex(&bytes),
     }
 }
 
@@ -116,40 +118,4 @@ fn date_of(moment: &str) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The decimal text of a big-endian number in two's complement.
-fn number(unscaled: &[u8], scale: u8) -> String {
-    let is_negative = unscaled.first().is_some_and(|byte| *byte >= 0x80);
-    let mut digits = vec![0_u32];
-    for byte in unscaled {
-        // Of a negative number the complement is counted, which is one less.
-        let mut carry = u32::from(if is_negative { !byte } else { *byte });
-        for digit in &mut digits {
-            let sum = *digit * 256 + carry;
-            (*digit, carry) = (sum % 10, sum / 10);
-        }
-        while carry > 0 {
-            digits.push(carry % 10);
-            carry /= 10;
-        }
-    }
-    if is_negative {
-        let below_nine = digits.iter().position(|digit| *digit < 9).unwrap_or(digits.len());
-        digits[..below_nine].fill(0);
-        match digits.get_mut(below_nine) {
-            Some(digit) => *digit += 1,
-            None => digits.push(1),
-        }
-    }
-    let scale = usize::from(scale);
-    digits.resize(digits.len().max(scale + 1), 0);
-    let mut text = if is_negative { "-".to_owned() } else { String::new() };
-    for (place, digit) in digits.iter().enumerate().rev() {
-        text.push_str(&digit.to_string());
-        if place == scale && scale > 0 {
-            text.push('.');
-        }
-    }
-    text
 }

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use connect::kafka::batch::{LSN_HEADER, RecordBatch, RecordBounds};
-use connect::kafka::partition_of;
 use schema::change::{RowChange, RowImage};
-use schema::envelope::Source;
-use schema::lsn::{Lsn, LsnClock};
+use schema::envelope::{SnapshotMarker, Source};
+use schema::lsn::Lsn;
 use schema::offset::{SnapshotProgress, TableState};
-use schema::plan::record::{PlanError, Row};
+use schema::plan::record::PlanError;
 use schema::table::TableId;
 
 use super::Pipeline;
+use super::record_writer::RecordWriter;
 use crate::binlog::table_map::TableMap;
 use crate::binlog::{BinlogError, Feature, RawEvent, RowsEvent, RowsKind};
 use crate::error::SourceError;
@@ -47,93 +46,96 @@ impl Pipeline {
                     let captured = CapturedRows { map: &map, plan: &plan, rows, event, skip };
                     // Lent out, because emitting needs the rest of the pipeline.
                     let mut images = std::mem::take(&mut self.images);
-                    let emitted = self.emit_rows(&captured, &mut images);
+                    self.emit_rows(&captured, &mut images);
                     self.images = images;
-                    emitted?;
                 }
             }
         }
         Ok(())
     }
 
-    fn emit_rows(
-        &mut self,
-        captured: &CapturedRows<'_>,
-        images: &mut ImageReader,
-    ) -> Result<(), BinlogError> {
+    fn emit_rows(&mut self, captured: &CapturedRows<'_>, images: &mut ImageReader) {
         let data = captured.rows.rows;
+        let plan = captured.plan;
         let mut at = 0;
         let mut number = 0;
+        let mut last_lsn = None;
         while at < data.len() {
-            let (change, end) =
-                read_change(captured, images, at).map_err(|_| BinlogError::Malformed {
-                    position: captured.event.end.at(captured.event.start).to_string(),
-                    what: "a row image does not fit its table",
-                })?;
-            at = end;
-            let is_new = number >= captured.skip;
-            if is_new && !self.emit_change(captured.plan, &change, number, captured.event) {
+            let Ok((change, end)) = read_change(captured, images, at) else {
+                self.park_at(&plan.schema.id, "a row image does not fit its table", captured.event);
                 break;
+            };
+            at = end;
+            if number >= captured.skip {
+                match self.emit_change(plan, &change, number, captured.event) {
+                    Ok(lsn) => last_lsn = Some(lsn),
+                    Err(error) => {
+                        let reason = schema::fault::chain(&error);
+                        self.park_at(&plan.schema.id, &reason, captured.event);
+                        break;
+                    }
+                }
+            } else if let Some(order) = &mut self.order {
+                order.skip(&plan.record, &plan.schema.id, &change, &mut self.scratch);
             }
             number += 1;
             self.transaction.rows_done(number);
         }
-        Ok(())
+        if let (Some(lsn), Some(offset)) = (last_lsn, self.tables.offset_mut(&plan.schema.id)) {
+            offset.lsn = Some(lsn);
+            offset.position = Some(captured.event.end.clone());
+        }
+        plan.tell_losses();
     }
 
-    /// Emits one change. `false` when it cannot be converted, which parks its table.
+    /// Parks a table for something in an event.
+    fn park_at(&mut self, table: &TableId, reason: &str, event: &RawEvent) {
+        let at = event.end.at(event.start);
+        self.park(table, &format!("{reason} at {at}"));
+    }
+
+    /// Emits one change; an error parks its table.
     fn emit_change(
         &mut self,
-        plan: &Arc<TablePlan>,
+        plan: &TablePlan,
         change: &RowChange<RowImage<'_>>,
         row: u64,
         event: &RawEvent,
-    ) -> bool {
+    ) -> Result<Lsn, PlanError> {
         let table = &plan.schema.id;
         let open = self.transaction.open();
         let committed_us = open.map(|open| open.committed_us).filter(|us| *us > 0);
         let ts_us = committed_us.unwrap_or(u64::from(event.timestamp()) * 1_000_000);
-        let gtid = open.and_then(|open| open.gtid_text.clone());
         let source = Source {
             ts_us: i64::try_from(ts_us).unwrap_or(i64::MAX),
-            snapshot: false,
+            snapshot: SnapshotMarker::No,
             lsn: self.lsn.last(),
             server_id: event.server_id(),
-            gtid: gtid.as_deref(),
+            gtid: open.and_then(|open| open.gtid_text.as_deref()),
             file: event.end.file(),
             pos: event.start,
             row: u32::try_from(row).unwrap_or(u32::MAX),
             thread: open.and_then(|open| open.thread),
+            transaction: None,
         };
         let mut writer = RecordWriter {
             plan,
+            record: &plan.record,
             batch: &mut self.batch,
             lsn: &mut self.lsn,
+            order: self.order.as_mut(),
             source,
             now_us: now_us(),
             tombstones: self.config.tombstones,
         };
-        let mark = writer.mark();
+        let (records, bytes) = writer.mark();
         let window = self.snapshot.window_of(table);
-        match writer.change(change, &mut self.old_key, window) {
-            Ok(lsn) => {
-                self.transaction.emitted();
-                if let Some(offset) = self.tables.offset_mut(table) {
-                    offset.lsn = Some(lsn);
-                    offset.position = Some(event.end.clone());
-                }
-                true
-            }
-            Err(error) => {
-                let (records, bytes) = mark;
-                self.batch.truncate(records, bytes);
-                let at = event.end.at(event.start);
-                let reason = format!("{} at {at}", schema::fault::chain(&error));
-                let table = table.clone();
-                self.park(&table, &reason);
-                false
-            }
+        let written = writer.change(change, &mut self.scratch, window);
+        match written {
+            Ok(_) => self.transaction.emitted(),
+            Err(_) => self.batch.truncate(records, bytes),
         }
+        written
     }
 
     /// Emits the chunk whose high watermark the stream has passed, at a boundary.
@@ -166,19 +168,22 @@ impl Pipeline {
         chunk: &Chunk,
     ) -> Result<u64, PlanError> {
         let mut emitted = 0;
-        let mut key = Vec::new();
+        let mut identity = Vec::new();
+        let record = plan.snapshot_record();
         // The rows and the progress are one Kafka transaction: an error takes all of them back.
         let (records, bytes) = (self.batch.records(), self.batch.bytes());
         for row in &chunk.rows {
             let row = row.as_slice();
-            key.clear();
-            let written = plan.record.write_key(&row, &mut key);
-            if written.is_ok() && !window.keeps(&key) {
+            identity.clear();
+            // By the log's plan, as the keys that the stream has touched.
+            let written = plan.record.write_identity(&row, &mut identity);
+            if written.is_ok() && !window.keeps(&identity) {
                 continue;
             }
+            let now_us = now_us();
             let source = Source {
-                ts_us: now_us(),
-                snapshot: true,
+                ts_us: now_us,
+                snapshot: SnapshotMarker::Incremental,
                 lsn: self.lsn.last(),
                 server_id: 0,
                 gtid: None,
@@ -186,23 +191,27 @@ impl Pipeline {
                 pos: chunk.high.offset(),
                 row: 0,
                 thread: None,
+                transaction: None,
             };
             let mut writer = RecordWriter {
                 plan,
+                record,
                 batch: &mut self.batch,
                 lsn: &mut self.lsn,
+                order: None,
                 source,
-                now_us: now_us(),
+                now_us,
                 tombstones: false,
             };
             let written = written
-                .and_then(|()| writer.change(&RowChange::Read(row), &mut self.old_key, None));
+                .and_then(|()| writer.change(&RowChange::Read(row), &mut self.scratch, None));
             if let Err(error) = written {
                 self.batch.truncate(records, bytes);
                 return Err(error);
             }
             emitted += 1;
         }
+        plan.tell_losses();
         Ok(emitted)
     }
 
@@ -264,89 +273,4 @@ fn read_change<'a>(
 
 fn now_us() -> i64 {
     i64::try_from(connect::clock::now_micros()).unwrap_or(i64::MAX)
-}
-
-/// Writes one change as its records: one, or up to three when a delete or a new key is involved.
-struct RecordWriter<'a> {
-    plan: &'a TablePlan,
-    batch: &'a mut RecordBatch,
-    lsn: &'a mut LsnClock,
-    source: Source<'a>,
-    now_us: i64,
-    tombstones: bool,
-}
-
-impl RecordWriter<'_> {
-    /// Where the batch ends now.
-    fn mark(&self) -> (usize, usize) {
-        (self.batch.records(), self.batch.bytes())
-    }
-
-    /// Writes a change and tells the window its keys; returns the last number given out.
-    ///
-    /// A changed key is a delete of the old one and a create of the new one, as Debezium has it.
-    fn change<R: Row + Copy>(
-        &mut self,
-        change: &RowChange<R>,
-        old_key: &mut Vec<u8>,
-        window: Option<&mut Window>,
-    ) -> Result<Lsn, PlanError> {
-        old_key.clear();
-        let start = self.batch.bytes();
-        let mut keys_differ = false;
-        match change {
-            RowChange::Update { before, after } => {
-                self.plan.record.write_key(before, old_key)?;
-                self.plan.record.write_key(after, self.batch.buffer())?;
-                let new_key = self.batch.slice(&(start..self.batch.bytes()));
-                keys_differ = new_key != old_key.as_slice();
-                if let Some(window) = window {
-                    window.touch(old_key);
-                    window.touch(new_key);
-                }
-            }
-            RowChange::Read(row) | RowChange::Create(row) | RowChange::Delete(row) => {
-                self.plan.record.write_key(row, self.batch.buffer())?;
-                if let Some(window) = window {
-                    window.touch(self.batch.slice(&(start..self.batch.bytes())));
-                }
-            }
-        }
-        if let (true, RowChange::Update { before, after }) = (keys_differ, change) {
-            let records = self.batch.records();
-            self.batch.truncate(records, start);
-            self.record(&RowChange::Delete(*before))?;
-            return self.record(&RowChange::Create(*after));
-        }
-        let records = self.batch.records();
-        self.batch.truncate(records, start);
-        self.record(change)
-    }
-
-    /// Writes the record of a change, and the tombstone behind a delete.
-    fn record<R: Row>(&mut self, change: &RowChange<R>) -> Result<Lsn, PlanError> {
-        let key_start = self.batch.bytes();
-        if let Some(row) = change.after().or(change.before()) {
-            self.plan.record.write_key(row, self.batch.buffer())?;
-        }
-        let key_end = self.batch.bytes();
-        let partition = partition_of(self.batch.slice(&(key_start..key_end)), self.plan.partitions);
-        let lsn = self.lsn.tick();
-        let source = Source { lsn, ..self.source };
-        self.plan.record.write_envelope(change, &source, self.now_us, self.batch.buffer())?;
-        let bounds = RecordBounds { key_start, key_end, has_value: true };
-        self.batch.push(self.plan.topic, partition, bounds);
-        if !(self.tombstones && matches!(change, RowChange::Delete(_))) {
-            return Ok(lsn);
-        }
-        // The tombstone has no envelope, so its order travels in a header.
-        let key = self.batch.slice(&(key_start..key_end)).to_vec();
-        let key_start = self.batch.bytes();
-        self.batch.buffer().extend_from_slice(&key);
-        let bounds = RecordBounds { key_start, key_end: self.batch.bytes(), has_value: false };
-        self.batch.push(self.plan.topic, partition, bounds);
-        let lsn = self.lsn.tick();
-        self.batch.push_header(LSN_HEADER, lsn.to_string().as_bytes());
-        Ok(lsn)
-    }
 }

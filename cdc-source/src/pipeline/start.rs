@@ -16,6 +16,8 @@ use schema::offset::{
 use schema::table::TableId;
 use tokio::time::Instant;
 
+use super::order::TransactionOrder;
+use super::record_writer::Scratch;
 use super::{Pipeline, lsn_tail};
 use crate::binlog::{BinlogStream, StartPoint, continuity};
 use crate::config::{SnapshotMode, SourceConfig};
@@ -88,14 +90,15 @@ impl Pipeline {
             tables,
             transaction: TransactionTracker::resume(&offset, server.uuid),
             snapshot: Snapshot::new(Arc::clone(&config)),
-            config,
             lsn,
             images: ImageReader::default(),
-            old_key: Vec::new(),
+            scratch: Scratch::default(),
+            order: config.records.transaction_metadata.then(TransactionOrder::default),
             batch: RecordBatch::default(),
             // The first offsets are written at once: from then on no row can be missed.
             has_moved: true,
             last_flush: Instant::now(),
+            config,
         })
     }
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use schema::offset::KeyLiteral;
 use schema::position::BinlogPosition;
 use schema::table::{TableId, TableSchema};
-use schema::types::{ColumnType, UnsignedBigInt};
-use schema::value::Value;
+use schema::types::{ColumnType, MysqlValue};
 use uuid::Uuid;
 
 use super::structure::{self, quoted, quoted_name, text_literal};
@@ -35,13 +34,14 @@ pub(crate) struct ChunkRequest {
     pub(crate) rows: u32,
     /// Its number within the table, from 0.
     pub(crate) number: u64,
-    pub(crate) unsigned_bigint: UnsignedBigInt,
+    /// Whether JSON keeps the blanks that the server prints.
+    pub(crate) blanks_in_json: bool,
 }
 
 /// The rows of a chunk and what bounds them.
 pub(crate) struct Chunk {
     pub(crate) schema: TableSchema,
-    pub(crate) rows: Vec<Vec<Value>>,
+    pub(crate) rows: Vec<Vec<Option<MysqlValue<'static>>>>,
     /// The key of the last row, if there is one.
     pub(crate) last_key: Option<Vec<KeyLiteral>>,
     /// Whether the table has no rows after it.
@@ -95,7 +95,7 @@ pub(super) async fn load(
         return Ok(Loaded::Parked("its key cannot bound a chunk".to_owned()));
     }
     let converted: Result<Vec<_>, String> =
-        rows.into_iter().map(|row| values::row(&schema, row, request.unsigned_bigint)).collect();
+        rows.into_iter().map(|row| values::row(&schema, row, request.blanks_in_json)).collect();
     Ok(match converted {
         Ok(rows) => Loaded::Chunk(Chunk { schema, rows, last_key, is_last, high, server }),
         Err(reason) => Loaded::Parked(reason),
@@ -179,13 +179,14 @@ fn literal(column_type: &ColumnType, key: &KeyLiteral) -> String {
 mod tests {
     use super::*;
     use schema::table::Column;
-    use schema::types::text::Charset;
+    use schema::types::charset::Charset;
 
     fn table() -> TableSchema {
         let column = |name: &str, column_type| Column {
             name: name.to_owned(),
             column_type,
             nullable: false,
+            declaration: None,
         };
         TableSchema {
             id: TableId::new("shop", "order_items"),
@@ -204,7 +205,7 @@ mod tests {
             after,
             rows: 10,
             number: 0,
-            unsigned_bigint: UnsignedBigInt::Precise,
+            blanks_in_json: false,
         }
     }
 

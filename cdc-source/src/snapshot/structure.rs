@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use schema::table::{Column, TableId, TableSchema};
+use schema::table::{Column, Declaration, Default, TableId, TableSchema};
 use schema::types::ColumnType;
+use schema::types::charset::Charset;
 use schema::types::temporal::Fraction;
-use schema::types::text::Charset;
 
 use crate::connection::Connection;
 use crate::error::SourceError;
@@ -33,50 +33,40 @@ pub(crate) async fn read(
             "read a table's columns",
             &format!(
                 "SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, \
-                 CAST(c.NUMERIC_PRECISION AS UNSIGNED), CAST(c.NUMERIC_SCALE AS UNSIGNED), \
-                 CAST(c.DATETIME_PRECISION AS UNSIGNED), \
-                 CAST(c.CHARACTER_OCTET_LENGTH AS UNSIGNED), CAST(l.ID AS UNSIGNED), \
-                 c.CHARACTER_SET_NAME \
+                 CAST(l.ID AS UNSIGNED), c.CHARACTER_SET_NAME, c.COLUMN_DEFAULT, c.EXTRA, \
+                 c.COLUMN_COMMENT \
                  FROM information_schema.COLUMNS c LEFT JOIN information_schema.COLLATIONS l \
                  ON l.COLLATION_NAME = c.COLLATION_NAME WHERE {filter} ORDER BY ORDINAL_POSITION"
             ),
         )
         .await?;
-    let key: Vec<(String, Option<u64>)> = connection
+    let keys: Vec<KeyRow> = connection
         .rows(
-            "read a table's primary key",
+            "read a table's keys",
             &format!(
-                "SELECT COLUMN_NAME, CAST(SUB_PART AS UNSIGNED) FROM \
-                 information_schema.STATISTICS WHERE {filter} AND INDEX_NAME = 'PRIMARY' \
-                 ORDER BY SEQ_IN_INDEX"
+                "SELECT INDEX_NAME, COLUMN_NAME, CAST(SUB_PART AS UNSIGNED) FROM \
+                 information_schema.STATISTICS WHERE {filter} AND NON_UNIQUE = 0 \
+                 ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
             ),
         )
         .await?;
-    Ok(assemble(table, &columns, &key))
+    Ok(assemble(table, &columns, &keys))
 }
 
-/// Name, data type, column type, nullable, numeric precision and scale, time precision, bytes,
-/// collation, character set.
-type ColumnRow = (
-    String,
-    String,
-    String,
-    String,
-    Option<u64>,
-    Option<u64>,
-    Option<u64>,
-    Option<u64>,
-    Option<u64>,
-    Option<String>,
-);
+/// Index, column (none for an expression), length of the prefix.
+type KeyRow = (String, Option<String>, Option<u64>);
+
+/// Name, data type, column type, nullable, collation, character set, default, extra, comment.
+type ColumnRow =
+    (String, String, String, String, Option<u64>, Option<String>, Option<String>, String, String);
 
 fn assemble(
     table: &TableId,
     columns: &[ColumnRow],
-    key: &[(String, Option<u64>)],
+    keys: &[KeyRow],
 ) -> Result<TableSchema, UnsupportedColumn> {
     let column = |row: &ColumnRow| {
-        let (name, _, type_name, nullable, .., charset) = row;
+        let (name, _, type_name, nullable, _, charset, ..) = row;
         let in_charset =
             charset.as_ref().map_or_else(String::new, |name| format!(" in character set {name}"));
         let unsupported = || UnsupportedColumn {
@@ -87,23 +77,53 @@ fn assemble(
             name: name.clone(),
             column_type: column_type(row).ok_or_else(unsupported)?,
             nullable: nullable == "YES",
+            declaration: Some(declaration(row)),
         })
     };
     let parsed = columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    if let Some((name, _)) = key.iter().find(|(_, prefix)| prefix.is_some()) {
+    let prefixed = |(index, _, prefix): &&KeyRow| index == "PRIMARY" && prefix.is_some();
+    if let Some((_, Some(name), _)) = keys.iter().find(prefixed) {
         let type_name = "indexed by a prefix only in the primary key".to_owned();
         return Err(UnsupportedColumn { column: name.clone(), type_name });
     }
-    let place = |(name, _): &(String, _)| parsed.iter().position(|column| column.name == *name);
-    let key = key.iter().filter_map(place).collect();
+    let key = key_of(&parsed, keys);
     Ok(TableSchema { id: table.clone(), columns: parsed, key })
 }
 
+/// The primary key, or the first unique key of which no column can be NULL, as `InnoDB` and Debezium
+/// choose.
+fn key_of(columns: &[Column], keys: &[KeyRow]) -> Vec<usize> {
+    let place = |(_, name, prefix): &KeyRow| {
+        let place = columns.iter().position(|column| Some(&column.name) == name.as_ref())?;
+        let is_whole = prefix.is_none() && columns.get(place).is_some_and(|c| !c.nullable);
+        is_whole.then_some(place)
+    };
+    let by_index = keys.chunk_by(|(a, ..), (b, ..)| a == b);
+    by_index
+        .filter_map(|columns| columns.iter().map(place).collect::<Option<Vec<_>>>())
+        .next()
+        .unwrap_or_default()
+}
+
+fn declaration(row: &ColumnRow) -> Declaration {
+    let (_, data_type, type_text, .., default, extra, comment) = row;
+    let is_moment = matches!(data_type.as_str(), "timestamp" | "datetime");
+    let default = match default {
+        None => Default::None,
+        Some(text) if is_moment && text.starts_with("CURRENT_TIMESTAMP") => {
+            Default::CurrentTimestamp
+        }
+        Some(_) if extra.contains("DEFAULT_GENERATED") => Default::Expression,
+        Some(text) => Default::Literal(text.clone()),
+    };
+    Declaration { type_text: type_text.clone(), default, comment: comment.clone() }
+}
+
 fn column_type(row: &ColumnRow) -> Option<ColumnType> {
-    let (_, data_type, column_type, _, precision, scale, fraction, bytes, collation, _) = row;
+    let (_, data_type, column_type, _, collation, ..) = row;
     let unsigned = column_type.contains("unsigned") || column_type.contains("zerofill");
-    let small = |number: &Option<u64>| u8::try_from(number.unwrap_or_default()).ok();
-    let fraction = || Fraction::new(small(fraction)?);
+    let mut sizes = sizes(column_type);
+    let mut size = || sizes.next().unwrap_or_default();
     let charset = || Charset::of_collation(u16::try_from((*collation)?).ok()?);
     // The members of an ENUM or SET are shown as text, whatever their column's character set is;
     // in the log they are not, so both are exact for the same character sets.
@@ -116,23 +136,39 @@ fn column_type(row: &ColumnRow) -> Option<ColumnType> {
         "bigint" => ColumnType::BigInt { unsigned },
         "float" => ColumnType::Float,
         "double" => ColumnType::Double,
-        "decimal" => ColumnType::Decimal { precision: small(precision)?, scale: small(scale)? },
-        "bit" => ColumnType::Bit { length: small(precision)? },
+        "decimal" => ColumnType::Decimal { precision: small(size())?, scale: small(size())? },
+        "bit" => ColumnType::Bit { length: small(size())? },
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
             ColumnType::Text { charset: charset()? }
         }
-        "binary" => ColumnType::Binary { length: usize::try_from((*bytes)?).ok()? },
+        "binary" => ColumnType::Binary { length: size() },
         "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnType::Blob,
         "enum" => ColumnType::Enum { members: members()? },
         "set" => ColumnType::Set { members: members()? },
         "year" => ColumnType::Year,
         "date" => ColumnType::Date,
-        "time" => ColumnType::Time { fraction: fraction()? },
-        "datetime" => ColumnType::DateTime { fraction: fraction()? },
-        "timestamp" => ColumnType::Timestamp { fraction: fraction()? },
+        "time" => ColumnType::Time { fraction: Fraction::new(small(size())?)? },
+        "datetime" => ColumnType::DateTime { fraction: Fraction::new(small(size())?)? },
+        "timestamp" => ColumnType::Timestamp { fraction: Fraction::new(small(size())?)? },
         "json" => ColumnType::Json,
+        "vector" => ColumnType::Vector,
+        "point" => ColumnType::Geometry { point: true },
+        "geometry" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geomcollection" | "geometrycollection" => {
+            ColumnType::Geometry { point: false }
+        }
         _ => return None,
     })
+}
+
+fn small(number: usize) -> Option<u8> {
+    u8::try_from(number).ok()
+}
+
+/// The numbers in `decimal(10,2) unsigned`; of an ENUM or SET none, whose members come in quotes.
+fn sizes(column_type: &str) -> impl Iterator<Item = usize> {
+    let inside = column_type.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    inside.map_or("", |(sizes, _)| sizes).split(',').map_while(|size| size.parse().ok())
 }
 
 /// The members in `enum('a','it''s')`.
@@ -175,7 +211,9 @@ pub(crate) fn unbound_type(column: &Column) -> Option<&'static str> {
         | ColumnType::Timestamp { .. }
         | ColumnType::Text { .. }
         | ColumnType::Binary { .. }
-        | ColumnType::Blob => return None,
+        | ColumnType::Blob
+        | ColumnType::Vector => return None,
+        ColumnType::Geometry { .. } => "GEOMETRY",
     })
 }
 

@@ -1,24 +1,27 @@
-//! What a SELECT returns by the binary protocol, as the same generic values that the log gives.
+//! What a SELECT returns by the binary protocol, as the same values that the log gives.
+
+use std::borrow::Cow;
 
 use mysql_async::{Row, Value as Sql};
 use schema::offset::KeyLiteral;
-use schema::table::{Column, TableSchema};
-use schema::types::temporal::{Clock, TimestampText, days_from_civil, epoch_micros};
-use schema::types::{ColumnType, UnsignedBigInt, ValueError, decimal, json};
-use schema::value::{Kind, Value};
+use schema::table::TableSchema;
+use schema::types::decimal::Unscaled;
+use schema::types::temporal::{CivilDate, Clock, epoch_micros};
+use schema::types::{ColumnType, MysqlValue, ValueError, json};
 
 use super::structure::hex;
 
-/// A whole row; the error names the column that cannot be converted.
+/// A whole row; the error names the column that cannot be converted. `blanks_in_json` leaves JSON
+/// as the server prints it.
 pub(super) fn row(
     schema: &TableSchema,
     row: Row,
-    unsigned_bigint: UnsignedBigInt,
-) -> Result<Vec<Value>, String> {
+    blanks_in_json: bool,
+) -> Result<Vec<Option<MysqlValue<'static>>>, String> {
     let columns = schema.columns.iter().zip(row.unwrap());
     columns
         .map(|(column, sql)| {
-            value(column, sql, unsigned_bigint)
+            value(&column.column_type, sql, blanks_in_json)
                 .map_err(|error| format!("column {} cannot be converted: {error}", column.name))
         })
         .collect()
@@ -33,89 +36,84 @@ pub(super) fn key_literals(schema: &TableSchema, row: &Row) -> Option<Vec<KeyLit
     schema.key.iter().map(literal).collect()
 }
 
-fn value(column: &Column, sql: Sql, unsigned_bigint: UnsignedBigInt) -> Result<Value, ValueError> {
-    let column_type = &column.column_type;
-    match sql {
-        Sql::NULL => Ok(Value::Null),
-        Sql::Int(number) => integer(column_type, i128::from(number), unsigned_bigint),
-        Sql::UInt(number) => integer(column_type, i128::from(number), unsigned_bigint),
-        Sql::Float(number) if *column_type == ColumnType::Float => Ok(Value::Float32(number)),
-        Sql::Double(number) if *column_type == ColumnType::Double => Ok(Value::Float64(number)),
-        Sql::Float(_) | Sql::Double(_) => Err(ValueError::Length),
-        Sql::Bytes(bytes) => bytes_value(column_type, bytes),
+fn value(
+    column_type: &ColumnType,
+    sql: Sql,
+    blanks_in_json: bool,
+) -> Result<Option<MysqlValue<'static>>, ValueError> {
+    Ok(Some(match sql {
+        Sql::NULL => return Ok(None),
+        Sql::Int(number) => integer(column_type, i128::from(number))?,
+        Sql::UInt(number) => integer(column_type, i128::from(number))?,
+        Sql::Float(number) if *column_type == ColumnType::Float => MysqlValue::Float(number),
+        Sql::Double(number) if *column_type == ColumnType::Double => MysqlValue::Double(number),
+        Sql::Float(_) | Sql::Double(_) => return Err(ValueError::Form),
+        Sql::Bytes(bytes) => bytes_value(column_type, bytes, blanks_in_json)?,
         Sql::Date(year, month, day, hour, minute, second, micros) => {
-            let date = (year.into(), month.into(), day.into());
+            let date = CivilDate { year: year.into(), month: month.into(), day: day.into() };
             let clock =
                 Clock { hour: hour.into(), minute: minute.into(), second: second.into(), micros };
-            moment(column_type, date, clock)
+            moment(column_type, date, clock)?
         }
         Sql::Time(negative, days, hours, minutes, seconds, micros) => {
             let hours = i64::from(days) * 24 + i64::from(hours);
             let seconds = hours * 3600 + i64::from(minutes) * 60 + i64::from(seconds);
             let total = seconds * 1_000_000 + i64::from(micros);
-            Ok(Value::Int64(if negative { -total } else { total }))
+            MysqlValue::Time(if negative { -total } else { total })
         }
-    }
+    }))
 }
 
-fn integer(
-    column_type: &ColumnType,
-    number: i128,
-    unsigned_bigint: UnsignedBigInt,
-) -> Result<Value, ValueError> {
+fn integer(column_type: &ColumnType, number: i128) -> Result<MysqlValue<'static>, ValueError> {
     if *column_type == (ColumnType::BigInt { unsigned: true }) {
-        let number = u64::try_from(number).map_err(|_| ValueError::Length)?;
-        if unsigned_bigint == UnsignedBigInt::Long {
-            return Ok(Value::Int64(number.cast_signed()));
-        }
-        let mut unscaled = Vec::new();
-        decimal::put_u64(number, &mut unscaled);
-        return Ok(Value::Bytes(unscaled));
+        return u64::try_from(number).map(MysqlValue::Unsigned).map_err(|_| ValueError::Length);
     }
-    if column_type.schema(unsigned_bigint).kind == Kind::Int64 {
-        return i64::try_from(number).map(Value::Int64).map_err(|_| ValueError::Length);
+    if *column_type == ColumnType::Year {
+        return i32::try_from(number).map(MysqlValue::Year).map_err(|_| ValueError::Length);
     }
-    i32::try_from(number).map(Value::Int32).map_err(|_| ValueError::Length)
+    i64::try_from(number).map(MysqlValue::Integer).map_err(|_| ValueError::Length)
 }
 
-fn bytes_value(column_type: &ColumnType, bytes: Vec<u8>) -> Result<Value, ValueError> {
-    if column_type.is_binary() {
-        return Ok(Value::Bytes(bytes));
+fn bytes_value(
+    column_type: &ColumnType,
+    bytes: Vec<u8>,
+    blanks_in_json: bool,
+) -> Result<MysqlValue<'static>, ValueError> {
+    let is_bytes = matches!(column_type, ColumnType::Geometry { .. } | ColumnType::Vector);
+    if is_bytes || column_type.is_binary() {
+        return Ok(MysqlValue::Bytes(Cow::Owned(bytes)));
     }
-    if let ColumnType::Bit { length } = column_type {
-        return Ok(match length {
-            1 => Value::Boolean(bytes != [0]),
-            _ => Value::Bytes(bytes.into_iter().rev().collect()),
-        });
+    if matches!(column_type, ColumnType::Bit { .. }) {
+        return Ok(column_type.read(&bytes)?.into_owned());
     }
     let text = String::from_utf8(bytes).map_err(|_| ValueError::Charset)?;
     if let ColumnType::Decimal { scale, .. } = column_type {
-        let mut unscaled = Vec::new();
-        decimal::from_text(&text, *scale, &mut unscaled)?;
-        return Ok(Value::Bytes(unscaled));
+        return Ok(MysqlValue::Decimal(Unscaled::parse(&text, *scale)?));
     }
-    if *column_type == ColumnType::Json {
+    if *column_type == ColumnType::Json && !blanks_in_json {
         let mut compact = Vec::with_capacity(text.len());
         json::compact(&text, &mut compact);
-        return String::from_utf8(compact).map(Value::String).map_err(|_| ValueError::Charset);
+        let compact = String::from_utf8(compact).map_err(|_| ValueError::Charset)?;
+        return Ok(MysqlValue::Text(Cow::Owned(compact)));
     }
-    Ok(Value::String(text))
+    Ok(MysqlValue::Text(Cow::Owned(text)))
 }
 
 fn moment(
     column_type: &ColumnType,
-    date: (u32, u32, u32),
+    date: CivilDate,
     clock: Clock,
-) -> Result<Value, ValueError> {
-    if let ColumnType::DateTime { fraction } = column_type {
-        return Ok(Value::Int64(fraction.timestamp_units(epoch_micros(date, clock)?)));
+) -> Result<MysqlValue<'static>, ValueError> {
+    if *column_type == ColumnType::Date {
+        return Ok(MysqlValue::Date(date));
     }
-    if let ColumnType::Timestamp { fraction } = column_type {
-        let text = TimestampText::new(epoch_micros(date, clock)?, *fraction)?;
-        return Ok(Value::String(text.as_str().to_owned()));
+    let micros = clock.micros_of_day()?;
+    if matches!(column_type, ColumnType::DateTime { .. }) {
+        return Ok(MysqlValue::DateTime(date, micros));
     }
-    let days = days_from_civil(date.0, date.1, date.2)?;
-    i32::try_from(days).map(Value::Int32).map_err(|_| ValueError::DateRange)
+    // The session's time zone is UTC.
+    let is_zero = (date.year, date.month, date.day) == (0, 0, 0);
+    Ok(MysqlValue::Timestamp(if is_zero { None } else { Some(epoch_micros(date, micros)?) }))
 }
 
 fn key_literal(column_type: &ColumnType, sql: &Sql) -> Option<KeyLiteral> {

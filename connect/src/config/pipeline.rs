@@ -92,6 +92,9 @@ fn connector(
     };
     let mut settings = flatten(&format!("connector `{name}`"), settings, environment)?;
     let class = settings.required("connector.class")?;
+    // A Java class is how a configuration of Kafka Connect names it: then Connect's rules hold.
+    let origin = if class.contains('.') { Origin::Connect } else { Origin::PipelineFile };
+    let settings = settings.with_origin(origin);
     Ok(ConnectorConfig { name: ConnectorName::new(name), class, settings })
 }
 

@@ -178,6 +178,20 @@ impl Settings {
             .collect()
     }
 
+    /// Takes all settings whose name is `prefix`, something, `suffix`; gives the something.
+    pub fn between(&mut self, prefix: &str, suffix: &str) -> Vec<(String, String)> {
+        let middle = |key: &str| Some(key.strip_prefix(prefix)?.strip_suffix(suffix)?.to_owned());
+        let keys: Vec<_> =
+            self.values.keys().filter(|key| middle(key).is_some()).cloned().collect();
+        keys.into_iter().filter_map(|key| Some((middle(&key)?, self.optional(&key)?))).collect()
+    }
+
+    /// Takes over where the settings come from, which a connector's class can tell.
+    #[must_use]
+    pub fn with_origin(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
     /// Ends the reading: what nobody took is unknown.
     ///
     /// # Errors
@@ -296,6 +310,17 @@ mod tests {
         let error = settings.integer("port", 0_u32, 1..=65_535).unwrap_err().to_string();
 
         assert!(error.ends_with("`port` expected a number from 1 to 65535"), "{error}");
+    }
+
+    #[test]
+    fn what_stands_between_is_taken_out() {
+        let pairs = [("column.mask.with.10.chars", "d.t.a"), ("column.mask.x", "1")];
+        let mut settings = settings(Origin::PipelineFile, &pairs);
+
+        let taken = settings.between("column.mask.with.", ".chars");
+
+        assert_eq!(taken, [("10".to_owned(), "d.t.a".to_owned())]);
+        assert!(settings.finish().is_err(), "the other one is left");
     }
 
     #[test]

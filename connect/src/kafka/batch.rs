@@ -1,10 +1,16 @@
 //! Records on their way to the producer's thread: encoded into one buffer, sent as a unit.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A topic that a producer writes to, by its place in the producer's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TopicIndex(pub(super) usize);
+
+impl TopicIndex {
+    /// The first topic of a producer.
+    pub const FIRST: Self = Self(0);
+}
 
 /// Header that carries the order of a record that has no envelope.
 pub const LSN_HEADER: &str = "rowcast.lsn";
@@ -14,6 +20,26 @@ pub const NEW_KEY_HEADER: &str = "__debezium.newkey";
 
 /// Header with the key that a row had, on the create that begins its new key.
 pub const OLD_KEY_HEADER: &str = "__debezium.oldkey";
+
+/// A header's name: one of ours, or one that the settings chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderName {
+    /// Known when rowcast was compiled.
+    Fixed(&'static str),
+    /// Known when a plan was compiled.
+    Chosen(Arc<str>),
+}
+
+impl HeaderName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Fixed(name) => name,
+            Self::Chosen(name) => name,
+        }
+    }
+}
 
 /// Encoded records and the offsets that are true once they are delivered.
 #[derive(Debug, Default)]
@@ -33,13 +59,13 @@ pub(super) struct RecordSlot {
     pub(super) partition: i32,
     pub(super) key: Range<usize>,
     pub(super) value: Option<Range<usize>>,
-    pub(super) headers: Vec<(&'static str, Range<usize>)>,
+    pub(super) headers: Vec<(HeaderName, Range<usize>)>,
 }
 
 /// A record that was written into a batch's buffer: its parts end where they are said to.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordBounds {
-    /// Where the key begins.
+    /// Where the key begins. An empty one is none.
     pub key_start: usize,
     /// Where the key ends and the value begins.
     pub key_end: usize,
@@ -79,7 +105,7 @@ impl RecordBatch {
     }
 
     /// Adds a header to the last record.
-    pub fn push_header(&mut self, name: &'static str, value: &[u8]) {
+    pub fn push_header(&mut self, name: HeaderName, value: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(value);
         let range = start..self.bytes.len();

@@ -1,17 +1,16 @@
 //! The body of a bulk request.
 
-use std::io::Write;
-
 use bytes::Bytes;
 
 use crate::batch::Batch;
 use crate::bulk::{ActionKind, BulkAction};
+use crate::bulk_action::{Verb, write_action};
 
 /// Writes the actions of a part, each with its document.
 pub(super) fn body(batch: &Batch, part: &[usize]) -> Bytes {
     let mut body = Vec::new();
     for action in part.iter().filter_map(|index| batch.actions().get(*index)) {
-        write_action(action, &mut body);
+        write_line(action, &mut body);
         if let ActionKind::Index(range) = &action.kind {
             body.extend_from_slice(batch.document(range));
             body.push(b'\n');
@@ -20,24 +19,12 @@ pub(super) fn body(batch: &Batch, part: &[usize]) -> Bytes {
     body.into()
 }
 
-/// `external` and not `external_gte`: a repetition is void and changes nothing, not even a
-/// document's segment.
-fn write_action(action: &BulkAction, body: &mut Vec<u8>) {
+fn write_line(action: &BulkAction, body: &mut Vec<u8>) {
     let verb = match action.kind {
-        ActionKind::Index(_) => "index",
-        ActionKind::Delete => "delete",
+        ActionKind::Index(_) => Verb::Index,
+        ActionKind::Delete => Verb::Delete,
     };
-    let (index, id) = (json(&action.document.index), json(&action.document.id));
-    let version = action.version.0;
-    writeln!(
-        body,
-        r#"{{"{verb}":{{"_index":{index},"_id":{id},"version":{version},"version_type":"external"}}}}"#
-    )
-    .expect("a Vec takes any bytes");
-}
-
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    write_action(verb, &action.document.index, &action.document.id, action.version.0, body);
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ impl FieldTypes {
             }),
             FieldKind::Keyword | FieldKind::Time => plain("keyword"),
             FieldKind::Date => plain("date"),
+            FieldKind::DateNanos => date_nanos(),
             FieldKind::Bytes => plain("binary"),
             FieldKind::Json | FieldKind::Map => self.json(),
             FieldKind::Object(fields) => json!({ "properties": self.properties(fields) }),
@@ -67,7 +68,7 @@ impl FieldTypes {
         }
     }
 
-    fn decimal(&self, precision: Option<u16>, scale: u16) -> Value {
+    fn decimal(&self, precision: Option<u16>, scale: Option<u16>) -> Value {
         match self.decimal {
             DecimalType::Keyword => json!({ "type": "keyword" }),
             DecimalType::Double | DecimalType::ScaledFloat
@@ -75,10 +76,10 @@ impl FieldTypes {
             {
                 json!({ "type": "unsigned_long" })
             }
-            DecimalType::Double => json!({ "type": "double" }),
-            DecimalType::ScaledFloat => {
+            DecimalType::ScaledFloat if let Some(scale) = scale => {
                 json!({ "type": "scaled_float", "scaling_factor": 10_f64.powi(i32::from(scale)) })
             }
+            DecimalType::Double | DecimalType::ScaledFloat => json!({ "type": "double" }),
         }
     }
 
@@ -112,6 +113,7 @@ impl FieldTypes {
                 &["text", "wildcard", "match_only_text", "constant_keyword"]
             }
             FieldKind::Date => &["date_nanos", "keyword"],
+            FieldKind::DateNanos => &["date", "keyword"],
             FieldKind::Boolean => &["keyword"],
             FieldKind::Bytes => &["keyword"],
             FieldKind::Json | FieldKind::Map => match self.json {
@@ -128,10 +130,17 @@ impl FieldTypes {
     }
 }
 
+/// Elasticsearch has nanoseconds from 1970 to 2262 only. An earlier one is in the document and is
+/// not found by a search, instead of stopping the sink.
+/// <https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/date_nanos>
+fn date_nanos() -> Value {
+    json!({ "type": "date_nanos", "ignore_malformed": true })
+}
+
 /// `BIGINT UNSIGNED` in Debezium's precise mode. A `DECIMAL(20,0)` looks the same; for one with
 /// negative values an index with another type can be made beforehand.
-fn is_unsigned_bigint(precision: Option<u16>, scale: u16) -> bool {
-    scale == 0 && precision == Some(20)
+fn is_unsigned_bigint(precision: Option<u16>, scale: Option<u16>) -> bool {
+    scale == Some(0) && precision == Some(20)
 }
 
 /// A field that cannot hold what the records have.
@@ -216,7 +225,7 @@ mod tests {
         properties.as_object().unwrap().clone()
     }
 
-    const BIGINT_UNSIGNED: FieldKind = FieldKind::Decimal { precision: Some(20), scale: 0 };
+    const BIGINT_UNSIGNED: FieldKind = FieldKind::Decimal { precision: Some(20), scale: Some(0) };
 
     #[test]
     fn types_follow_the_meaning_of_a_column() {
@@ -224,16 +233,19 @@ mod tests {
         let property = |types: &FieldTypes, kind| types.property(&kind)["type"].clone();
 
         assert_eq!(property(&types, FieldKind::Date), "date");
+        assert_eq!(property(&types, FieldKind::DateNanos), "date_nanos");
         assert_eq!(property(&types, FieldKind::Array(Box::new(FieldKind::Float))), "float");
         assert_eq!(property(&types, BIGINT_UNSIGNED), "unsigned_long");
         types.forget_unsigned_long();
         assert_eq!(property(&types, BIGINT_UNSIGNED), "double");
         let scaled = FieldTypes::new(DecimalType::ScaledFloat, JsonType::Stored);
-        let decimal = FieldKind::Decimal { precision: Some(10), scale: 2 };
+        let decimal = FieldKind::Decimal { precision: Some(10), scale: Some(2) };
         assert_eq!(
             scaled.property(&decimal),
             json!({"type": "scaled_float", "scaling_factor": 100.0})
         );
+        let of_any_scale = FieldKind::Decimal { precision: None, scale: None };
+        assert_eq!(scaled.property(&of_any_scale)["type"], "double");
     }
 
     #[test]

@@ -25,6 +25,16 @@ pub fn encode(schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result<(), E
         (Kind::Float64, Value::Float64(value)) => out.extend_from_slice(&value.to_le_bytes()),
         (Kind::String, Value::String(value)) => put_bytes(value.as_bytes(), out),
         (Kind::Bytes, Value::Bytes(value)) => put_bytes(value, out),
+        (Kind::Array(entry), Value::Array(values)) => {
+            // One block with all entries, then the end, as Avro's Java encoder writes it.
+            if !values.is_empty() {
+                put_count(values.len(), out);
+            }
+            for value in values {
+                encode(entry, value, out)?;
+            }
+            put_long(0, out);
+        }
         (Kind::Struct(fields), Value::Struct(values)) if fields.len() == values.len() => {
             for (field, value) in fields.iter().zip(values) {
                 encode(&field.schema, value, out)?;
@@ -36,14 +46,31 @@ pub fn encode(schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result<(), E
 }
 
 /// Appends an Avro `int` or `long`: zigzag, seven bits a byte.
+#[inline]
 pub fn put_long(value: i64, out: &mut Vec<u8>) {
     let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-    while rest >= 0x80 {
-        out.push(low_seven_bits(rest) | 0x80);
+    if rest < 0x80 {
+        return out.push(low_seven_bits(rest));
+    }
+    // Gathered first, so that the output grows once, by a constant number of bytes.
+    let mut bytes = [0; LONGEST_LONG];
+    let mut length = 0;
+    for byte in &mut bytes {
+        length += 1;
+        if rest < 0x80 {
+            *byte = low_seven_bits(rest);
+            break;
+        }
+        *byte = low_seven_bits(rest) | 0x80;
         rest >>= 7;
     }
-    out.push(low_seven_bits(rest));
+    let start = out.len();
+    out.extend_from_slice(&bytes);
+    out.truncate(start + length);
 }
+
+/// Most bytes of an Avro `long`: 64 bits, seven a byte.
+const LONGEST_LONG: usize = 10;
 
 fn low_seven_bits(value: u64) -> u8 {
     (value & 0x7f) as u8
@@ -51,9 +78,13 @@ fn low_seven_bits(value: u64) -> u8 {
 
 /// Appends Avro `bytes` or `string`: the length, then the bytes.
 pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    // A slice is never longer than isize::MAX.
-    put_long(i64::try_from(bytes.len()).unwrap_or(i64::MAX), out);
+    put_count(bytes.len(), out);
     out.extend_from_slice(bytes);
+}
+
+/// Appends the length of something in memory, which is never longer than [`isize::MAX`].
+pub fn put_count(count: usize, out: &mut Vec<u8>) {
+    put_long(i64::try_from(count).unwrap_or(i64::MAX), out);
 }
 
 /// A value is not one of its schema's.

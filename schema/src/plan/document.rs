@@ -15,30 +15,37 @@
 
 mod cursor;
 mod decimal;
+mod digits;
 mod envelope;
 mod error;
 mod field;
+mod flat;
+mod generic;
 mod id;
 mod json;
+mod leaves;
 mod scalar;
 mod skip;
 mod temporal;
 #[cfg(test)]
 mod tests;
 mod value;
-mod writer;
 
 use std::ops::Range;
 use std::time::Duration;
 
 use cursor::Cursor;
 use envelope::Envelope;
-use value::Column;
+use flat::FlatRow;
 
+pub use digits::write_unsigned;
 pub use error::{DecodeError, PlanError, Problem};
 pub use field::{DocumentField, FieldKind};
+pub use generic::GenericDocument;
 pub use id::IdPlan;
+pub use json::write_string;
 
+use crate::avro::WriterSchema;
 use crate::lsn::Lsn;
 
 /// Choices about documents that no schema makes.
@@ -69,7 +76,7 @@ pub struct DocumentPlan {
 #[derive(Debug)]
 enum Layout {
     Envelope(Envelope),
-    Row(Box<[Column]>),
+    Flat(FlatRow),
 }
 
 /// What a record says about its row.
@@ -103,8 +110,8 @@ impl DocumentPlan {
     /// Returns [`PlanError`] when the text is not an Avro schema of a record, or has types that a
     /// document cannot hold.
     pub fn compile(schema_text: &str, options: DocumentOptions) -> Result<Self, PlanError> {
-        let schema = writer::parse(schema_text)?;
-        let fields = schema.fields().ok_or_else(|| PlanError::Unsupported {
+        let schema = WriterSchema::parse(schema_text)?;
+        let fields = schema.root().fields().ok_or_else(|| PlanError::Unsupported {
             path: String::new(),
             found: "no record".into(),
             expected: "a record: a row or an envelope",
@@ -112,11 +119,11 @@ impl DocumentPlan {
         let layout = if envelope::is_envelope(fields) {
             Layout::Envelope(Envelope::compile(fields, options)?)
         } else {
-            Layout::Row(value::compile_columns(fields, "", options)?)
+            Layout::Flat(FlatRow::compile(fields, options)?)
         };
         let columns = match &layout {
             Layout::Envelope(envelope) => envelope.columns(),
-            Layout::Row(columns) => columns,
+            Layout::Flat(row) => row.columns(),
         };
         let fields = value::describe(columns);
         Ok(Self { layout, fields })
@@ -148,16 +155,11 @@ impl DocumentPlan {
         let mut cursor = Cursor::new(avro_body);
         let row = match &self.layout {
             Layout::Envelope(envelope) => envelope.run(&mut cursor, out)?,
-            Layout::Row(columns) => {
-                let start = out.len();
-                value::write_row(columns, &mut cursor, out)?;
-                let document = start..out.len();
-                Row { change: RowChange::Upsert { document }, lsn: None, changed_at: None }
-            }
+            Layout::Flat(row) => row.run(&mut cursor, out)?,
         };
         match cursor.remaining() {
             0 => Ok(row),
-            count => Err(DecodeError::new(None, Problem::TrailingBytes { count })),
+            count => Err(DecodeError::new(None, Problem::trailing(count))),
         }
     }
 }

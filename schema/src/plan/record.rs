@@ -1,159 +1,107 @@
 //! Row → key and value bytes of a record, in one pass.
+//!
+//! What depends on the table and the settings is settled once, when the plan is compiled: names,
+//! forms, branches of unions, what NULL becomes, which columns the key has. A row then costs a walk
+//! over a flat list of columns.
 
-use crate::avro::{self, FRAME_BYTES, frame, put_long};
-use crate::change::{RowChange, RowImage};
+mod column;
+mod compile;
+mod flat;
+mod generic;
+mod key;
+mod losses;
+
+use std::sync::Arc;
+
+use crate::avro::{FRAME_BYTES, frame, put_long};
+use crate::change::RowChange;
 use crate::envelope::{self, Source, SourceWriter};
-use crate::names;
 use crate::registry::SchemaId;
-use crate::table::TableSchema;
-use crate::types::{ColumnType, UnsignedBigInt, ValueError};
-use crate::value::{Field, Schema, Value};
+use crate::types::ValueError;
+use crate::value::Schema;
 
-/// How one table version is written: what depends on the table and the settings, settled once.
-#[derive(Debug, Clone)]
+pub use column::{ColumnPlan, HashAlgorithm, Row, ValueRule};
+pub use compile::{ColumnChoice, CompileError, Format, PlanOptions};
+pub use flat::{AddedField, DeleteHandling, FlatOptions, UnknownField};
+pub use losses::{Loss, Losses};
+
+use flat::FlatPlan;
+
+/// How one table version is written.
+#[derive(Debug)]
 pub struct RecordPlan {
     topic: String,
     columns: Vec<ColumnPlan>,
-    /// Indices into `columns`, in key order.
-    key: Vec<usize>,
+    /// The columns of the record's key. Empty for a table without one.
+    key: Vec<ColumnPlan>,
+    /// The columns of the primary key, where they are others than the key's.
+    identity: Option<Vec<ColumnPlan>>,
+    body: Body,
     source: SourceWriter,
-    key_schema: String,
+    /// The schemas as the generic path needs them; none for a table without a key.
+    key_form: Option<Schema>,
+    value_form: Schema,
+    key_schema: Option<String>,
     value_schema: String,
     key_frame: [u8; FRAME_BYTES],
     value_frame: [u8; FRAME_BYTES],
+    losses: Losses,
 }
 
-/// One column that is written.
-#[derive(Debug, Clone)]
-pub struct ColumnPlan {
-    /// Its place in the row image.
-    index: usize,
-    column_type: ColumnType,
-    nullable: bool,
-    unsigned_bigint: UnsignedBigInt,
-    schema: Schema,
-    name: String,
-}
-
-/// What a plan depends on beside the table.
-#[derive(Clone, Copy)]
-pub struct PlanOptions<'a> {
-    /// `topic.prefix`.
-    pub server: &'a str,
-    /// `bigint.unsigned.handling.mode`.
-    pub unsigned_bigint: UnsignedBigInt,
-    /// Whether a column is written, by its name. Key columns always are.
-    pub includes: &'a dyn Fn(&str) -> bool,
-}
-
-/// A row as a plan takes it: binlog bytes, or the generic values that a snapshot reads.
-pub trait Row {
-    /// Whether the column is NULL.
-    fn is_null(&self, column: &ColumnPlan) -> bool;
-
-    /// Appends the column's value as Avro, without the union's branch.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`ValueError`] when the column does not hold a value of its type.
-    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError>;
-}
-
-impl Row for RowImage<'_> {
-    fn is_null(&self, column: &ColumnPlan) -> bool {
-        self.column(column.index).is_none()
-    }
-
-    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        let bytes = self.column(column.index).ok_or(ValueError::Length)?;
-        column.column_type.write_avro(bytes, column.unsigned_bigint, out)
-    }
-}
-
-impl Row for &[Value] {
-    fn is_null(&self, column: &ColumnPlan) -> bool {
-        self.get(column.index).is_none_or(|value| matches!(value, Value::Null))
-    }
-
-    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        let value = self.get(column.index).ok_or(ValueError::Length)?;
-        avro::encode(&column.schema, value, out).map_err(|_| ValueError::Length)
-    }
+/// What a record's value is.
+#[derive(Debug)]
+enum Body {
+    Envelope,
+    Flat(FlatPlan),
 }
 
 impl RecordPlan {
-    /// Compiles the plan of a table version. The schemas still have to be registered.
-    #[must_use]
-    pub fn compile(table: &TableSchema, options: PlanOptions<'_>) -> Self {
-        let topic = names::data_topic(options.server, &table.id);
-        let namespace = names::avro_namespace(&topic);
-        let columns: Vec<ColumnPlan> = table
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(index, column)| table.key.contains(index) || (options.includes)(&column.name))
-            .map(|(index, column)| ColumnPlan {
-                index,
-                column_type: column.column_type.clone(),
-                nullable: column.nullable,
-                unsigned_bigint: options.unsigned_bigint,
-                schema: column.column_type.schema(options.unsigned_bigint),
-                name: names::avro_name(&column.name),
-            })
-            .collect();
-        let key: Vec<usize> = table
-            .key
-            .iter()
-            .filter_map(|index| columns.iter().position(|column| column.index == *index))
-            .collect();
-        let field = |column: &ColumnPlan| {
-            let schema = column.schema.clone();
-            let schema = if column.nullable { schema.optional() } else { schema };
-            Field::new(column.name.clone(), schema)
-        };
-        let row = columns.iter().map(field).collect();
-        let row = Schema::record(format!("{namespace}.Value"), None, row);
-        let key_fields = key.iter().filter_map(|index| columns.get(*index)).map(field).collect();
-        let key_schema = Schema::record(format!("{namespace}.Key"), None, key_fields);
-        Self {
-            key_schema: avro::schema_text(&key_schema),
-            value_schema: avro::schema_text(&envelope::envelope_schema(&namespace, &row)),
-            source: SourceWriter::new(options.server, &table.id),
-            topic,
-            columns,
-            key,
-            key_frame: [0; FRAME_BYTES],
-            value_frame: [0; FRAME_BYTES],
-        }
-    }
-
-    /// Sets the ids under which the registry keeps the two schemas.
-    pub fn set_ids(&mut self, key: SchemaId, value: SchemaId) {
-        self.key_frame = frame(key);
+    /// Sets the ids under which the registry keeps the schemas.
+    pub fn set_ids(&mut self, key: Option<SchemaId>, value: SchemaId) {
+        self.key_frame = key.map(frame).unwrap_or_default();
         self.value_frame = frame(value);
     }
 
-    /// Appends the record's key.
+    /// Appends the record's key; nothing for a table without one.
     ///
     /// # Errors
     ///
     /// Returns [`PlanError`] naming the column that does not hold a value of its type.
     pub fn write_key(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<(), PlanError> {
-        out.extend_from_slice(&self.key_frame);
-        for index in &self.key {
-            if let Some(column) = self.columns.get(*index) {
-                self.write_column(column, row, out)?;
-            }
+        if self.key.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        out.extend_from_slice(&self.key_frame);
+        self.key.iter().try_for_each(|column| column.write_exact(row, out))
     }
 
-    /// Appends the record's value: the envelope of a change.
+    /// Appends what tells the row from all others of its table: the primary key.
     ///
     /// # Errors
     ///
     /// Returns [`PlanError`] naming the column that does not hold a value of its type.
-    pub fn write_envelope<R: Row>(
+    pub fn write_identity(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<(), PlanError> {
+        match &self.identity {
+            None => self.write_key(row, out),
+            Some(columns) => columns.iter().try_for_each(|column| column.write_exact(row, out)),
+        }
+    }
+
+    /// Appends the key as the JSON text that Connect puts into headers.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PlanError`] naming the column that does not hold a value of its type.
+    pub fn write_key_json(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<(), PlanError> {
+        key::write_json(&self.key, row, out)
+    }
+
+    /// Appends the record's value.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PlanError`] naming the column that does not hold a value of its type.
+    pub fn write_value<R: Row>(
         &self,
         change: &RowChange<R>,
         source: &Source<'_>,
@@ -161,11 +109,49 @@ impl RecordPlan {
         out: &mut Vec<u8>,
     ) -> Result<(), PlanError> {
         out.extend_from_slice(&self.value_frame);
-        self.write_optional_row(change.before(), out)?;
-        self.write_optional_row(change.after(), out)?;
-        self.source.write(source, out);
-        envelope::write_tail(change.op(), now_us, out);
+        match &self.body {
+            Body::Envelope => {
+                self.write_optional_row(change.before(), out)?;
+                self.write_optional_row(change.after(), out)?;
+                self.source.write(source, out);
+                envelope::write_tail(change.op(), source.transaction, now_us, out);
+            }
+            Body::Flat(flat) => {
+                if let Some(row) = change.after().or(change.before()) {
+                    self.write_row(row, out)?;
+                }
+                flat.write(change.op(), source, now_us, out);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether records are rows alone.
+    #[must_use]
+    pub fn is_flat(&self) -> bool {
+        matches!(self.body, Body::Flat(_))
+    }
+
+    /// What becomes of a deleted row.
+    #[must_use]
+    pub fn deletes(&self) -> DeleteHandling {
+        match &self.body {
+            Body::Envelope => DeleteHandling::RewriteWithTombstone,
+            Body::Flat(flat) => flat.deletes(),
+        }
+    }
+
+    /// Hands on the headers that a flat record carries beside its value.
+    pub fn write_headers(
+        &self,
+        op: &str,
+        source: &Source<'_>,
+        now_us: i64,
+        mut push: impl FnMut(&Arc<str>, &[u8]),
+    ) {
+        if let Body::Flat(flat) = &self.body {
+            flat.headers(op, source, now_us, &mut push);
+        }
     }
 
     fn write_optional_row<R: Row>(
@@ -178,26 +164,16 @@ impl RecordPlan {
             return Ok(());
         };
         put_long(1, out);
-        self.columns.iter().try_for_each(|column| self.write_column(column, row, out))
+        self.write_row(row, out)
     }
 
-    fn write_column(
-        &self,
-        column: &ColumnPlan,
-        row: &impl Row,
-        out: &mut Vec<u8>,
-    ) -> Result<(), PlanError> {
-        if row.is_null(column) {
-            if !column.nullable {
-                return Err(PlanError { column: column.name.clone(), source: ValueError::Length });
+    fn write_row<R: Row>(&self, row: &R, out: &mut Vec<u8>) -> Result<(), PlanError> {
+        for (number, column) in self.columns.iter().enumerate() {
+            if let Some(loss) = column.write(row, out)? {
+                self.losses.count(number, loss);
             }
-            put_long(0, out);
-            return Ok(());
         }
-        if column.nullable {
-            put_long(1, out);
-        }
-        row.write(column, out).map_err(|source| PlanError { column: column.name.clone(), source })
+        Ok(())
     }
 
     /// The topic of the table's changes.
@@ -206,16 +182,28 @@ impl RecordPlan {
         &self.topic
     }
 
-    /// The key's Avro schema.
+    /// The key's Avro schema; none for a table without a key.
     #[must_use]
-    pub fn key_schema(&self) -> &str {
-        &self.key_schema
+    pub fn key_schema(&self) -> Option<&str> {
+        self.key_schema.as_deref()
     }
 
     /// The value's Avro schema.
     #[must_use]
     pub fn value_schema(&self) -> &str {
         &self.value_schema
+    }
+
+    /// Which values were written as something else than they are.
+    #[must_use]
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    /// The name of the column with this number among those that are written.
+    #[must_use]
+    pub fn column_name(&self, number: usize) -> &str {
+        self.columns.get(number).map_or("", ColumnPlan::name)
     }
 }
 

@@ -41,61 +41,15 @@ pub fn packed_bytes(precision: u8, scale: u8) -> Option<usize> {
     Some(integer / 9 * 4 + group(integer)? + fraction / 9 * 4 + group(fraction)?)
 }
 
-/// Appends the unscaled number of a packed decimal.
-///
-/// # Errors
-///
-/// Returns [`ValueError`] when the bytes are not such a decimal.
-pub fn from_binlog(
-    bytes: &[u8],
-    precision: u8,
-    scale: u8,
-    out: &mut Vec<u8>,
-) -> Result<(), ValueError> {
-    let unscaled = Unscaled::unpack(bytes, precision, scale)?;
-    out.extend_from_slice(unscaled.to_bytes().as_slice());
-    Ok(())
-}
-
-/// Appends a packed decimal as Avro bytes.
-///
-/// # Errors
-///
-/// Returns [`ValueError`] when the bytes are not such a decimal.
-pub fn write_binlog(
-    bytes: &[u8],
-    precision: u8,
-    scale: u8,
-    out: &mut Vec<u8>,
-) -> Result<(), ValueError> {
-    let unscaled = Unscaled::unpack(bytes, precision, scale)?;
-    put_bytes(unscaled.to_bytes().as_slice(), out);
-    Ok(())
-}
-
-/// Appends the unscaled number of a decimal's text, as a SELECT gives it.
-///
-/// # Errors
-///
-/// Returns [`ValueError::Decimal`] when the text is not a decimal of this scale.
-pub fn from_text(text: &str, scale: u8, out: &mut Vec<u8>) -> Result<(), ValueError> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text),
-    };
-    let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if fraction.len() != usize::from(scale) || integer.is_empty() {
-        return Err(ValueError::Decimal);
-    }
-    let mut unscaled = Unscaled { limbs: [0; LIMBS], negative };
-    for digit in integer.bytes().chain(fraction.bytes()) {
-        if !digit.is_ascii_digit() {
-            return Err(ValueError::Decimal);
-        }
-        unscaled.push_digits(10, u32::from(digit - b'0'))?;
-    }
-    out.extend_from_slice(unscaled.to_bytes().as_slice());
-    Ok(())
+/// The groups of digits of a `DECIMAL(precision, scale)` in order: bytes and digits of each.
+pub(crate) fn groups(precision: u8, scale: u8) -> impl Iterator<Item = (usize, u32)> {
+    let integer = usize::from(precision.saturating_sub(scale));
+    let fraction = usize::from(scale);
+    std::iter::once(integer % 9)
+        .chain(std::iter::repeat_n(9, integer / 9 + fraction / 9))
+        .chain(std::iter::once(fraction % 9))
+        .filter(|digits| *digits > 0)
+        .filter_map(|digits| Some((*GROUP_BYTES.get(digits)?, u32::try_from(digits).ok()?)))
 }
 
 /// Appends an unsigned number as an unscaled decimal.
@@ -128,18 +82,7 @@ pub fn text_from_binlog(
     scale: u8,
     out: &mut Vec<u8>,
 ) -> Result<(), ValueError> {
-    let mut unscaled = Unscaled::unpack(bytes, precision, scale)?;
-    let mut digits = Vec::with_capacity(usize::from(precision) + 1);
-    while digits.len() <= usize::from(scale) || unscaled.limbs != [0; LIMBS] {
-        if digits.len() == usize::from(scale) && scale > 0 {
-            digits.push(b'.');
-        }
-        digits.push(b'0' + unscaled.pop_digit());
-    }
-    if unscaled.negative {
-        digits.push(b'-');
-    }
-    out.extend(digits.iter().rev());
+    Unscaled::unpack(bytes, precision, scale)?.write_text(scale, out);
     Ok(())
 }
 
@@ -154,31 +97,55 @@ fn minimal_start(bytes: &[u8], fill: u8) -> usize {
 }
 
 /// An unscaled number of up to 65 digits with its sign.
-struct Unscaled {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Unscaled {
     limbs: [u32; LIMBS],
     negative: bool,
 }
 
 impl Unscaled {
-    fn unpack(bytes: &[u8], precision: u8, scale: u8) -> Result<Self, ValueError> {
+    /// Reads a decimal's text, as a SELECT gives it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ValueError::Decimal`] when the text is not a decimal of this scale.
+    pub fn parse(text: &str, scale: u8) -> Result<Self, ValueError> {
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        if fraction.len() != usize::from(scale) || integer.is_empty() {
+            return Err(ValueError::Decimal);
+        }
+        let mut unscaled = Self { limbs: [0; LIMBS], negative };
+        for digit in integer.bytes().chain(fraction.bytes()) {
+            if !digit.is_ascii_digit() {
+                return Err(ValueError::Decimal);
+            }
+            unscaled.push_digits(10, u32::from(digit - b'0'))?;
+        }
+        unscaled.negative &= unscaled.limbs != [0; LIMBS];
+        Ok(unscaled)
+    }
+
+    /// Reads a packed decimal, as the log has it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ValueError`] when the bytes are not a decimal of this precision and scale.
+    pub fn unpack(bytes: &[u8], precision: u8, scale: u8) -> Result<Self, ValueError> {
         if packed_bytes(precision, scale) != Some(bytes.len()) {
             return Err(ValueError::Length);
         }
         let first = *bytes.first().ok_or(ValueError::Length)?;
         let negative = first & 0x80 == 0;
         let invert = if negative { 0xff } else { 0 };
-        let integer = usize::from(precision - scale);
-        let fraction = usize::from(scale);
-        let groups = std::iter::once(integer % 9)
-            .chain(std::iter::repeat_n(9, integer / 9 + fraction / 9))
-            .chain(std::iter::once(fraction % 9))
-            .filter(|digits| *digits > 0);
         let mut unscaled = Self { limbs: [0; LIMBS], negative };
         let mut rest = bytes;
         // The sign is the top bit of the first byte, inverted: it is not part of the number.
         let mut sign_bit = 0x80;
-        for digits in groups {
-            let width = GROUP_BYTES.get(digits).copied().unwrap_or_default();
+        for (width, digits) in groups(precision, scale) {
             let (group, after) = rest.split_at_checked(width).ok_or(ValueError::Length)?;
             rest = after;
             let mut number = 0_u32;
@@ -186,13 +153,52 @@ impl Unscaled {
                 number = number << 8 | u32::from((byte ^ sign_bit) ^ invert);
                 sign_bit = 0;
             }
-            let modulus = 10_u32.pow(u32::try_from(digits).map_err(|_| ValueError::Decimal)?);
+            let modulus = 10_u32.pow(digits);
             if number >= modulus {
                 return Err(ValueError::Decimal);
             }
             unscaled.push_digits(modulus, number)?;
         }
+        // MySQL never stores a negative zero; two zeros would not be equal.
+        unscaled.negative &= unscaled.limbs != [0; LIMBS];
         Ok(unscaled)
+    }
+
+    /// Appends the exact text with the point before the last `scale` digits, as MySQL prints it.
+    pub fn write_text(mut self, scale: u8, out: &mut Vec<u8>) {
+        let start = out.len();
+        let scale = usize::from(scale);
+        let mut count = 0;
+        while count <= scale || self.limbs != [0; LIMBS] {
+            if count == scale && scale > 0 {
+                out.push(b'.');
+            }
+            out.push(b'0' + self.pop_digit());
+            count += 1;
+        }
+        if self.negative {
+            out.push(b'-');
+        }
+        out.get_mut(start..).unwrap_or_default().reverse();
+    }
+
+    /// The nearest double of the number with its point before the last `scale` digits.
+    #[must_use]
+    pub fn to_f64(self, scale: u8) -> f64 {
+        let mut text = Vec::new();
+        self.write_text(scale, &mut text);
+        // A decimal's text is always a number.
+        std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
+    }
+
+    /// Appends two's complement, big-endian, as short as it can be.
+    pub fn put(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.to_bytes().as_slice());
+    }
+
+    /// Appends the same as Avro bytes.
+    pub fn write(self, out: &mut Vec<u8>) {
+        put_bytes(self.to_bytes().as_slice(), out);
     }
 
     /// `self = self * modulus + digits`.
@@ -220,7 +226,7 @@ impl Unscaled {
     }
 
     /// Two's complement, big-endian, as short as it can be.
-    fn to_bytes(&self) -> UnscaledBytes {
+    fn to_bytes(self) -> UnscaledBytes {
         let mut bytes = [0_u8; LIMBS * 4];
         let mut carry = self.negative;
         for (chunk, limb) in bytes.rchunks_exact_mut(4).zip(self.limbs) {
@@ -232,8 +238,7 @@ impl Unscaled {
             carry = overflow;
             chunk.copy_from_slice(&limb.to_be_bytes());
         }
-        let is_zero = self.limbs == [0; LIMBS];
-        let fill = if self.negative && !is_zero { 0xff } else { 0 };
+        let fill = if self.negative { 0xff } else { 0 };
         UnscaledBytes { start: minimal_start(&bytes, fill), bytes }
     }
 }
@@ -297,8 +302,8 @@ mod tests {
         let largest = "13479973333575319897333507543509815336818572211270286240551805124607";
         let one_more = "13479973333575319897333507543509815336818572211270286240551805124608";
 
-        assert_eq!(from_text(largest, 0, &mut Vec::new()), Ok(()));
-        assert_eq!(from_text(one_more, 0, &mut Vec::new()), Err(ValueError::Decimal));
+        assert!(Unscaled::parse(largest, 0).is_ok());
+        assert_eq!(Unscaled::parse(one_more, 0).err(), Some(ValueError::Decimal));
     }
 
     #[test]
@@ -326,8 +331,8 @@ mod tests {
             let text = format!("{sign}{digits}{point}{fraction}");
 
             let (mut from_log, mut from_select, mut printed) = (vec![], vec![], vec![]);
-            from_binlog(&packed, precision, scale, &mut from_log).unwrap();
-            from_text(&text, scale, &mut from_select).unwrap();
+            Unscaled::unpack(&packed, precision, scale).unwrap().put(&mut from_log);
+            Unscaled::parse(&text, scale).unwrap().put(&mut from_select);
             text_from_binlog(&packed, precision, scale, &mut printed).unwrap();
 
             prop_assert_eq!(&from_log, &from_select);
@@ -343,7 +348,7 @@ mod tests {
         fn an_unsigned_number_is_written_like_a_decimal_of_its_digits(number: u64) {
             let (mut direct, mut by_text, mut avro, mut framed) = (vec![], vec![], vec![], vec![]);
             put_u64(number, &mut direct);
-            from_text(&number.to_string(), 0, &mut by_text).unwrap();
+            Unscaled::parse(&number.to_string(), 0).unwrap().put(&mut by_text);
             write_u64(number, &mut avro);
             put_bytes(&direct, &mut framed);
 
@@ -355,7 +360,7 @@ mod tests {
         fn any_bytes_give_a_number_or_an_error(
             bytes in prop::collection::vec(any::<u8>(), 0..40), precision in 0_u8..80, scale in 0_u8..40,
         ) {
-            let _result = from_binlog(&bytes, precision, scale, &mut Vec::new());
+            let _result = Unscaled::unpack(&bytes, precision, scale);
         }
     }
 }

@@ -23,6 +23,14 @@ pub(super) fn read_u64(bytes: &[u8]) -> Result<u64, ValueError> {
     Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
+/// Reads BIT: 1 to 8 bytes, the highest first.
+pub(super) fn read_bits(bytes: &[u8]) -> Result<u64, ValueError> {
+    if bytes.is_empty() || bytes.len() > 8 {
+        return Err(ValueError::Length);
+    }
+    Ok(bytes.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

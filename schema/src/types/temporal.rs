@@ -5,12 +5,16 @@ use super::ValueError;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 const MICROS_PER_SECOND: i64 = 1_000_000;
+pub(super) const MICROS_PER_DAY: i64 = SECONDS_PER_DAY * MICROS_PER_SECOND;
 
 /// Digits after the seconds, 0 to 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fraction(u8);
 
 impl Fraction {
+    /// Microseconds.
+    pub(super) const LONGEST: Self = Self(6);
+
     /// Wraps a number of digits; `None` above 6.
     #[must_use]
     pub fn new(digits: u8) -> Option<Self> {
@@ -38,16 +42,22 @@ impl Fraction {
         }
     }
 
-    /// Debezium's semantic type for a DATETIME of this precision: milliseconds up to three digits.
-    pub(super) fn timestamp_name(self) -> &'static str {
-        if self.0 <= 3 { "io.debezium.time.Timestamp" } else { "io.debezium.time.MicroTimestamp" }
-    }
-
-    /// Microseconds as the unit of the semantic type: milliseconds up to three digits.
+    /// Whether milliseconds hold all digits.
     #[must_use]
-    pub fn timestamp_units(self, micros: i64) -> i64 {
-        if self.0 <= 3 { micros.div_euclid(1000) } else { micros }
+    pub fn fits_millis(self) -> bool {
+        self.0 <= 3
     }
+}
+
+/// A date as MySQL stores it: any part can be zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CivilDate {
+    /// 0 to 9999.
+    pub year: u32,
+    /// 1 to 12, or 0.
+    pub month: u32,
+    /// 1 to 31, or 0.
+    pub day: u32,
 }
 
 /// `YEAR`: one byte, 0 for 0000, else years since 1900.
@@ -59,12 +69,11 @@ pub(super) fn year(bytes: &[u8]) -> Result<i32, ValueError> {
     }
 }
 
-/// `DATE` as days since 1970: three bytes, little-endian, day in 5 bits, month in 4, year in 15.
-pub(super) fn date(bytes: &[u8]) -> Result<i32, ValueError> {
+/// `DATE`: three bytes, little-endian, day in 5 bits, month in 4, year in 15.
+pub(super) fn date(bytes: &[u8]) -> Result<CivilDate, ValueError> {
     let &[a, b, c] = bytes else { return Err(ValueError::Length) };
     let packed = u32::from_le_bytes([a, b, c, 0]);
-    let days = days_from_civil(packed >> 9, packed >> 5 & 0xf, packed & 0x1f)?;
-    i32::try_from(days).map_err(|_| ValueError::DateRange)
+    Ok(CivilDate { year: packed >> 9, month: packed >> 5 & 0xf, day: packed & 0x1f })
 }
 
 /// `TIME(fraction)` as signed microseconds.
@@ -86,8 +95,8 @@ pub(super) fn time(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> 
     Ok(micros * packed.signum())
 }
 
-/// `DATETIME(fraction)` in the unit of its semantic type, as if it were UTC.
-pub(super) fn datetime(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> {
+/// `DATETIME(fraction)`: the date, and microseconds since midnight.
+pub(super) fn datetime(bytes: &[u8], fraction: Fraction) -> Result<(CivilDate, i64), ValueError> {
     let (head, tail) = bytes.split_at_checked(5).ok_or(ValueError::Length)?;
     if tail.len() != fraction.bytes() {
         return Err(ValueError::Length);
@@ -99,25 +108,47 @@ pub(super) fn datetime(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueErr
     }
     let part = |shift: u32, mask: i64| u32::try_from(packed >> shift & mask).unwrap_or(u32::MAX);
     let year_month = part(22, 0x1_ffff);
+    let date = CivilDate { year: year_month / 13, month: year_month % 13, day: part(17, 0x1f) };
     let clock =
         Clock { hour: part(12, 0x1f), minute: part(6, 0x3f), second: part(0, 0x3f), micros: 0 };
-    let days = days_from_civil(year_month / 13, year_month % 13, part(17, 0x1f))?;
-    let micros = clock.micros_of_day()? + fraction_micros(big_endian(tail), fraction)?;
-    Ok(fraction.timestamp_units(days * SECONDS_PER_DAY * MICROS_PER_SECOND + micros))
+    Ok((date, clock.micros_of_day()? + fraction_micros(big_endian(tail), fraction)?))
 }
 
-/// `TIMESTAMP(fraction)` as Debezium's `ZonedTimestamp`.
-pub(super) fn timestamp(bytes: &[u8], fraction: Fraction) -> Result<TimestampText, ValueError> {
+/// `DATE` as days since 1970.
+pub(crate) fn date_days(bytes: &[u8]) -> Result<i64, ValueError> {
+    let date = date(bytes)?;
+    days_from_civil(date.year, date.month, date.day)
+}
+
+/// `TIME(fraction)` in microseconds.
+pub(crate) fn time_micros(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> {
+    time(bytes, fraction)
+}
+
+/// `DATETIME(fraction)` as microseconds since 1970, as if it were UTC.
+pub(crate) fn datetime_micros(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> {
+    let (date, micros) = datetime(bytes, fraction)?;
+    epoch_micros(date, micros)
+}
+
+/// `TIMESTAMP(fraction)` as text in UTC.
+pub(crate) fn timestamp_text(
+    bytes: &[u8],
+    fraction: Fraction,
+) -> Result<TimestampText, ValueError> {
+    let micros = timestamp(bytes, fraction)?.ok_or(ValueError::ZeroDate)?;
+    TimestampText::new(micros, fraction)
+}
+
+/// `TIMESTAMP(fraction)`: microseconds since 1970 UTC, or `None` for MySQL's zero.
+pub(super) fn timestamp(bytes: &[u8], fraction: Fraction) -> Result<Option<i64>, ValueError> {
     let (head, tail) = bytes.split_at_checked(4).ok_or(ValueError::Length)?;
     if tail.len() != fraction.bytes() {
         return Err(ValueError::Length);
     }
     let seconds = big_endian(head);
-    if seconds == 0 {
-        return Err(ValueError::ZeroDate);
-    }
     let micros = fraction_micros(big_endian(tail), fraction)?;
-    TimestampText::new(seconds * MICROS_PER_SECOND + micros, fraction)
+    Ok((seconds != 0).then_some(seconds * MICROS_PER_SECOND + micros))
 }
 
 /// The hour, minute, second and microsecond of a day.
@@ -148,14 +179,13 @@ impl Clock {
     }
 }
 
-/// Microseconds since 1970 of a date and a time of day, as if both were UTC.
+/// Microseconds since 1970 of a date and the microseconds since its midnight, as if in UTC.
 ///
 /// # Errors
 ///
-/// Returns [`ValueError`] when there is no such moment.
-pub fn epoch_micros((year, month, day): (u32, u32, u32), clock: Clock) -> Result<i64, ValueError> {
-    let days = days_from_civil(year, month, day)?;
-    Ok(days * SECONDS_PER_DAY * MICROS_PER_SECOND + clock.micros_of_day()?)
+/// Returns [`ValueError`] when there is no such day.
+pub fn epoch_micros(date: CivilDate, micros: i64) -> Result<i64, ValueError> {
+    Ok(days_from_civil(date.year, date.month, date.day)? * MICROS_PER_DAY + micros)
 }
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar, which MySQL's dates are in.
@@ -245,6 +275,24 @@ impl TimestampText {
         Ok(text)
     }
 
+    /// The text without zeros at the end of the fraction.
+    #[must_use]
+    pub fn trimmed(mut self) -> Self {
+        let text = self.bytes.get(..self.length).unwrap_or_default();
+        if text.contains(&b'.') {
+            let digits = text.strip_suffix(b"Z").unwrap_or(text);
+            let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+            let kept = digits.len() - zeros;
+            // A fraction of zeros takes its point along.
+            let kept = if digits.get(kept - 1) == Some(&b'.') { kept - 1 } else { kept };
+            if let Some(slot) = self.bytes.get_mut(kept) {
+                *slot = b'Z';
+            }
+            self.length = kept + 1;
+        }
+        self
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -265,6 +313,23 @@ impl TimestampText {
         }
         self.length = end + 1;
     }
+}
+
+/// `2020-01-02Z`, as Debezium's `IsoDate` has it.
+pub(super) fn iso_date(days: i64) -> String {
+    let (year, month, day) = civil_from_days(days);
+    format!("{year:04}-{month:02}-{day:02}Z")
+}
+
+/// `01:02:03.12Z`, as Debezium's `IsoTime` has it: without zeros at its end, and 24:00:00 as the
+/// next day's begin.
+pub(super) fn iso_time(micros: i64) -> String {
+    let seconds = micros / MICROS_PER_SECOND;
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let parts = format!("{:06}", micros % MICROS_PER_SECOND);
+    let parts = parts.trim_end_matches('0');
+    let point = if parts.is_empty() { "" } else { "." };
+    format!("{hour:02}:{minute:02}:{second:02}{point}{parts}Z")
 }
 
 fn fraction_micros(parts: i64, fraction: Fraction) -> Result<i64, ValueError> {
@@ -318,9 +383,14 @@ mod tests {
     fn a_timestamp_prints_as_many_digits_as_its_column_has() {
         let bytes = [0x5e, 0x0d, 0x5d, 0x25, 0x04, 0xb0];
 
-        assert_eq!(timestamp(&bytes[..4], fraction(0)).unwrap().as_str(), "2020-01-02T03:01:57Z");
-        assert_eq!(timestamp(&bytes, fraction(3)).unwrap().as_str(), "2020-01-02T03:01:57.120Z");
-        assert_eq!(timestamp(&[0; 4], fraction(0)).err(), Some(ValueError::ZeroDate));
+        let text = |bytes: &[u8], digits| {
+            let micros = timestamp(bytes, fraction(digits)).unwrap().unwrap();
+            TimestampText::new(micros, fraction(digits)).unwrap().as_str().to_owned()
+        };
+
+        assert_eq!(text(&bytes[..4], 0), "2020-01-02T03:01:57Z");
+        assert_eq!(text(&bytes, 3), "2020-01-02T03:01:57.120Z");
+        assert_eq!(timestamp(&[0; 4], fraction(0)), Ok(None));
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use crate::binlog::event::{self, BinlogEvent, EventError, RowsKind};
 use crate::binlog::table_map::{EncodedTableMap, TableMap};
 use crate::rows::ImageReader;
 use schema::change::RowImage;
-use schema::types::UnsignedBigInt;
+use schema::types::{Form, Origin, ValueOptions};
 
 /// Everything that is done with an event's body.
 fn use_up(event: &Event, map: &TableMap) {
@@ -44,10 +44,11 @@ fn read_rows(kind: RowsKind, map: &TableMap, data: &[u8]) {
         let row = RowImage::new(data, cells);
         for (index, column) in map.columns.iter().enumerate() {
             if let (Some(bytes), Ok(column_type)) = (row.column(index), &column.column_type) {
-                let value = column_type.value(bytes, UnsignedBigInt::Precise);
+                let form = Form::new(column_type, None, &ValueOptions::exact(), Origin::Log);
+                let Ok(value) = column_type.read(bytes) else { continue };
                 let mut avro = Vec::new();
-                let written = column_type.write_avro(bytes, UnsignedBigInt::Precise, &mut avro);
-                assert_eq!(value.is_ok(), written.is_ok(), "{column_type:?}");
+                let written = form.write(&value, &mut avro);
+                assert_eq!(form.value(&value).is_ok(), written.is_ok(), "{column_type:?}");
             }
         }
     }

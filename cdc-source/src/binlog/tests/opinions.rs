@@ -165,7 +165,13 @@ impl Their {
                 bytes.resize(*length, 0);
                 hex(&bytes)
             }
-            (Self::Bytes(bytes), ColumnType::Bit { .. } | ColumnType::Blob) => hex(&bytes),
+            (
+                Self::Bytes(bytes),
+                ColumnType::Bit { .. }
+                | ColumnType::Blob
+                | ColumnType::Geometry { .. }
+                | ColumnType::Vector,
+            ) => hex(&bytes),
             (Self::Bytes(bytes), ColumnType::Timestamp { fraction }) => {
                 timestamp(std::str::from_utf8(&bytes).unwrap(), *fraction)
             }

@@ -273,14 +273,18 @@ impl Session {
 
     fn send(&self, batch: &RecordBatch, record: &RecordSlot) -> Result<(), KafkaError> {
         let topic = self.topics.get(record.topic.0).ok_or(KafkaError::Gone)?;
-        let mut message =
-            BaseRecord::to(topic).partition(record.partition).key(batch.slice(&record.key));
+        let mut message = BaseRecord::to(topic).partition(record.partition);
+        // An Avro key is never empty, so an empty one is a table without a key.
+        if !record.key.is_empty() {
+            message = message.key(batch.slice(&record.key));
+        }
         if let Some(value) = &record.value {
             message = message.payload(batch.slice(value));
         }
         if !record.headers.is_empty() {
             let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
             for (key, value) in &record.headers {
+                let key = key.as_str();
                 headers = headers.insert(Header { key, value: Some(batch.slice(value)) });
             }
             message = message.headers(headers);

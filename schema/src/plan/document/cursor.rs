@@ -1,29 +1,90 @@
 //! Reading Avro's binary encoding without ever going past its end.
 
 use super::error::Problem;
+use super::leaves::{self, Leaf};
+use crate::avro::VALUES_MAX;
 
 /// What is left of one record.
+#[derive(Clone)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
+    /// How many values its arrays and maps may still have.
+    values_left: usize,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, values_left: VALUES_MAX }
     }
 
     pub(super) fn remaining(&self) -> usize {
         self.rest.len()
     }
 
+    #[inline]
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Problem> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(Problem::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    /// `int` and `long`: zigzag, then seven bits a byte, lowest first.
+    /// `int` and `long`: zigzag, then seven bits a byte, lowest first. Lengths and branches are
+    /// one byte, times are eight: the first is taken here, the others in one piece.
+    #[inline]
     pub(super) fn long(&mut self) -> Result<i64, Problem> {
+        match self.rest {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(unzigzag(u64::from(*byte)))
+            }
+            _ => self.long_of_several_bytes(),
+        }
+    }
+
+    /// Passes over an `int` or a `long`.
+    #[inline]
+    pub(super) fn skip_long(&mut self) -> Result<(), Problem> {
+        match self.rest {
+            [byte, rest @ ..] if *byte < 0x80 => self.rest = rest,
+            _ => return self.skip_several_bytes(),
+        }
+        Ok(())
+    }
+
+    fn skip_several_bytes(&mut self) -> Result<(), Problem> {
+        match (self.leading_word(), self.rest) {
+            (Some((_, length)), _) => self.take(length).map(drop),
+            // Nine bytes are a time in nanoseconds.
+            (None, [_, _, _, _, _, _, _, _, last, rest @ ..]) if *last < 0x80 => {
+                self.rest = rest;
+                Ok(())
+            }
+            (None, _) => self.long_by_bytes().map(drop),
+        }
+    }
+
+    fn long_of_several_bytes(&mut self) -> Result<i64, Problem> {
+        let Some((word, length)) = self.leading_word() else { return self.long_by_bytes() };
+        self.take(length)?;
+        // The seven bits of each byte close ranks: in pairs, in fours, in eights.
+        let pairs = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
+        let fours = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
+        let eight = (fours & 0x0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4);
+        Ok(unzigzag(eight))
+    }
+
+    /// A number of up to eight bytes in one word, without the bytes that follow it, and its length.
+    /// `None` for a longer one, and near the end of the record.
+    fn leading_word(&self) -> Option<(u64, usize)> {
+        let word = u64::from_le_bytes(*self.rest.first_chunk()?);
+        // The topmost bit of a byte says that another one follows.
+        let ends = !word & 0x8080_8080_8080_8080;
+        let last_bit = ends.trailing_zeros();
+        let word = word & u64::MAX.checked_shr(63_u32.checked_sub(last_bit)?)?;
+        Some((word, usize::try_from(last_bit / 8 + 1).ok()?))
+    }
+
+    fn long_by_bytes(&mut self) -> Result<i64, Problem> {
         let mut zigzag = 0_u64;
         for shift in (0..64).step_by(7) {
             let (byte, rest) = self.rest.split_first().ok_or(Problem::Truncated)?;
@@ -35,13 +96,32 @@ impl<'a> Cursor<'a> {
             }
             zigzag |= bits << shift;
             if byte & 0x80 == 0 {
-                return Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed());
+                return Ok(unzigzag(zigzag));
             }
         }
         Err(Problem::LongOverflow)
     }
 
+    /// What is left.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Passes over values without parts.
+    #[inline]
+    pub(super) fn skip_leaves(&mut self, values: &[Leaf]) -> Result<(), Problem> {
+        self.rest = leaves::skip(values, self.rest)?;
+        Ok(())
+    }
+
+    /// Passes over `bytes` or a `string`.
+    #[inline]
+    pub(super) fn skip_bytes(&mut self) -> Result<(), Problem> {
+        self.bytes().map(drop)
+    }
+
     /// A length-prefixed run of bytes: `bytes` and `string`.
+    #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], Problem> {
         let length = self.long()?;
         let length = usize::try_from(length).map_err(|_| Problem::NegativeLength)?;
@@ -52,6 +132,7 @@ impl<'a> Cursor<'a> {
         str::from_utf8(self.bytes()?).map_err(|_| Problem::NotUtf8)
     }
 
+    #[inline]
     pub(super) fn boolean(&mut self) -> Result<bool, Problem> {
         match self.take(1)? {
             [0] => Ok(false),
@@ -67,6 +148,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The number of a union's branch or of an enum's symbol.
+    #[inline]
     pub(super) fn position(&mut self) -> Result<usize, Problem> {
         usize::try_from(self.long()?).map_err(|_| Problem::NegativeLength)
     }
@@ -85,6 +167,17 @@ impl<'a> Cursor<'a> {
         }
         Ok((count > 0).then_some(Block { count, bytes }))
     }
+
+    /// Accounts for the entries of a block, each of which has so many values.
+    pub(super) fn spend(&mut self, entries: usize, weight: usize) -> Result<(), Problem> {
+        let values = entries.saturating_mul(weight);
+        self.values_left = self.values_left.checked_sub(values).ok_or(Problem::TooManyValues)?;
+        Ok(())
+    }
+}
+
+fn unzigzag(zigzag: u64) -> i64 {
+    (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed()
 }
 
 /// One block of an array or a map.
@@ -112,11 +205,16 @@ mod tests {
     proptest! {
         #[test]
         fn longs_are_read_as_they_are_written(value: i64) {
-            let bytes = encoded(value);
-            let mut cursor = Cursor::new(&bytes);
+            // At the end of a record, and with more behind it.
+            for (value, behind) in [(value, 0), (value, 9), (value >> 20, 9), (value >> 40, 9)] {
+                let bytes = [encoded(value), vec![0xff; behind]].concat();
+                let (mut read, mut skipped) = (Cursor::new(&bytes), Cursor::new(&bytes));
 
-            prop_assert_eq!(cursor.long().unwrap(), value);
-            prop_assert_eq!(cursor.remaining(), 0);
+                prop_assert_eq!(read.long().unwrap(), value);
+                prop_assert_eq!(read.remaining(), behind);
+                skipped.skip_long().unwrap();
+                prop_assert_eq!(skipped.remaining(), behind);
+            }
         }
     }
 
@@ -126,6 +224,7 @@ mod tests {
         assert!(matches!(endless.long(), Err(Problem::LongOverflow)));
 
         let mut wide = Cursor::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]);
+        assert!(matches!(wide.clone().skip_long(), Err(Problem::LongOverflow)));
         assert!(matches!(wide.long(), Err(Problem::LongOverflow)));
     }
 }

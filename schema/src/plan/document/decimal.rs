@@ -1,6 +1,8 @@
 //! Decimals as exact numbers in text.
 
+use super::digits::write_unsigned;
 use super::error::Problem;
+use crate::avro::{Field, Node, Shape};
 
 /// Longest unscaled value: 64 bytes, 154 digits. MySQL's 65 digits take 28 bytes.
 const BYTES_MAX: usize = 64;
@@ -22,12 +24,72 @@ pub(super) fn write_decimal(unscaled: &[u8], scale: u16, out: &mut Vec<u8>) -> R
     if negative {
         out.push(b'-');
     }
+    if let Some(number) = small(unscaled, negative) {
+        write_small(number.unsigned_abs(), scale, out);
+        return Ok(());
+    }
+    write_long(unscaled, negative, scale, out);
+    Ok(())
+}
+
+fn write_long(unscaled: &[u8], negative: bool, scale: u16, out: &mut Vec<u8>) {
     let mut limbs = magnitude(unscaled, negative);
     let mut digits = [b'0'; STEPS_MAX * DIGITS_PER_STEP];
     write_digits(&mut limbs, &mut digits);
     let leading = digits.iter().take_while(|digit| **digit == b'0').count();
     push_point(&digits, leading, usize::from(scale), out);
+}
+
+/// Whether a record is Debezium's decimal with a scale of its own: a number whose column does not
+/// say how many digits it has.
+pub(super) fn is_variable(node: &Node, fields: &[Field]) -> bool {
+    let parts = fields.iter().map(|field| (&*field.name, &field.node.shape));
+    node.semantics.name.as_deref() == Some("io.debezium.data.VariableScaleDecimal")
+        && matches!(&*parts.collect::<Vec<_>>(), [("scale", Shape::Int), ("value", Shape::Bytes)])
+}
+
+/// As [`write_decimal`] for any scale: with one below zero, zeros follow the digits.
+pub(super) fn write_scaled(unscaled: &[u8], scale: i64, out: &mut Vec<u8>) -> Result<(), Problem> {
+    let digits = u16::try_from(scale.unsigned_abs()).ok().filter(|digits| *digits <= SCALE_MAX);
+    let digits = digits.ok_or(Problem::DecimalTooLong)?;
+    if scale >= 0 {
+        return write_decimal(unscaled, digits, out);
+    }
+    let start = out.len();
+    write_decimal(unscaled, 0, out)?;
+    if out.get(start..) != Some(b"0") {
+        out.extend(std::iter::repeat_n(b'0', usize::from(digits)));
+    }
     Ok(())
+}
+
+/// The digits before the point and those after it are two numbers, unless there are too many.
+fn write_small(number: u64, scale: u16, out: &mut Vec<u8>) {
+    // Of a greater one, twice would not fit.
+    if let Some(power) = 10_u64.checked_pow(scale.into()).filter(|power| *power < 1 << 62) {
+        write_unsigned(number / power, out);
+        if scale > 0 {
+            let point = out.len();
+            // The one in front keeps the zeros after the point.
+            write_unsigned(number % power + power, out);
+            if let Some(one) = out.get_mut(point) {
+                *one = b'.';
+            }
+        }
+        return;
+    }
+    let mut digits = Vec::with_capacity(DIGITS_PER_STEP * 3);
+    write_unsigned(number, &mut digits);
+    // Zero has no digits of its own: those that are shown come from the scale.
+    push_point(&digits, usize::from(number == 0), usize::from(scale), out);
+}
+
+/// A number of up to 64 bits: nearly all are.
+fn small(unscaled: &[u8], negative: bool) -> Option<i64> {
+    let mut bytes = [if negative { 0xff } else { 0 }; 8];
+    let start = bytes.len().checked_sub(unscaled.len())?;
+    bytes.get_mut(start..)?.copy_from_slice(unscaled);
+    Some(i64::from_be_bytes(bytes))
 }
 
 /// The absolute value in limbs of 32 bits, highest first.
@@ -134,6 +196,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_and_long_forms_of_a_number_are_the_same(value: i64, scale in 0_u16..25) {
+            let fill = if value < 0 { 0xff } else { 0 };
+            let long = [vec![fill; 9], value.to_be_bytes().to_vec()].concat();
+
+            prop_assert_eq!(text(&value.to_be_bytes(), scale), text(&long, scale));
+        }
+
         #[test]
         fn digits_are_those_of_the_integer(value: i128, padding in 0_usize..20) {
             let fill = if value < 0 { 0xff } else { 0 };

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::cursor::Cursor;
+use super::digits::parse_lsn;
 use super::error::{DecodeError, PlanError, Problem};
 use super::skip::Skip;
 use super::value::{self, Column, is_null};
-use super::writer::{Field, Node, Shape};
 use super::{DocumentOptions, Row, RowChange};
+use crate::avro::{Field, Node, Shape};
 use crate::lsn::Lsn;
 
 /// The fields of an envelope in the order in which its writer put them.
@@ -31,11 +32,23 @@ enum SourceStep {
     ChangedAt { null_branch: Option<usize> },
 }
 
+impl Step {
+    fn as_skip(&mut self) -> Option<&mut Skip> {
+        if let Self::Skip(skip) = self { Some(skip) } else { None }
+    }
+}
+
+impl SourceStep {
+    fn as_skip(&mut self) -> Option<&mut Skip> {
+        if let Self::Skip(skip) = self { Some(skip) } else { None }
+    }
+}
+
 /// What the steps have found so far.
 #[derive(Default)]
 struct Found<'a> {
     has_document: bool,
-    operation: &'a str,
+    operation: &'a [u8],
     lsn: Option<Lsn>,
     changed_at: Option<Duration>,
 }
@@ -48,17 +61,25 @@ pub(super) fn is_envelope(fields: &[Field]) -> bool {
 
 impl Envelope {
     pub(super) fn compile(fields: &[Field], options: DocumentOptions) -> Result<Self, PlanError> {
-        let steps = fields.iter().map(|field| match &*field.name {
-            "after" => {
-                let (null_branch, row) = nullable(&field.node);
-                let columns = value::compile_columns(record(row, "after")?, "", options)?;
-                Ok(Step::After { null_branch, columns })
+        let mut steps = Vec::new();
+        for field in fields {
+            match &*field.name {
+                "after" => {
+                    let (null_branch, row) = nullable(&field.node);
+                    let columns = value::compile_columns(record(row, "after")?, "", options)?;
+                    steps.push(Step::After { null_branch, columns });
+                }
+                "source" => {
+                    steps.push(Step::Source(compile_source(record(&field.node, "source")?)?));
+                }
+                "op" if matches!(field.node.shape, Shape::String) => steps.push(Step::Operation),
+                name => {
+                    let skip = Skip::compile(&field.node, name)?;
+                    Skip::join(&mut steps, skip, Step::Skip, Step::as_skip);
+                }
             }
-            "source" => Ok(Step::Source(compile_source(record(&field.node, "source")?)?)),
-            "op" if matches!(field.node.shape, Shape::String) => Ok(Step::Operation),
-            name => Ok(Step::Skip(Skip::compile(&field.node, name)?)),
-        });
-        Ok(Self { steps: steps.collect::<Result<_, PlanError>>()? })
+        }
+        Ok(Self { steps: steps.into() })
     }
 
     /// The columns of the row inside.
@@ -88,13 +109,13 @@ impl Envelope {
                     }
                 }
                 Step::Source(steps) => run_source(steps, cursor, &mut found).map_err(outside)?,
-                Step::Operation => found.operation = cursor.text().map_err(outside)?,
+                Step::Operation => found.operation = cursor.bytes().map_err(outside)?,
             }
         }
         let document = start..out.len();
         let change = match (found.operation, found.has_document) {
-            ("c" | "u" | "r", true) => RowChange::Upsert { document },
-            ("d", false) => RowChange::Delete,
+            (b"c" | b"u" | b"r", true) => RowChange::Upsert { document },
+            (b"d", false) => RowChange::Delete,
             (operation, _) => return Err(outside(wrong_operation(operation))),
         };
         Ok(Row { change, lsn: found.lsn, changed_at: found.changed_at })
@@ -102,15 +123,19 @@ impl Envelope {
 }
 
 fn compile_source(fields: &[Field]) -> Result<Box<[SourceStep]>, PlanError> {
-    let steps = fields.iter().map(|field| {
+    let mut steps = Vec::new();
+    for field in fields {
         let (null_branch, node) = nullable(&field.node);
-        Ok(match (&*field.name, &node.shape) {
-            ("sequence", Shape::String) => SourceStep::Sequence { null_branch },
-            ("ts_us", Shape::Long) => SourceStep::ChangedAt { null_branch },
-            (name, _) => SourceStep::Skip(Skip::compile(&field.node, name)?),
-        })
-    });
-    steps.collect()
+        match (&*field.name, &node.shape) {
+            ("sequence", Shape::String) => steps.push(SourceStep::Sequence { null_branch }),
+            ("ts_us", Shape::Long) => steps.push(SourceStep::ChangedAt { null_branch }),
+            (name, _) => {
+                let skip = Skip::compile(&field.node, name)?;
+                Skip::join(&mut steps, skip, SourceStep::Skip, SourceStep::as_skip);
+            }
+        }
+    }
+    Ok(steps.into())
 }
 
 fn run_source<'a>(
@@ -123,7 +148,7 @@ fn run_source<'a>(
             SourceStep::Skip(skip) => skip.run(cursor)?,
             SourceStep::Sequence { null_branch } => {
                 if !is_null(*null_branch, cursor)? {
-                    found.lsn = parse_sequence(cursor.text()?)?;
+                    found.lsn = parse_sequence(cursor.bytes()?)?;
                 }
             }
             SourceStep::ChangedAt { null_branch } => {
@@ -139,14 +164,15 @@ fn run_source<'a>(
 
 /// Debezium leaves `sequence` null for MySQL. For some other databases it puts a JSON array of
 /// positions there, which is no order of ours.
-fn parse_sequence(sequence: &str) -> Result<Option<Lsn>, Problem> {
-    if sequence.starts_with('[') { Ok(None) } else { Ok(Some(sequence.parse()?)) }
+fn parse_sequence(sequence: &[u8]) -> Result<Option<Lsn>, Problem> {
+    if sequence.starts_with(b"[") { Ok(None) } else { parse_lsn(sequence).map(Some) }
 }
 
-fn wrong_operation(operation: &str) -> Problem {
-    let op = operation.chars().next().unwrap_or('?');
+fn wrong_operation(operation: &[u8]) -> Problem {
+    let op = operation.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
+    let op = op.unwrap_or('?');
     match operation {
-        "c" | "u" | "r" | "d" => Problem::ImageMismatch { op },
+        b"c" | b"u" | b"r" | b"d" => Problem::ImageMismatch { op },
         _ => Problem::UnknownOperation { op },
     }
 }

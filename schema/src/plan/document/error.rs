@@ -1,55 +1,12 @@
-//! What a schema or a record can have wrong with it.
+//! What a record can have wrong with it.
 
 use std::borrow::Cow;
 
+use crate::avro::{DatumError, VALUES_MAX};
 use crate::fault::{Disposition, Fault};
 use crate::lsn::ParseLsnError;
 
-/// A writer schema makes no plan.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The text is not an Avro schema.
-    #[error("invalid Avro schema")]
-    Invalid(#[source] Box<apache_avro::Error>),
-    /// The text is longer than any schema that a table can have.
-    #[error("Avro schema has {found} bytes, expected at most {limit}")]
-    TooLong {
-        /// Its length.
-        found: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// Types within types without an end in sight.
-    #[error("Avro schema nests deeper than {limit} levels at `{path}`")]
-    TooDeep {
-        /// Where.
-        path: String,
-        /// The limit.
-        limit: usize,
-    },
-    /// A type that Connect cannot make, or that no document can hold.
-    #[error("Avro schema has {found} at `{path}`, expected {expected}")]
-    Unsupported {
-        /// Where: field names joined by dots.
-        path: String,
-        /// What stands there.
-        found: Cow<'static, str>,
-        /// What can stand there.
-        expected: &'static str,
-    },
-}
-
-impl Fault for PlanError {
-    fn disposition(&self) -> Disposition {
-        Disposition::Halt
-    }
-
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(
-            "leave the topic out of `topics`, or change its schema to one that a table row can have",
-        ))
-    }
-}
+pub use crate::avro::SchemaError as PlanError;
 
 /// A record does not fit its schema, or a value has no form in a document.
 ///
@@ -96,8 +53,8 @@ pub enum Problem {
     /// The record is longer than its schema says.
     #[error("has {count} bytes more than its schema describes")]
     TrailingBytes {
-        /// How many.
-        count: usize,
+        /// How many. Of 32 bits, so that a result fits a register.
+        count: u32,
     },
     /// A number does not end within 64 bits.
     #[error("has a number of more than 64 bits")]
@@ -127,8 +84,11 @@ pub enum Problem {
     #[error("holds a date outside the years 0 to 9999")]
     DateOutOfRange,
     /// A decimal with more digits than any database has.
-    #[error("holds a decimal of more than 64 bytes")]
+    #[error("holds a decimal of more than 64 bytes or 200 digits after or before its point")]
     DecimalTooLong,
+    /// More values in arrays and maps than any row has.
+    #[error("has more than {VALUES_MAX} values in its arrays and maps")]
+    TooManyValues,
     /// An operation that is not a row's.
     #[error("has operation `{op}`, expected one of c, u, d, r")]
     UnknownOperation {
@@ -146,9 +106,31 @@ pub enum Problem {
     InvalidLsn,
 }
 
+impl Problem {
+    pub(super) fn trailing(count: usize) -> Self {
+        Self::TrailingBytes { count: u32::try_from(count).unwrap_or(u32::MAX) }
+    }
+}
+
 impl From<ParseLsnError> for Problem {
     fn from(_: ParseLsnError) -> Self {
         Self::InvalidLsn
+    }
+}
+
+impl From<DatumError> for Problem {
+    fn from(error: DatumError) -> Self {
+        match error {
+            DatumError::Truncated => Self::Truncated,
+            DatumError::TrailingBytes { count } => Self::trailing(count),
+            DatumError::LongOverflow => Self::LongOverflow,
+            DatumError::NegativeLength => Self::NegativeLength,
+            DatumError::UnknownBranch => Self::UnknownBranch,
+            DatumError::UnknownSymbol => Self::UnknownSymbol,
+            DatumError::NotBoolean => Self::NotBoolean,
+            DatumError::NotUtf8 => Self::NotUtf8,
+            DatumError::TooManyValues => Self::TooManyValues,
+        }
     }
 }
 
@@ -160,7 +142,8 @@ impl Fault for DecodeError {
             Problem::NotJson
             | Problem::NotFinite
             | Problem::DateOutOfRange
-            | Problem::DecimalTooLong => Disposition::DeadLetter,
+            | Problem::DecimalTooLong
+            | Problem::TooManyValues => Disposition::DeadLetter,
             Problem::Truncated
             | Problem::TrailingBytes { .. }
             | Problem::LongOverflow
@@ -180,7 +163,8 @@ impl Fault for DecodeError {
             Problem::NotJson
             | Problem::NotFinite
             | Problem::DateOutOfRange
-            | Problem::DecimalTooLong => "correct the row in the source table",
+            | Problem::DecimalTooLong
+            | Problem::TooManyValues => "correct the row in the source table",
             Problem::UnknownOperation { .. } => {
                 "set `skipped.operations` of the source to leave such events out"
             }

@@ -34,8 +34,8 @@ pub enum FieldKind {
     Decimal {
         /// Digits in all, where the schema says so.
         precision: Option<u16>,
-        /// Digits after the point.
-        scale: u16,
+        /// Digits after the point, unless each value has its own.
+        scale: Option<u16>,
     },
     /// Text for people.
     Text,
@@ -43,6 +43,8 @@ pub enum FieldKind {
     Keyword,
     /// A date, with or without a time, in ISO 8601.
     Date,
+    /// A date with a time to the nanosecond, in ISO 8601.
+    DateNanos,
     /// A time of day or a span: `[-]HH:MM:SS.ffffff`.
     Time,
     /// Bytes in base64.
@@ -72,6 +74,7 @@ impl std::fmt::Display for FieldKind {
             Self::Text => "text",
             Self::Keyword => "word",
             Self::Date => "date",
+            Self::DateNanos => "date with nanoseconds",
             Self::Time => "time",
             Self::Bytes => "bytes",
             Self::Json => "JSON",

@@ -9,7 +9,7 @@
 //! digest of the text in hexadecimal. A text that begins with `sha256:` is hashed as well, so that
 //! no row can take the id of another one's digest.
 
-use std::fmt::Write;
+use std::io::Write;
 
 use sha2::{Digest, Sha256};
 
@@ -17,7 +17,7 @@ use super::cursor::Cursor;
 use super::error::{DecodeError, PlanError, Problem};
 use super::scalar::Scalar;
 use super::value::is_null;
-use super::writer::{self, Node, Shape};
+use crate::avro::{Node, Shape, WriterSchema};
 
 /// Longest id that Elasticsearch accepts, in bytes.
 /// <https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/mapping-id-field>
@@ -47,13 +47,14 @@ impl IdPlan {
     /// Returns [`PlanError`] when the text is not an Avro schema, or has columns that no id can be
     /// made from, as arrays and objects.
     pub fn compile(key_schema_text: &str) -> Result<Self, PlanError> {
-        let schema = writer::parse(key_schema_text)?;
-        let columns = match schema.fields().filter(|fields| !fields.is_empty()) {
+        let schema = WriterSchema::parse(key_schema_text)?;
+        let root = schema.root();
+        let columns = match root.fields().filter(|fields| !fields.is_empty()) {
             Some(fields) => fields
                 .iter()
                 .map(|field| KeyColumn::compile(&field.name, &field.node))
                 .collect::<Result<Box<[_]>, _>>()?,
-            None => Box::new([KeyColumn::compile("key", &schema)?]),
+            None => Box::new([KeyColumn::compile("key", root)?]),
         };
         let escaped =
             columns.len() > 1 || columns.iter().any(|column| column.null_branch.is_some());
@@ -68,37 +69,33 @@ impl IdPlan {
     /// Returns [`DecodeError`] when the key does not fit the schema. `out` is then as it was.
     pub fn run(&self, key_body: &[u8], out: &mut String) -> Result<(), DecodeError> {
         let start = out.len();
-        let written = self.decode(key_body, out);
+        // As bytes, which numbers are written to, and back: nothing is copied.
+        let mut bytes = std::mem::take(out).into_bytes();
+        let written = self.decode(key_body, start, &mut bytes);
         if written.is_err() {
-            out.truncate(start);
+            bytes.truncate(start);
         }
+        *out = String::from_utf8(bytes).map_err(|_| DecodeError::new(None, Problem::NotUtf8))?;
         written
     }
 
-    fn decode(&self, key_body: &[u8], out: &mut String) -> Result<(), DecodeError> {
-        let start = out.len();
+    fn decode(&self, key_body: &[u8], start: usize, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let mut cursor = Cursor::new(key_body);
-        let mut text = Vec::with_capacity(ID_USUAL_BYTES);
         for (index, column) in self.columns.iter().enumerate() {
             if index > 0 {
-                out.push(':');
+                out.push(b':');
             }
-            text.clear();
             column
-                .write(self.escaped, &mut cursor, &mut text, out)
+                .write(self.escaped, &mut cursor, out)
                 .map_err(|problem| DecodeError::new(Some(&column.name), problem))?;
         }
         if cursor.remaining() > 0 {
-            let count = cursor.remaining();
-            return Err(DecodeError::new(None, Problem::TrailingBytes { count }));
+            return Err(DecodeError::new(None, Problem::trailing(cursor.remaining())));
         }
         fit(start, out);
         Ok(())
     }
 }
-
-/// Room for the text of a column, so that it seldom has to grow.
-const ID_USUAL_BYTES: usize = 64;
 
 impl KeyColumn {
     fn compile(name: &str, node: &Node) -> Result<Self, PlanError> {
@@ -121,49 +118,47 @@ impl KeyColumn {
         &self,
         escaped: bool,
         cursor: &mut Cursor<'_>,
-        text: &mut Vec<u8>,
-        out: &mut String,
+        out: &mut Vec<u8>,
     ) -> Result<(), Problem> {
         if is_null(self.null_branch, cursor)? {
-            out.push_str("%N");
+            out.extend_from_slice(b"%N");
             return Ok(());
         }
-        self.scalar.write_plain(cursor, text)?;
-        let text = str::from_utf8(text).map_err(|_| Problem::NotUtf8)?;
+        let start = out.len();
+        self.scalar.write_plain(cursor, out)?;
         if escaped {
-            push_escaped(text, out);
-        } else {
-            out.push_str(text);
+            escape(start, out);
         }
         Ok(())
     }
 }
 
-fn push_escaped(text: &str, out: &mut String) {
-    for piece in text.split_inclusive(['%', ':']) {
-        if let Some(plain) = piece.strip_suffix('%') {
-            out.push_str(plain);
-            out.push_str("%25");
-        } else if let Some(plain) = piece.strip_suffix(':') {
-            out.push_str(plain);
-            out.push_str("%3A");
-        } else {
-            out.push_str(piece);
+/// Replaces `%` and `:` in what begins at `start`, where there are any.
+fn escape(start: usize, out: &mut Vec<u8>) {
+    let is_special = |byte: &u8| *byte == b'%' || *byte == b':';
+    let Some(first) = out.get(start..).and_then(|text| text.iter().position(is_special)) else {
+        return;
+    };
+    for byte in out.split_off(start + first) {
+        match byte {
+            b'%' => out.extend_from_slice(b"%25"),
+            b':' => out.extend_from_slice(b"%3A"),
+            _ => out.push(byte),
         }
     }
 }
 
 /// Replaces the id that begins at `start` by its digest where Elasticsearch would not take it.
-fn fit(start: usize, out: &mut String) {
+fn fit(start: usize, out: &mut Vec<u8>) {
     let id = out.get(start..).unwrap_or_default();
-    if (1..=ID_MAX_BYTES).contains(&id.len()) && !id.starts_with(DIGEST_PREFIX) {
+    if (1..=ID_MAX_BYTES).contains(&id.len()) && !id.starts_with(DIGEST_PREFIX.as_bytes()) {
         return;
     }
-    let digest = Sha256::digest(id.as_bytes());
+    let digest = Sha256::digest(id);
     out.truncate(start);
-    out.push_str(DIGEST_PREFIX);
+    out.extend_from_slice(DIGEST_PREFIX.as_bytes());
     for byte in digest {
-        write!(out, "{byte:02x}").expect("a String takes any text");
+        write!(out, "{byte:02x}").expect("a Vec takes any bytes");
     }
 }
 

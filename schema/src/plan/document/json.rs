@@ -2,13 +2,98 @@
 
 use serde::de::IgnoredAny;
 
+use super::digits::push_bytes;
 use super::error::Problem;
 
-/// Writes a string with its quotes. Strings without anything to escape, nearly all, are copied in
-/// one piece.
-pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
+/// Writes a string with its quotes.
+pub fn write_string(text: &str, out: &mut Vec<u8>) {
+    push_string(text.as_bytes(), Survey::of(text.as_bytes()).escapes, out);
+}
+
+/// The same for bytes that should be UTF-8. Those that are ASCII, nearly all, are looked at once.
+#[inline]
+pub(super) fn write_text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
+    let survey = Survey::of(bytes);
+    if !survey.ascii {
+        str::from_utf8(bytes).map_err(|_| Problem::NotUtf8)?;
+    }
+    push_string(bytes, survey.escapes, out);
+    Ok(())
+}
+
+/// Text without anything to escape, nearly all, is copied in one piece.
+#[inline]
+fn push_string(bytes: &[u8], escapes: bool, out: &mut Vec<u8>) {
+    out.reserve(bytes.len() + 2);
     out.push(b'"');
-    let mut rest = text.as_bytes();
+    if escapes {
+        push_escaped(bytes, out);
+    } else {
+        push_bytes(bytes, out);
+    }
+    out.push(b'"');
+}
+
+/// What bytes have in them.
+struct Survey {
+    escapes: bool,
+    ascii: bool,
+}
+
+impl Survey {
+    /// Sixteen bytes at a time. The last piece overlaps the one before it: to look twice is quicker
+    /// than to look one by one.
+    #[inline]
+    fn of(bytes: &[u8]) -> Self {
+        if bytes.len() < 16 {
+            return Self::of_few(bytes);
+        }
+        let (mut special, mut all) = ([0; 2], [0; 2]);
+        let mut look = |piece: &[u8; 16]| {
+            for ((special, all), word) in special.iter_mut().zip(&mut all).zip(piece.as_chunks().0)
+            {
+                let word = u64::from_ne_bytes(*word);
+                *special |= special_bits(word);
+                *all |= word;
+            }
+        };
+        bytes.as_chunks().0.iter().for_each(&mut look);
+        bytes.last_chunk().into_iter().for_each(look);
+        let [special, all] = [special, all].map(|[first, second]| (first | second) & HIGH_BITS);
+        Self { escapes: special != 0, ascii: all == 0 }
+    }
+
+    /// Up to 15 bytes, in two words filled up with blanks.
+    fn of_few(bytes: &[u8]) -> Self {
+        let word = |bytes: &[u8]| {
+            let blanks = u64::from_ne_bytes([b' '; 8]);
+            bytes.iter().fold(blanks, |word, byte| (word << 8) | u64::from(*byte))
+        };
+        let (head, tail) = bytes.split_at(bytes.len().min(8));
+        let (head, tail) = (word(head), word(tail));
+        Self {
+            escapes: (special_bits(head) | special_bits(tail)) & HIGH_BITS != 0,
+            ascii: (head | tail) & HIGH_BITS == 0,
+        }
+    }
+}
+
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Has a high bit where one of the eight bytes has to be escaped, and none where none has to be;
+/// not always in the same byte. Subtracting from a byte borrows when it is smaller, which sets its
+/// high bit; bytes that had it before are no ASCII and not special.
+#[inline]
+fn special_bits(word: u64) -> u64 {
+    let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * 0x20);
+    (quote | backslash | control) & !word
+}
+
+fn push_escaped(bytes: &[u8], out: &mut Vec<u8>) {
+    let mut rest = bytes;
     while let Some(plain) = rest.iter().position(|byte| needs_escape(*byte)) {
         let (copied, tail) = rest.split_at(plain);
         out.extend_from_slice(copied);
@@ -17,7 +102,6 @@ pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
         rest = tail;
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 fn needs_escape(byte: u8) -> bool {
@@ -32,6 +116,8 @@ fn push_escape(byte: u8, out: &mut Vec<u8>) {
         b'\n' => b'n',
         b'\r' => b'r',
         b'\t' => b't',
+        0x08 => b'b',
+        0x0c => b'f',
         _ => {
             out.extend_from_slice(b"\\u00");
             for nibble in [byte >> 4, byte & 0xf] {
@@ -89,6 +175,22 @@ mod tests {
 
             prop_assert!(!out.iter().any(|byte| *byte < 0x20));
             prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+
+        /// Eight bytes at a time find what one byte at a time finds.
+        #[test]
+        fn bytes_are_surveyed_as_one_by_one(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let survey = Survey::of(&bytes);
+
+            prop_assert_eq!(survey.escapes, bytes.iter().any(|byte| needs_escape(*byte)));
+            prop_assert_eq!(survey.ascii, bytes.is_ascii());
+        }
+
+        #[test]
+        fn few_bytes_are_surveyed_as_one_by_one(bytes in "[\\x1e-\\x22\\x5b-\\x5d\u{80}x]{0,20}") {
+            let escapes = bytes.bytes().any(needs_escape);
+
+            prop_assert_eq!(Survey::of(bytes.as_bytes()).escapes, escapes);
         }
 
         #[test]

@@ -5,11 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::cursor::Cursor;
 use super::decimal::{self, write_decimal};
+use super::digits::write_integer;
 use super::error::{PlanError, Problem};
 use super::field::FieldKind;
-use super::json::write_string;
+use super::json::{write_string, write_text};
 use super::temporal::{Unit, write_date, write_date_time, write_time};
-use super::writer::{Node, Semantics, Shape};
+use crate::avro::{Node, Semantics, Shape};
 
 /// How to read one value without parts.
 #[derive(Debug, Clone)]
@@ -22,6 +23,7 @@ pub(super) enum Scalar {
     Symbol(Box<[Box<str>]>),
     Bytes,
     Fixed(usize),
+    Uuid,
     Decimal { scale: u16, precision: Option<u16>, fixed: Option<usize> },
     Date,
     DateTime { unit: Unit, utc: bool },
@@ -43,7 +45,10 @@ pub(super) enum Width {
 pub(super) enum TextKind {
     Free,
     Word,
-    IsoDate,
+    /// A date with a time and a zone.
+    Moment,
+    /// A date with a zone, which Elasticsearch does not take: `2024-02-29Z`.
+    Day,
 }
 
 impl Scalar {
@@ -64,6 +69,7 @@ impl Scalar {
             Shape::Bytes if is_decimal(meaning) => Self::decimal(meaning, None, path)?,
             Shape::Bytes => Self::Bytes,
             Shape::Fixed(size) if is_decimal(meaning) => Self::decimal(meaning, Some(*size), path)?,
+            Shape::Fixed(16) if meaning.logical_type.as_deref() == Some("uuid") => Self::Uuid,
             Shape::Fixed(size) => Self::Fixed(*size),
             Shape::Null | Shape::Array(_) | Shape::Map(_) | Shape::Record(_) | Shape::Union(_) => {
                 return Ok(None);
@@ -134,12 +140,15 @@ impl Scalar {
             Self::Float => FieldKind::Float,
             Self::Double => FieldKind::Double,
             Self::Text(TextKind::Free) => FieldKind::Text,
-            Self::Text(TextKind::Word) | Self::Symbol(_) => FieldKind::Keyword,
+            Self::Text(TextKind::Word) | Self::Symbol(_) | Self::Uuid => FieldKind::Keyword,
             Self::Bytes | Self::Fixed(_) => FieldKind::Bytes,
             Self::Decimal { scale, precision, .. } => {
-                FieldKind::Decimal { precision: *precision, scale: *scale }
+                FieldKind::Decimal { precision: *precision, scale: Some(*scale) }
             }
-            Self::Text(TextKind::IsoDate) | Self::Date | Self::DateTime { .. } => FieldKind::Date,
+            Self::DateTime { unit: Unit::Nanos, .. } => FieldKind::DateNanos,
+            Self::Text(TextKind::Moment | TextKind::Day) | Self::Date | Self::DateTime { .. } => {
+                FieldKind::Date
+            }
             Self::Time(_) => FieldKind::Time,
         }
     }
@@ -151,12 +160,18 @@ impl Scalar {
         out: &mut Vec<u8>,
     ) -> Result<(), Problem> {
         match self {
-            Self::Text(_) => write_string(cursor.text()?, out),
+            Self::Text(kind) => write_text(kind.shown(cursor.bytes()?), out)?,
             Self::Symbol(symbols) => write_string(symbol(symbols, cursor)?, out),
-            Self::Boolean | Self::Whole(_) | Self::Float | Self::Double | Self::Decimal { .. } => {
+            Self::Whole(_) => write_integer(cursor.long()?, out),
+            Self::Boolean | Self::Float | Self::Double | Self::Decimal { .. } => {
                 self.write_plain(cursor, out)?;
             }
-            Self::Bytes | Self::Fixed(_) | Self::Date | Self::DateTime { .. } | Self::Time(_) => {
+            Self::Bytes
+            | Self::Fixed(_)
+            | Self::Uuid
+            | Self::Date
+            | Self::DateTime { .. }
+            | Self::Time(_) => {
                 out.push(b'"');
                 self.write_plain(cursor, out)?;
                 out.push(b'"');
@@ -176,7 +191,7 @@ impl Scalar {
                 let text: &[u8] = if cursor.boolean()? { b"true" } else { b"false" };
                 out.extend_from_slice(text);
             }
-            Self::Whole(_) => write_number(cursor.long()?, out),
+            Self::Whole(_) => write_integer(cursor.long()?, out),
             Self::Float => {
                 let value = f32::from_le_bytes(cursor.array()?);
                 write_number(finite(value, value.is_finite())?, out);
@@ -185,10 +200,13 @@ impl Scalar {
                 let value = f64::from_le_bytes(cursor.array()?);
                 write_number(finite(value, value.is_finite())?, out);
             }
-            Self::Text(_) => out.extend_from_slice(cursor.text()?.as_bytes()),
+            Self::Text(kind) => {
+                out.extend_from_slice(kind.shown(cursor.text()?.as_bytes()));
+            }
             Self::Symbol(symbols) => out.extend_from_slice(symbol(symbols, cursor)?.as_bytes()),
             Self::Bytes => write_base64(cursor.bytes()?, out),
             Self::Fixed(size) => write_base64(cursor.take(*size)?, out),
+            Self::Uuid => write_uuid(cursor.array()?, out),
             Self::Decimal { scale, fixed, .. } => {
                 let unscaled = match fixed {
                     Some(size) => cursor.take(*size)?,
@@ -206,6 +224,15 @@ impl Scalar {
             Self::Time(unit) => write_time(cursor.long()?, *unit, out),
         }
         Ok(())
+    }
+}
+
+impl TextKind {
+    fn shown(self, text: &[u8]) -> &[u8] {
+        match self {
+            Self::Free | Self::Word | Self::Moment => text,
+            Self::Day => text.strip_suffix(b"Z").unwrap_or(text),
+        }
     }
 }
 
@@ -228,14 +255,14 @@ fn width(node: &Node) -> Width {
 fn text_kind(meaning: &Semantics) -> Option<TextKind> {
     Some(match meaning.name.as_deref() {
         Some("io.debezium.data.Json" | "io.debezium.data.EnumSet") => return None,
-        Some(
-            "io.debezium.time.ZonedTimestamp"
-            | "io.debezium.time.IsoDate"
-            | "io.debezium.time.IsoTimestamp",
-        ) => TextKind::IsoDate,
+        Some("io.debezium.time.ZonedTimestamp" | "io.debezium.time.IsoTimestamp") => {
+            TextKind::Moment
+        }
+        Some("io.debezium.time.IsoDate") => TextKind::Day,
         Some(
             "io.debezium.data.Enum"
             | "io.debezium.data.Uuid"
+            | "io.debezium.time.Interval"
             | "io.debezium.time.ZonedTime"
             | "io.debezium.time.IsoTime",
         ) => TextKind::Word,
@@ -256,6 +283,14 @@ fn finite<T>(value: T, is_finite: bool) -> Result<T, Problem> {
 /// The shortest text that reads back as the same number.
 fn write_number(number: impl serde::Serialize, out: &mut Vec<u8>) {
     serde_json::to_writer(out, &number).expect("a number always has a form in a Vec");
+}
+
+/// <https://avro.apache.org/docs/1.12.0/specification/#uuid>
+fn write_uuid(bytes: [u8; 16], out: &mut Vec<u8>) {
+    let mut text = uuid::Uuid::encode_buffer();
+    out.extend_from_slice(
+        uuid::Uuid::from_bytes(bytes).hyphenated().encode_lower(&mut text).as_bytes(),
+    );
 }
 
 fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {

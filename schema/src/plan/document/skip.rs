@@ -2,40 +2,46 @@
 
 use super::cursor::Cursor;
 use super::error::{PlanError, Problem};
-use super::writer::{Node, Shape};
+use super::leaves::Leaf;
+use crate::avro::{Node, Shape};
 
-/// How to get past one value.
+/// How to get past one value, or several.
 #[derive(Debug, Clone)]
 pub(super) enum Skip {
+    /// Values without parts.
+    Leaves(Vec<Leaf>),
     /// So many bytes.
     Bytes(usize),
-    /// A number of variable length.
-    Number,
-    /// A length and as many bytes.
-    Run,
     /// A branch number and that branch.
     Union(Box<[Self]>),
     /// Blocks of one value each, or of a key and a value.
     Blocks { keyed: bool, entry: Box<Self> },
     /// One after the other.
-    All(Box<[Self]>),
+    All(Vec<Self>),
 }
 
 impl Skip {
     pub(super) fn compile(node: &Node, path: &str) -> Result<Self, PlanError> {
-        let many = |nodes: &mut dyn Iterator<Item = &Node>| {
-            nodes.map(|node| Self::compile(node, path)).collect::<Result<Box<[_]>, _>>()
-        };
+        if let Some(leaf) = Leaf::of(node) {
+            return Ok(Self::Leaves(vec![leaf]));
+        }
         Ok(match &node.shape {
             Shape::Null => Self::Bytes(0),
             Shape::Boolean => Self::Bytes(1),
             Shape::Float => Self::Bytes(4),
             Shape::Double => Self::Bytes(8),
             Shape::Fixed(size) => Self::Bytes(*size),
-            Shape::Int | Shape::Long | Shape::Enum(_) => Self::Number,
-            Shape::Bytes | Shape::String => Self::Run,
-            Shape::Union(branches) => Self::Union(many(&mut branches.iter().map(|node| &**node))?),
-            Shape::Record(fields) => Self::All(many(&mut fields.iter().map(|field| &*field.node))?),
+            Shape::Union(branches) => Self::Union(
+                branches.iter().map(|node| Self::compile(node, path)).collect::<Result<_, _>>()?,
+            ),
+            Shape::Record(fields) => {
+                let mut parts = Vec::new();
+                for field in fields {
+                    let part = Self::compile(&field.node, path)?;
+                    Self::join(&mut parts, part, std::convert::identity, |last| Some(last));
+                }
+                Self::All(parts)
+            }
             Shape::Array(entry) => {
                 refuse_empty(entry, path)?;
                 Self::Blocks { keyed: false, entry: Box::new(Self::compile(entry, path)?) }
@@ -43,14 +49,32 @@ impl Skip {
             Shape::Map(entry) => {
                 Self::Blocks { keyed: true, entry: Box::new(Self::compile(entry, path)?) }
             }
+            // Leaves, as far as they are not here.
+            Shape::Int | Shape::Long | Shape::Enum(_) => Self::Leaves(vec![Leaf::Number]),
+            Shape::Bytes | Shape::String => Self::Leaves(vec![Leaf::Run]),
         })
+    }
+
+    /// Adds a step to a list of steps of any type. Leaves after leaves become one step.
+    pub(super) fn join<S>(
+        steps: &mut Vec<S>,
+        next: Self,
+        step: impl FnOnce(Self) -> S,
+        skip_of: impl FnOnce(&mut S) -> Option<&mut Self>,
+    ) {
+        if let (Self::Leaves(more), Some(Self::Leaves(leaves))) =
+            (&next, steps.last_mut().and_then(skip_of))
+        {
+            leaves.extend_from_slice(more);
+        } else {
+            steps.push(step(next));
+        }
     }
 
     pub(super) fn run(&self, cursor: &mut Cursor<'_>) -> Result<(), Problem> {
         match self {
+            Self::Leaves(leaves) => cursor.skip_leaves(leaves),
             Self::Bytes(count) => cursor.take(*count).map(drop),
-            Self::Number => cursor.long().map(drop),
-            Self::Run => cursor.bytes().map(drop),
             Self::Union(branches) => {
                 let position = cursor.position()?;
                 branches.get(position).ok_or(Problem::UnknownBranch)?.run(cursor)

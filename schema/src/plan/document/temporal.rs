@@ -1,5 +1,6 @@
 //! Dates and times as text.
 
+use super::digits::{pair, write_unsigned};
 use super::error::Problem;
 
 /// What a number of time counts.
@@ -10,38 +11,29 @@ pub(super) enum Unit {
     Nanos,
 }
 
-impl Unit {
-    /// Ticks in a second, and the digits that show one.
-    fn per_second(self) -> (i64, usize) {
-        match self {
-            Self::Millis => (1_000, 3),
-            Self::Micros => (1_000_000, 6),
-            Self::Nanos => (1_000_000_000, 9),
-        }
-    }
-}
-
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// `YYYY-MM-DD` of a number of days since 1970-01-01.
 pub(super) fn write_date(days: i64, out: &mut Vec<u8>) -> Result<(), Problem> {
     let (year, month, day) = civil(days)?;
-    push_digits(year, 4, out);
-    out.push(b'-');
-    push_digits(month, 2, out);
-    out.push(b'-');
-    push_digits(day, 2, out);
+    let ([y1, y2], [y3, y4]) = (pair(year / 100), pair(year % 100));
+    let ([m1, m2], [d1, d2]) = (pair(month), pair(day));
+    out.extend_from_slice(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2]);
     Ok(())
 }
 
 /// `YYYY-MM-DDTHH:MM:SS.fff` with as many digits as the unit has, and without a time zone.
 pub(super) fn write_date_time(ticks: i64, unit: Unit, out: &mut Vec<u8>) -> Result<(), Problem> {
-    let (per_second, digits) = unit.per_second();
-    let seconds = ticks.div_euclid(per_second);
-    write_date(seconds.div_euclid(SECONDS_PER_DAY), out)?;
+    let (seconds, fraction) = match unit {
+        Unit::Millis => divide(ticks, 1_000),
+        Unit::Micros => divide(ticks, 1_000_000),
+        Unit::Nanos => divide(ticks, 1_000_000_000),
+    };
+    let (days, second) = divide(seconds, SECONDS_PER_DAY);
+    write_date(days, out)?;
     out.push(b'T');
-    push_clock(seconds.rem_euclid(SECONDS_PER_DAY), out);
-    push_fraction(ticks.rem_euclid(per_second), digits, out);
+    push_clock(second, out);
+    push_fraction(fraction, unit, out);
     Ok(())
 }
 
@@ -52,32 +44,30 @@ pub(super) fn write_time(ticks: i64, unit: Unit, out: &mut Vec<u8>) {
     if ticks < 0 {
         out.push(b'-');
     }
-    let (per_second, digits) = unit.per_second();
     // `i64::MIN` has no positive counterpart; as unsigned it has.
     let ticks = ticks.unsigned_abs();
-    let per_second = per_second.unsigned_abs();
-    let seconds = (ticks / per_second).cast_signed();
-    let fraction = (ticks % per_second).cast_signed();
-    push_clock(seconds, out);
-    match unit {
-        Unit::Millis => push_fraction(fraction * 1_000, 6, out),
-        Unit::Micros | Unit::Nanos => push_fraction(fraction, digits, out),
-    }
+    let (per_second, micros) = match unit {
+        Unit::Millis => (1_000, 1_000),
+        Unit::Micros => (1_000_000, 1),
+        Unit::Nanos => (1_000_000_000, 1),
+    };
+    push_clock(ticks / per_second, out);
+    let shown = if unit == Unit::Millis { Unit::Micros } else { unit };
+    push_fraction(ticks % per_second * micros, shown, out);
 }
 
 /// Year, month and day of a number of days since 1970-01-01 in the Gregorian calendar, which
 /// MySQL and Java's `LocalDate` extend backwards alike.
 ///
-/// Counts from 0000-03-01, so that the leap day ends the year and a cycle of 400 years has
-/// 146,097 days.
-fn civil(days: i64) -> Result<(i64, i64, i64), Problem> {
+/// Counts from -0400-03-01, so that no number is negative, the leap day ends the year and a cycle
+/// of 400 years has 146,097 days.
+fn civil(days: i64) -> Result<(u64, u64, u64), Problem> {
     let (first, last) = YEARS_0_TO_9999;
     if !(first..=last).contains(&days) {
         return Err(Problem::DateOutOfRange);
     }
-    let shifted = days + 719_468;
-    let cycle = shifted.div_euclid(146_097);
-    let day_of_cycle = shifted.rem_euclid(146_097);
+    let shifted = u32::try_from(days + 719_468 + 146_097).map_err(|_| Problem::DateOutOfRange)?;
+    let (cycle, day_of_cycle) = (shifted / 146_097, shifted % 146_097);
     let year_of_cycle = (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524
         - day_of_cycle / 146_096)
         / 365;
@@ -86,39 +76,55 @@ fn civil(days: i64) -> Result<(i64, i64, i64), Problem> {
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = cycle * 400 + year_of_cycle + i64::from(month <= 2);
-    Ok((year, month, day))
+    let year = cycle * 400 + year_of_cycle + u32::from(month <= 2) - 400;
+    Ok((year.into(), month.into(), day.into()))
 }
 
 /// 0000-01-01 and 9999-12-31 as days.
 const YEARS_0_TO_9999: (i64, i64) = (-719_528, 2_932_896);
 
-fn push_clock(seconds: i64, out: &mut Vec<u8>) {
-    push_digits(seconds / 3_600, 2, out);
-    out.push(b':');
-    push_digits(seconds / 60 % 60, 2, out);
-    out.push(b':');
-    push_digits(seconds % 60, 2, out);
+/// Quotient towards the past, and what is left over.
+fn divide(ticks: i64, by: i64) -> (i64, u64) {
+    (ticks.div_euclid(by), ticks.rem_euclid(by).unsigned_abs())
 }
 
-fn push_fraction(fraction: i64, digits: usize, out: &mut Vec<u8>) {
-    out.push(b'.');
-    push_digits(fraction, digits, out);
+fn push_clock(seconds: u64, out: &mut Vec<u8>) {
+    let ([m1, m2], [s1, s2]) = (pair(seconds / 60 % 60), pair(seconds % 60));
+    let hours = seconds / 3_600;
+    if hours < 100 {
+        let [h1, h2] = pair(hours);
+        out.extend_from_slice(&[h1, h2, b':', m1, m2, b':', s1, s2]);
+    } else {
+        write_unsigned(hours, out);
+        out.extend_from_slice(&[b':', m1, m2, b':', s1, s2]);
+    }
 }
 
-/// A number that is not negative, padded with zeros to a width, longer where it has to be.
-fn push_digits(number: i64, width: usize, out: &mut Vec<u8>) {
-    let start = out.len();
-    let mut rest = number.unsigned_abs();
-    let mut written = 0;
-    while rest > 0 || written < width {
-        out.push(b'0' + (rest % 10).to_le_bytes()[0]);
-        rest /= 10;
-        written += 1;
+fn push_fraction(fraction: u64, digits: Unit, out: &mut Vec<u8>) {
+    match digits {
+        Unit::Millis => {
+            let [_, a] = pair(fraction / 100);
+            let [b, c] = pair(fraction % 100);
+            out.extend_from_slice(&[b'.', a, b, c]);
+        }
+        Unit::Micros => {
+            let [a, b, c, d, e, f] = six(fraction);
+            out.extend_from_slice(&[b'.', a, b, c, d, e, f]);
+        }
+        Unit::Nanos => {
+            let [a, b, c, d, e, f] = six(fraction / 1_000);
+            let [_, g] = pair(fraction / 100 % 10);
+            let [h, i] = pair(fraction % 100);
+            out.extend_from_slice(&[b'.', a, b, c, d, e, f, g, h, i]);
+        }
     }
-    if let Some(digits) = out.get_mut(start..) {
-        digits.reverse();
-    }
+}
+
+fn six(number: u64) -> [u8; 6] {
+    let [a, b] = pair(number / 10_000);
+    let [c, d] = pair(number / 100 % 100);
+    let [e, f] = pair(number % 100);
+    [a, b, c, d, e, f]
 }
 
 #[cfg(test)]
@@ -179,7 +185,7 @@ mod tests {
             let (year, month, day) = civil(days).unwrap();
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let in_month = match month {
-                2 => 28 + i64::from(leap),
+                2 => 28 + u64::from(leap),
                 4 | 6 | 9 | 11 => 30,
                 _ => 31,
             };

@@ -1,5 +1,7 @@
 //! Plans against what Debezium really wrote, and against `apache-avro`.
 
+mod random;
+
 use std::collections::BTreeMap;
 
 use apache_avro::types::Value as Avro;
@@ -114,7 +116,7 @@ fn the_fields_carry_the_semantic_types() {
 
     assert_eq!(kind("id"), FieldKind::Long);
     assert_eq!(kind("c_tinyint"), FieldKind::Short);
-    assert_eq!(kind("c_decimal"), FieldKind::Decimal { precision: Some(10), scale: 2 });
+    assert_eq!(kind("c_decimal"), FieldKind::Decimal { precision: Some(10), scale: Some(2) });
     assert_eq!(kind("c_datetime6"), FieldKind::Date);
     assert_eq!(kind("c_timestamp"), FieldKind::Date);
     assert_eq!(kind("c_time"), FieldKind::Time);

@@ -1,20 +1,20 @@
 //! Values of any kind: their plan, and the pass over them.
 
 use super::cursor::Cursor;
+use super::decimal;
 use super::error::{DecodeError, PlanError, Problem};
 use super::field::{DocumentField, FieldKind};
 use super::json::{write_string, write_verbatim};
 use super::scalar::Scalar;
 use super::skip::refuse_empty;
-use super::writer::{Field, Node, Shape};
 use super::{DocumentOptions, JsonForm};
+use crate::avro::{Field, Node, Shape};
 
 /// One field of an object: what comes before its value, and the value.
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: Box<str>,
-    /// `{"name":` for the first column, `,"name":` for the others.
-    label: Box<[u8]>,
+    label: Label,
     value: Value,
 }
 
@@ -24,6 +24,8 @@ pub(super) struct Value {
     /// Which branch of the union is null; `None` where the type is no union.
     null_branch: Option<usize>,
     codec: Codec,
+    /// How many values this can be, for the limit on those in arrays and maps.
+    weight: usize,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,7 @@ enum Codec {
     Array(Box<Value>),
     Map(Box<Value>),
     Object(Box<[Column]>),
+    VariableDecimal,
 }
 
 /// Compiles the fields of a record.
@@ -49,7 +52,7 @@ pub(super) fn compile_columns(
         write_string(&field.name, &mut label);
         label.push(b':');
         let value = Value::compile(&field.node, &path, options)?;
-        Ok(Column { name: field.name.clone(), label: label.into(), value })
+        Ok(Column { name: field.name.clone(), label: Label::new(&label), value })
     });
     columns.collect()
 }
@@ -81,27 +84,66 @@ pub(super) fn write_row(
 }
 
 /// An object without columns has no label that opens it.
-fn close_object(columns: &[Column], out: &mut Vec<u8>) {
+pub(super) fn close_object(columns: &[Column], out: &mut Vec<u8>) {
     out.extend_from_slice(if columns.is_empty() { b"{}" } else { b"}" });
 }
 
 impl Column {
-    fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
-        out.extend_from_slice(&self.label);
+    #[inline]
+    pub(super) fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
+        self.label.write(out);
         self.value.write(cursor, out)
+    }
+}
+
+/// `{"name":` for the first column, `,"name":` for the others.
+///
+/// Most are short. Such a label is copied together with the zeros that follow it, which are then
+/// taken away again: a copy whose length the compiler knows is a few instructions, any other one a
+/// call.
+#[derive(Debug)]
+enum Label {
+    Short { padded: [u8; 16], length: usize },
+    Long(Box<[u8]>),
+}
+
+impl Label {
+    fn new(label: &[u8]) -> Self {
+        let mut padded = [0; 16];
+        match padded.get_mut(..label.len()) {
+            Some(start) => {
+                start.copy_from_slice(label);
+                Self::Short { padded, length: label.len() }
+            }
+            None => Self::Long(label.into()),
+        }
+    }
+
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Short { padded, length } => {
+                let start = out.len();
+                out.extend_from_slice(padded);
+                out.truncate(start + length);
+            }
+            Self::Long(label) => out.extend_from_slice(label),
+        }
     }
 }
 
 impl Value {
     fn compile(node: &Node, path: &str, options: DocumentOptions) -> Result<Self, PlanError> {
+        let weight = node.weight();
         let (null_branch, node) = node.optional().ok_or_else(|| PlanError::Unsupported {
             path: path.to_owned(),
             found: "a union of several types".into(),
             expected: "a union of null and one type",
         })?;
-        Ok(Self { null_branch, codec: Codec::compile(node, path, options)? })
+        Ok(Self { null_branch, codec: Codec::compile(node, path, options)?, weight })
     }
 
+    #[inline]
     fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         if is_null(self.null_branch, cursor)? {
             out.extend_from_slice(b"null");
@@ -112,6 +154,7 @@ impl Value {
 }
 
 /// Reads the branch of a union of two, if there is one.
+#[inline]
 pub(super) fn is_null(
     null_branch: Option<usize>,
     cursor: &mut Cursor<'_>,
@@ -135,6 +178,7 @@ impl Codec {
                 Self::Array(Box::new(Value::compile(entry, path, options)?))
             }
             Shape::Map(entry) => Self::Map(Box::new(Value::compile(entry, path, options)?)),
+            Shape::Record(fields) if decimal::is_variable(node, fields) => Self::VariableDecimal,
             Shape::Record(fields) => Self::Object(compile_columns(fields, path, options)?),
             Shape::String if node.semantics.name.as_deref() == Some("io.debezium.data.EnumSet") => {
                 Self::Set
@@ -167,10 +211,20 @@ impl Codec {
             Self::Array(entry) => FieldKind::Array(Box::new(entry.codec.kind())),
             Self::Map(_) => FieldKind::Map,
             Self::Object(columns) => FieldKind::Object(describe(columns)),
+            Self::VariableDecimal => FieldKind::Decimal { precision: None, scale: None },
         }
     }
 
+    #[inline]
     fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
+        if let Self::Scalar(scalar) = self {
+            scalar.write_json(cursor, out)
+        } else {
+            self.write_parts(cursor, out)
+        }
+    }
+
+    fn write_parts(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         match self {
             Self::Scalar(scalar) => scalar.write_json(cursor, out),
             Self::Json { wrap } => write_verbatim(cursor.text()?, *wrap, out),
@@ -178,10 +232,10 @@ impl Codec {
                 write_set(cursor.text()?, out);
                 Ok(())
             }
-            Self::Array(entry) => {
-                write_blocks(b'[', b']', cursor, out, |cursor, out| entry.write(cursor, out))
-            }
-            Self::Map(entry) => write_blocks(b'{', b'}', cursor, out, |cursor, out| {
+            Self::Array(entry) => write_blocks(*b"[]", entry.weight, cursor, out, |cursor, out| {
+                entry.write(cursor, out)
+            }),
+            Self::Map(entry) => write_blocks(*b"{}", entry.weight, cursor, out, |cursor, out| {
                 write_string(cursor.text()?, out);
                 out.push(b':');
                 entry.write(cursor, out)
@@ -190,6 +244,10 @@ impl Codec {
                 columns.iter().try_for_each(|column| column.write(cursor, out))?;
                 close_object(columns, out);
                 Ok(())
+            }
+            Self::VariableDecimal => {
+                let scale = cursor.long()?;
+                decimal::write_scaled(cursor.bytes()?, scale, out)
             }
         }
     }
@@ -210,8 +268,8 @@ fn write_set(text: &str, out: &mut Vec<u8>) {
 
 /// The entries of an array or a map, with commas between them.
 fn write_blocks(
-    open: u8,
-    close: u8,
+    [open, close]: [u8; 2],
+    weight: usize,
     cursor: &mut Cursor<'_>,
     out: &mut Vec<u8>,
     mut entry: impl FnMut(&mut Cursor<'_>, &mut Vec<u8>) -> Result<(), Problem>,
@@ -219,6 +277,7 @@ fn write_blocks(
     out.push(open);
     let mut separate = false;
     while let Some(block) = cursor.block()? {
+        cursor.spend(block.count, weight)?;
         for _ in 0..block.count {
             if separate {
                 out.push(b',');

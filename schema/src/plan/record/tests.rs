@@ -1,28 +1,43 @@
+//! Plans against the generic path, against `apache-avro`, and against Debezium's schemas.
+
+mod agreement;
+mod random;
+
 use super::*;
-use crate::change::Cell;
+use crate::change::{Cell, RowImage};
+use crate::envelope::SnapshotMarker;
 use crate::lsn::Lsn;
-use crate::table::{Column, TableId};
-use crate::types::temporal::Fraction;
-use crate::types::text::Charset;
-use proptest::prelude::*;
+use crate::names::NameAdjustment;
+use crate::table::{Column, TableId, TableSchema};
+use crate::types::charset::Charset;
+use crate::types::{ColumnType, Origin, ValueOptions};
 
 fn column(name: &str, column_type: ColumnType, nullable: bool) -> Column {
-    Column { name: name.to_owned(), column_type, nullable }
+    Column { name: name.to_owned(), column_type, nullable, declaration: None }
+}
+
+/// What a pipeline file begins with.
+fn options() -> PlanOptions<'static> {
+    PlanOptions {
+        server: "srv1",
+        values: ValueOptions::exact(),
+        field_names: NameAdjustment::Avro,
+        schema_names: NameAdjustment::Avro,
+        message_key: None,
+        format: Format::Envelope,
+        origin: Origin::Log,
+        choose: &|_| ColumnChoice::plain(),
+    }
 }
 
 fn compile(table: &TableSchema) -> RecordPlan {
-    let options = PlanOptions {
-        server: "srv1",
-        unsigned_bigint: UnsignedBigInt::Precise,
-        includes: &|_| true,
-    };
-    RecordPlan::compile(table, options)
+    RecordPlan::compile(table, options()).unwrap()
 }
 
 fn source() -> Source<'static> {
     Source {
         ts_us: 1_795_227_115_320_977,
-        snapshot: false,
+        snapshot: SnapshotMarker::No,
         lsn: Lsn::new(42).unwrap(),
         server_id: 1,
         gtid: Some("7b40b903-e54c-11f1-9537-02fc00000001:71"),
@@ -30,6 +45,7 @@ fn source() -> Source<'static> {
         pos: 39_980,
         row: 0,
         thread: Some(50),
+        transaction: None,
     }
 }
 
@@ -52,21 +68,21 @@ fn schemas_are_the_ones_that_debezium_registered() {
     let plan = compile(&composite_key_table());
 
     assert_eq!(plan.topic(), "srv1.gold.t_cpk");
-    assert_eq!(plan.key_schema(), include_str!("testdata/t_cpk-key.json").trim());
+    assert_eq!(plan.key_schema().unwrap(), include_str!("testdata/t_cpk-key.json").trim());
     assert_eq!(plan.value_schema(), include_str!("testdata/t_cpk-value.json").trim());
 }
 
 #[test]
 fn bytes_are_what_apache_avro_reads_as_the_change() {
     let mut plan = compile(&composite_key_table());
-    plan.set_ids(SchemaId(1), SchemaId(2));
+    plan.set_ids(Some(SchemaId(1)), SchemaId(2));
     let data = [7, 0, 0, 0, b'a', b'b'];
     let cells = [Cell::Bytes { start: 0, end: 4 }, Cell::Bytes { start: 4, end: 6 }, Cell::Null];
     let row = RowImage::new(&data, &cells);
 
     let (mut key, mut value) = (Vec::new(), Vec::new());
     plan.write_key(&row, &mut key).unwrap();
-    plan.write_envelope(&RowChange::Create(row), &source(), 5, &mut value).unwrap();
+    plan.write_value(&RowChange::Create(row), &source(), 5, &mut value).unwrap();
 
     assert_eq!(key, [&[0, 0, 0, 0, 1][..], &[4, b'a', b'b', 14]].concat());
     let schema = apache_avro::Schema::parse_str(plan.value_schema()).unwrap();
@@ -88,82 +104,41 @@ fn bytes_are_what_apache_avro_reads_as_the_change() {
 #[test]
 fn a_filtered_column_is_in_neither_schema_nor_bytes() {
     let table = composite_key_table();
-    let options = PlanOptions {
-        server: "srv1",
-        unsigned_bigint: UnsignedBigInt::Precise,
-        includes: &|name| name == "v",
-    };
+    let only_v =
+        |column: &Column| ColumnChoice { included: column.name == "v", ..ColumnChoice::plain() };
 
-    let plan = RecordPlan::compile(&table, options);
+    let plan = RecordPlan::compile(&table, PlanOptions { choose: &only_v, ..options() }).unwrap();
 
-    assert!(plan.value_schema().contains(r#""name":"k1""#), "key columns stay");
-    let options = PlanOptions { includes: &|_| false, ..options };
-    assert!(!RecordPlan::compile(&table, options).value_schema().contains(r#""name":"v""#));
+    let value = plan.value_schema();
+    assert!(value.contains(r#""name":"v""#) && !value.contains(r#""name":"k1""#), "{value}");
+    assert!(plan.key_schema().unwrap().contains(r#""name":"k1""#), "the key stays whole");
 }
 
-/// Any type with bytes that are a value of it.
-fn typed_bytes() -> impl Strategy<Value = (ColumnType, Vec<u8>)> {
-    let fraction = Fraction::new(6).unwrap();
-    let fixed = |column_type: ColumnType, width: usize| {
-        prop::collection::vec(any::<u8>(), width).prop_map(move |b| (column_type.clone(), b))
+#[test]
+fn names_that_collide_or_that_avro_refuses_are_errors() {
+    let text = || ColumnType::Text { charset: Charset::Utf8 };
+    let table = TableSchema {
+        id: TableId::new("d", "t"),
+        columns: vec![column("a b", text(), true), column("a-b", text(), true)],
+        key: vec![],
     };
-    prop_oneof![
-        any::<bool>().prop_flat_map(move |unsigned| prop_oneof![
-            fixed(ColumnType::TinyInt { unsigned }, 1),
-            fixed(ColumnType::SmallInt { unsigned }, 2),
-            fixed(ColumnType::MediumInt { unsigned }, 3),
-            fixed(ColumnType::Int { unsigned }, 4),
-            fixed(ColumnType::BigInt { unsigned }, 8),
-        ]),
-        fixed(ColumnType::Float, 4),
-        fixed(ColumnType::Double, 8),
-        fixed(ColumnType::Year, 1),
-        fixed(ColumnType::Date, 3),
-        fixed(ColumnType::Time { fraction }, 6),
-        fixed(ColumnType::DateTime { fraction }, 8),
-        fixed(ColumnType::Timestamp { fraction }, 7),
-        fixed(ColumnType::Decimal { precision: 12, scale: 3 }, 6),
-        fixed(ColumnType::Bit { length: 1 }, 1),
-        fixed(ColumnType::Bit { length: 20 }, 3),
-        prop::collection::vec(any::<u8>(), 0..20).prop_map(|b| (ColumnType::Blob, b)),
-        prop::collection::vec(any::<u8>(), 0..20)
-            .prop_map(|b| (ColumnType::Binary { length: 20 }, b)),
-        "\\PC{0,20}"
-            .prop_map(|text| (ColumnType::Text { charset: Charset::Utf8 }, text.into_bytes())),
-        prop::collection::vec(any::<u8>(), 0..20)
-            .prop_map(|b| (ColumnType::Text { charset: Charset::Latin1 }, b)),
-        (0_u8..4).prop_map(|b| {
-            let members = vec!["x".to_owned(), "y".to_owned(), "z".to_owned()];
-            (ColumnType::Enum { members }, vec![b])
-        }),
-        (0_u8..8).prop_map(|b| {
-            let members = vec!["x".to_owned(), "y".to_owned(), "z".to_owned()];
-            (ColumnType::Set { members }, vec![b])
-        }),
-        prop::collection::vec(any::<u8>(), 0..30).prop_map(|b| (ColumnType::Json, b)),
-    ]
+    let compiled = |field_names| {
+        RecordPlan::compile(&table, PlanOptions { field_names, ..options() }).map(|_| ())
+    };
+
+    let name = |column: &str| column.to_owned();
+    assert_eq!(compiled(NameAdjustment::Avro), Err(CompileError::Collision { name: name("a_b") }));
+    assert_eq!(compiled(NameAdjustment::None), Err(CompileError::Name { column: name("a b") }));
+    assert_eq!(compiled(NameAdjustment::AvroUnicode), Ok(()));
 }
 
-proptest! {
-    /// The plan and the generic path give the same bytes, or both refuse.
-    #[test]
-    fn plan_bytes_are_generic_bytes(
-        (column_type, bytes) in typed_bytes(), nullable: bool, precise: bool,
-    ) {
-        let mode = if precise { UnsignedBigInt::Precise } else { UnsignedBigInt::Long };
-        let schema = column_type.schema(mode);
-        let schema = if nullable { schema.optional() } else { schema };
+#[test]
+fn a_table_without_a_key_has_no_key_schema() {
+    let table = TableSchema { key: vec![], ..composite_key_table() };
 
-        let mut planned = if nullable { vec![2] } else { vec![] };
-        let plan_result = column_type.write_avro(&bytes, mode, &mut planned);
-        let mut generic = Vec::new();
-        let generic_result = column_type
-            .value(&bytes, mode)
-            .map(|value| avro::encode(&schema, &value, &mut generic).unwrap());
+    let plan = compile(&table);
 
-        prop_assert_eq!(plan_result, generic_result);
-        if plan_result.is_ok() {
-            prop_assert_eq!(planned, generic);
-        }
-    }
+    let mut key = Vec::new();
+    plan.write_key(&RowImage::new(&[], &[]), &mut key).unwrap();
+    assert_eq!((plan.key_schema(), key), (None, vec![]));
 }

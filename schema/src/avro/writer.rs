@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::error::PlanError;
+use super::error::SchemaError;
 
 /// Longest schema text: 16 MiB, our choice. A table of 4,096 columns with enums fits.
 const TEXT_MAX_BYTES: usize = 16 << 20;
@@ -22,22 +22,28 @@ const WEIGHT_MAX: usize = 100_000;
 
 /// One type with what Connect says about it.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) shape: Shape,
-    pub(super) semantics: Semantics,
+pub(crate) struct Node {
+    pub(crate) shape: Shape,
+    pub(crate) semantics: Semantics,
     /// How many types it consists of, itself included.
     weight: usize,
 }
 
 impl Node {
     /// The fields, if this is a record.
-    pub(super) fn fields(&self) -> Option<&[Field]> {
+    pub(crate) fn fields(&self) -> Option<&[Field]> {
         if let Shape::Record(fields) = &self.shape { Some(fields) } else { None }
+    }
+
+    /// How many values one of this type can be made of, at least for a type without arrays and
+    /// maps: the types that it consists of.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Which branch is null and the other type, for a union of null and one type in either order;
     /// the type itself if it is no union; `None` for any other union.
-    pub(super) fn optional(&self) -> Option<(Option<usize>, &Self)> {
+    pub(crate) fn optional(&self) -> Option<(Option<usize>, &Self)> {
         let Shape::Union(branches) = &self.shape else { return Some((None, self)) };
         match &**branches {
             [null, node] if matches!(null.shape, Shape::Null) => Some((Some(0), node)),
@@ -49,7 +55,7 @@ impl Node {
 
 /// Avro's types.
 #[derive(Debug)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     Null,
     Boolean,
     Int,
@@ -68,34 +74,34 @@ pub(super) enum Shape {
 
 /// A field of a record.
 #[derive(Debug)]
-pub(super) struct Field {
-    pub(super) name: Box<str>,
-    pub(super) node: Arc<Node>,
+pub(crate) struct Field {
+    pub(crate) name: Box<str>,
+    pub(crate) node: Arc<Node>,
 }
 
 /// What a value means beyond its type.
 #[derive(Debug, Default)]
-pub(super) struct Semantics {
+pub(crate) struct Semantics {
     /// `connect.name`, as `io.debezium.time.Date`.
-    pub(super) name: Option<Box<str>>,
+    pub(crate) name: Option<Box<str>>,
     /// `connect.type`, as `int16`.
-    pub(super) connect_type: Option<Box<str>>,
+    pub(crate) connect_type: Option<Box<str>>,
     /// `logicalType`, as `timestamp-millis`.
-    pub(super) logical_type: Option<Box<str>>,
+    pub(crate) logical_type: Option<Box<str>>,
     /// Digits after the point.
-    pub(super) scale: Option<i64>,
+    pub(crate) scale: Option<i64>,
     /// Digits in all.
-    pub(super) precision: Option<i64>,
+    pub(crate) precision: Option<i64>,
 }
 
 /// Parses a writer schema.
-pub(super) fn parse(text: &str) -> Result<Arc<Node>, PlanError> {
+pub(super) fn parse(text: &str) -> Result<Arc<Node>, SchemaError> {
     if text.len() > TEXT_MAX_BYTES {
-        return Err(PlanError::TooLong { found: text.len(), limit: TEXT_MAX_BYTES });
+        return Err(SchemaError::TooLong { found: text.len(), limit: TEXT_MAX_BYTES });
     }
-    apache_avro::Schema::parse_str(text).map_err(|error| PlanError::Invalid(Box::new(error)))?;
+    apache_avro::Schema::parse_str(text).map_err(|error| SchemaError::Invalid(Box::new(error)))?;
     let json = serde_json::from_str(text).map_err(|error| {
-        PlanError::Invalid(Box::new(apache_avro::error::Details::ParseSchemaJson(error).into()))
+        SchemaError::Invalid(Box::new(apache_avro::error::Details::ParseSchemaJson(error).into()))
     })?;
     Parser::default().node(&json, &Scope { path: "", namespace: None, depth: 0 })
 }
@@ -109,9 +115,9 @@ struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    fn unsupported(&self, found: impl Into<String>, expected: &'static str) -> PlanError {
+    fn unsupported(&self, found: impl Into<String>, expected: &'static str) -> SchemaError {
         let found = found.into().into();
-        PlanError::Unsupported { path: self.path.to_owned(), found, expected }
+        SchemaError::Unsupported { path: self.path.to_owned(), found, expected }
     }
 }
 
@@ -123,9 +129,9 @@ struct Parser {
 }
 
 impl Parser {
-    fn node(&mut self, json: &Value, scope: &Scope<'_>) -> Result<Arc<Node>, PlanError> {
+    fn node(&mut self, json: &Value, scope: &Scope<'_>) -> Result<Arc<Node>, SchemaError> {
         if scope.depth > DEPTH_MAX {
-            return Err(PlanError::TooDeep { path: scope.path.to_owned(), limit: DEPTH_MAX });
+            return Err(SchemaError::TooDeep { path: scope.path.to_owned(), limit: DEPTH_MAX });
         }
         let deeper = Scope { depth: scope.depth + 1, ..*scope };
         let node = match json {
@@ -142,7 +148,7 @@ impl Parser {
         Ok(node)
     }
 
-    fn by_name(&self, name: &str, scope: &Scope<'_>) -> Result<Arc<Node>, PlanError> {
+    fn by_name(&self, name: &str, scope: &Scope<'_>) -> Result<Arc<Node>, SchemaError> {
         if let Some(shape) = primitive(name) {
             return Ok(Arc::new(Node { shape, semantics: Semantics::default(), weight: 1 }));
         }
@@ -155,7 +161,7 @@ impl Parser {
             })
     }
 
-    fn union(&mut self, branches: &[Value], scope: &Scope<'_>) -> Result<Arc<Node>, PlanError> {
+    fn union(&mut self, branches: &[Value], scope: &Scope<'_>) -> Result<Arc<Node>, SchemaError> {
         let branches = branches
             .iter()
             .map(|branch| self.node(branch, scope))
@@ -173,7 +179,7 @@ impl Parser {
         &mut self,
         attributes: &Map<String, Value>,
         scope: &Scope<'_>,
-    ) -> Result<Arc<Node>, PlanError> {
+    ) -> Result<Arc<Node>, SchemaError> {
         let kind = match attributes.get("type") {
             Some(Value::String(kind)) => kind.as_str(),
             Some(nested) => return self.node(nested, scope),
@@ -206,7 +212,7 @@ impl Parser {
         &mut self,
         attributes: &Map<String, Value>,
         scope: &Scope<'_>,
-    ) -> Result<(Shape, usize), PlanError> {
+    ) -> Result<(Shape, usize), SchemaError> {
         let Some(Value::Array(fields)) = attributes.get("fields") else {
             return Err(scope.unsupported("a record without fields", "a list of fields"));
         };
@@ -216,7 +222,7 @@ impl Parser {
         Ok((Shape::Record(fields), weight))
     }
 
-    fn field(&mut self, json: &Value, scope: &Scope<'_>) -> Result<Field, PlanError> {
+    fn field(&mut self, json: &Value, scope: &Scope<'_>) -> Result<Field, SchemaError> {
         let name = json.get("name").and_then(Value::as_str).unwrap_or_default();
         let path =
             if scope.path.is_empty() { name.to_owned() } else { format!("{}.{name}", scope.path) };
@@ -231,7 +237,7 @@ impl Parser {
         key: &str,
         shape: fn(Arc<Node>) -> Shape,
         scope: &Scope<'_>,
-    ) -> Result<(Shape, usize), PlanError> {
+    ) -> Result<(Shape, usize), SchemaError> {
         let inner = self.node(attributes.get(key).unwrap_or(&Value::Null), scope)?;
         let weight = weigh(std::iter::once(&inner));
         Ok((shape(inner), weight))
@@ -283,7 +289,7 @@ fn symbols(attributes: &Map<String, Value>) -> Vec<Box<str>> {
     symbols.into_iter().flatten().filter_map(Value::as_str).map(Box::from).collect()
 }
 
-fn fixed_size(attributes: &Map<String, Value>, scope: &Scope<'_>) -> Result<usize, PlanError> {
+fn fixed_size(attributes: &Map<String, Value>, scope: &Scope<'_>) -> Result<usize, SchemaError> {
     attributes
         .get("size")
         .and_then(Value::as_u64)
@@ -303,7 +309,7 @@ mod tests {
     fn a_record_that_contains_itself_is_refused() {
         let text = r#"{"type":"record","name":"a","fields":[{"name":"next","type":["null","a"]}]}"#;
 
-        assert!(matches!(parse(text), Err(PlanError::Unsupported { .. })));
+        assert!(matches!(parse(text), Err(SchemaError::Unsupported { .. })));
     }
 
     /// Each record names the one before twice: 2^40 types from 40 lines.
@@ -329,6 +335,6 @@ mod tests {
             text = format!(r#"{{"type":"array","items":{text}}}"#);
         }
 
-        assert!(matches!(parse(&text), Err(PlanError::TooDeep { .. })));
+        assert!(matches!(parse(&text), Err(SchemaError::TooDeep { .. })));
     }
 }

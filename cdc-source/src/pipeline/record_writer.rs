@@ -1,0 +1,170 @@
+//! One row change → its records: one, or more when a delete or a new key is involved.
+
+use connect::kafka::batch::{
+    HeaderName, LSN_HEADER, NEW_KEY_HEADER, OLD_KEY_HEADER, RecordBatch, RecordBounds,
+};
+use connect::kafka::partition_of;
+use schema::change::RowChange;
+use schema::envelope::Source;
+use schema::lsn::{Lsn, LsnClock};
+use schema::plan::record::{PlanError, RecordPlan, Row};
+
+use super::order::TransactionOrder;
+use crate::snapshot::Window;
+use crate::tables::TablePlan;
+
+/// What the records of one change are made of.
+pub(crate) struct RecordWriter<'a> {
+    pub(crate) plan: &'a TablePlan,
+    /// The plan's record plan for where the row was read.
+    pub(crate) record: &'a RecordPlan,
+    pub(crate) batch: &'a mut RecordBatch,
+    pub(crate) lsn: &'a mut LsnClock,
+    /// Counts the changes of the open transaction, if records say so.
+    pub(crate) order: Option<&'a mut TransactionOrder>,
+    pub(crate) source: Source<'a>,
+    pub(crate) now_us: i64,
+    /// `tombstones.on.delete`.
+    pub(crate) tombstones: bool,
+}
+
+/// Buffers that are kept from row to row.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+/// Whether the record keys of an update's two images differ; they are then in `scratch`.
+pub(crate) fn key_changes<R: Row>(
+    record: &RecordPlan,
+    change: &RowChange<R>,
+    scratch: &mut Scratch,
+) -> Result<bool, PlanError> {
+    let RowChange::Update { before, after } = change else { return Ok(false) };
+    scratch.before.clear();
+    scratch.after.clear();
+    record.write_key(before, &mut scratch.before)?;
+    record.write_key(after, &mut scratch.after)?;
+    Ok(scratch.before != scratch.after)
+}
+
+impl RecordWriter<'_> {
+    /// Where the batch ends now.
+    pub(crate) fn mark(&self) -> (usize, usize) {
+        (self.batch.records(), self.batch.bytes())
+    }
+
+    /// Writes a change and tells the window which rows it touches; returns the last number given
+    /// out.
+    ///
+    /// A changed key is a delete of the old one and a create of the new one, as Debezium has it.
+    pub(crate) fn change<R: Row + Copy>(
+        &mut self,
+        change: &RowChange<R>,
+        scratch: &mut Scratch,
+        window: Option<&mut Window>,
+    ) -> Result<Lsn, PlanError> {
+        if let Some(window) = window {
+            for row in change.before().into_iter().chain(change.after()) {
+                scratch.before.clear();
+                self.record.write_identity(row, &mut scratch.before)?;
+                window.touch(&scratch.before);
+            }
+        }
+        let RowChange::Update { before, after } = change else { return self.write(change, &[]) };
+        if !key_changes(self.record, change, scratch)? {
+            return self.write(change, &scratch.after);
+        }
+        let (mut old_key, mut new_key) = (Vec::new(), Vec::new());
+        self.record.write_key_json(before, &mut old_key)?;
+        self.record.write_key_json(after, &mut new_key)?;
+        self.write_with(&RowChange::Delete(*before), &[], Some((NEW_KEY_HEADER, &new_key)))?;
+        self.write_with(&RowChange::Create(*after), &[], Some((OLD_KEY_HEADER, &old_key)))
+    }
+
+    fn write<R: Row>(&mut self, change: &RowChange<R>, key: &[u8]) -> Result<Lsn, PlanError> {
+        self.write_with(change, key, None)
+    }
+
+    /// Writes the record of a change, and the tombstone behind a delete. `known_key` is the
+    /// record's key if it has been written before.
+    fn write_with<R: Row>(
+        &mut self,
+        change: &RowChange<R>,
+        known_key: &[u8],
+        header: Option<(&'static str, &[u8])>,
+    ) -> Result<Lsn, PlanError> {
+        let key_start = self.batch.bytes();
+        match change.after().or(change.before()) {
+            Some(row) if known_key.is_empty() => {
+                self.record.write_key(row, self.batch.buffer())?;
+            }
+            _ => self.batch.buffer().extend_from_slice(known_key),
+        }
+        let key_end = self.batch.bytes();
+        let partition = partition_of(self.batch.slice(&(key_start..key_end)), self.plan.partitions);
+        let transaction = self.order.as_mut().map(|order| order.next(&self.plan.schema.id));
+        let is_delete = matches!(change, RowChange::Delete(_));
+        let deletes = self.record.deletes();
+        let mut lsn = self.lsn.last();
+        let source = Source { transaction, ..self.source };
+        let key = key_start..key_end;
+        let has_tombstone = is_delete && deletes.writes_tombstone(self.tombstones);
+        let tombstone_key =
+            if has_tombstone { self.batch.slice(&key).to_vec() } else { Vec::new() };
+        if is_delete && !deletes.writes_value() {
+            self.batch.buffer().truncate(key_start);
+        } else {
+            lsn = self.lsn.tick();
+            let source = Source { lsn, ..source };
+            self.record.write_value(change, &source, self.now_us, self.batch.buffer())?;
+            let bounds = RecordBounds { key_start, key_end, has_value: true };
+            self.batch.push(self.plan.topic, partition, bounds);
+            Self::headers(self.batch, header);
+            if self.record.is_flat() {
+                self.batch.push_lsn(lsn);
+                Self::flat_headers(self.batch, self.record, change.op(), &source, self.now_us);
+            }
+        }
+        if has_tombstone {
+            let key_start = self.batch.bytes();
+            self.batch.buffer().extend_from_slice(&tombstone_key);
+            let bounds = RecordBounds { key_start, key_end: self.batch.bytes(), has_value: false };
+            self.batch.push(self.plan.topic, partition, bounds);
+            Self::headers(self.batch, header);
+            lsn = self.lsn.tick();
+            self.batch.push_lsn(lsn);
+        }
+        Ok(lsn)
+    }
+
+    fn headers(batch: &mut RecordBatch, header: Option<(&'static str, &[u8])>) {
+        if let Some((name, value)) = header {
+            batch.push_header(HeaderName::Fixed(name), value);
+        }
+    }
+
+    fn flat_headers(
+        batch: &mut RecordBatch,
+        record: &RecordPlan,
+        op: &str,
+        source: &Source<'_>,
+        now_us: i64,
+    ) {
+        record.write_headers(op, source, now_us, |name, value| {
+            batch.push_header(HeaderName::Chosen(std::sync::Arc::clone(name)), value);
+        });
+    }
+}
+
+/// A record without an envelope has its order in a header.
+trait PushLsn {
+    fn push_lsn(&mut self, lsn: Lsn);
+}
+
+impl PushLsn for RecordBatch {
+    fn push_lsn(&mut self, lsn: Lsn) {
+        self.push_header(HeaderName::Fixed(LSN_HEADER), lsn.to_string().as_bytes());
+    }
+}

@@ -1,0 +1,77 @@
+//! Runs a piece of work often enough to say how fast it is.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// Runs of a bench: an odd number, so that one is in the middle. One that the scheduler has
+/// disturbed does not count.
+const RUNS: usize = 7;
+/// Time that a run takes at least: long against a time slice of the scheduler.
+const RUN_TIME: Duration = Duration::from_millis(300);
+
+/// How fast something is: the median of the runs, on one core.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// What was measured.
+    pub bench: &'static str,
+    /// Rows in a second on a core.
+    pub rows_per_second: u64,
+    /// Bytes of input in a second on a core.
+    pub bytes_per_second: u64,
+}
+
+/// The input of one pass of the work.
+#[derive(Debug, Clone, Copy)]
+pub struct Input {
+    /// Rows in it.
+    pub rows: u64,
+    /// Bytes in it.
+    pub bytes: u64,
+}
+
+/// Measures a piece of work. The first passes fill caches and are not counted.
+pub fn measure(bench: &'static str, input: Input, mut pass: impl FnMut()) -> Measured {
+    let passes = passes_in(RUN_TIME, &mut pass);
+    let mut runs: Vec<Duration> = (0..RUNS).map(|_| time(passes, &mut pass)).collect();
+    runs.sort_unstable();
+    let median = runs.get(RUNS / 2).copied().unwrap_or(RUN_TIME);
+    let per_second = |amount: u64| {
+        let nanos =
+            u128::from(amount) * u128::from(passes) * 1_000_000_000 / median.as_nanos().max(1);
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    };
+    Measured {
+        bench,
+        rows_per_second: per_second(input.rows),
+        bytes_per_second: per_second(input.bytes),
+    }
+}
+
+/// How many passes take so long: doubled until they do.
+fn passes_in(at_least: Duration, pass: &mut impl FnMut()) -> u32 {
+    let mut passes = 1;
+    while time(passes, pass) < at_least && passes < u32::MAX / 2 {
+        passes *= 2;
+    }
+    passes
+}
+
+fn time(passes: u32, pass: &mut impl FnMut()) -> Duration {
+    let (start, start_on_core) = (Instant::now(), time_on_core());
+    for _ in 0..passes {
+        pass();
+    }
+    match (start_on_core, time_on_core()) {
+        (Some(start), Some(end)) => end.saturating_sub(start),
+        _ => start.elapsed(),
+    }
+}
+
+/// How long this thread has had a core, to a tick of the scheduler: what others do on the machine
+/// in the meantime does not count. `None` where the system does not say.
+/// <https://docs.kernel.org/scheduler/sched-stats.html>
+fn time_on_core() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}

@@ -1,0 +1,150 @@
+//! Whole numbers as text and back, and short texts, without a call for each.
+//!
+//! The standard ways are made for any length: copying a text of unknown length is a call, and so
+//! is a number's text. A document has twenty of each, all of them short, so here a copy has a
+//! length that the compiler knows, and the bytes too many are taken away again.
+
+use super::error::Problem;
+use crate::lsn::Lsn;
+
+/// Digits of the longest number: 18,446,744,073,709,551,615.
+const DIGITS_MAX: usize = 20;
+
+/// Writes a whole number.
+#[inline]
+pub(super) fn write_integer(number: i64, out: &mut Vec<u8>) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    write_unsigned(number.unsigned_abs(), out);
+}
+
+/// Writes a whole number that is not negative: two digits at a time, from the last.
+#[inline]
+pub fn write_unsigned(number: u64, out: &mut Vec<u8>) {
+    if number < 10 {
+        out.push(b'0' + number.to_le_bytes()[0]);
+        return;
+    }
+    let start = out.len();
+    let length = usize::try_from(number.ilog10()).unwrap_or_default() + 1;
+    out.extend_from_slice(&[b'0'; DIGITS_MAX]);
+    out.truncate(start + length);
+    let Some(digits) = out.get_mut(start..) else { return };
+    let mut rest = number;
+    let (odd, pairs) = digits.as_rchunks_mut();
+    for to in pairs.iter_mut().rev() {
+        *to = pair(rest % 100);
+        rest /= 100;
+    }
+    if let [first] = odd {
+        *first = b'0' + rest.to_le_bytes()[0];
+    }
+}
+
+/// The two digits of a number below 100.
+#[inline]
+pub(super) fn pair(number: u64) -> [u8; 2] {
+    const PAIRS: [[u8; 2]; 100] = pairs();
+    usize::try_from(number).ok().and_then(|number| PAIRS.get(number)).copied().unwrap_or(*b"00")
+}
+
+const fn pairs() -> [[u8; 2]; 100] {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut rest: &mut [[u8; 2]] = &mut pairs;
+    let (mut tens, mut ones) = (b'0', b'0');
+    while let Some((pair, others)) = rest.split_first_mut() {
+        *pair = [tens, ones];
+        rest = others;
+        if ones == b'9' {
+            (tens, ones) = (tens + 1, b'0');
+        } else {
+            ones += 1;
+        }
+    }
+    pairs
+}
+
+/// Appends bytes. Up to 32 of them are copied as two pieces that overlap.
+#[inline]
+pub(super) fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    if bytes.len() > 32 {
+        out.extend_from_slice(bytes);
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>())
+    {
+        out.extend_from_slice(first);
+        out.truncate(start + bytes.len() - last.len());
+        out.extend_from_slice(last);
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        out.extend_from_slice(first);
+        out.truncate(start + bytes.len() - last.len());
+        out.extend_from_slice(last);
+    } else {
+        bytes.iter().for_each(|byte| out.push(*byte));
+    }
+}
+
+/// Reads the text of an [`Lsn`]. One of 16 digits, as all are until 2286, takes two steps of
+/// eight.
+pub(super) fn parse_lsn(text: &[u8]) -> Result<Lsn, Problem> {
+    let fast = <&[u8; 16]>::try_from(text).ok().and_then(|digits| {
+        let [high, low] = digits.as_chunks().0 else { return None };
+        Lsn::new(eight_digits(*high)? * 100_000_000 + eight_digits(*low)?)
+    });
+    match fast {
+        Some(lsn) => Ok(lsn),
+        None => Ok(str::from_utf8(text).map_err(|_| Problem::InvalidLsn)?.parse()?),
+    }
+}
+
+/// The number that eight digits stand for: neighbours are joined to pairs, to fours, to eight.
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    let word = u64::from_le_bytes(text);
+    let digits = word.wrapping_sub(0x3030_3030_3030_3030);
+    // A byte that is no digit has its high bit set here, or there when 0x76 makes it overflow.
+    if (digits | digits.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Numbers of all lengths, which few numbers of 64 random bits have.
+    fn any_length() -> impl Strategy<Value = i64> {
+        (any::<i64>(), 0_u32..64).prop_map(|(number, shift)| number >> shift)
+    }
+
+    proptest! {
+        #[test]
+        fn integers_are_written_as_everywhere(number in any_length()) {
+            let (mut signed, mut unsigned) = (b"x".to_vec(), Vec::new());
+            write_integer(number, &mut signed);
+            write_unsigned(number.cast_unsigned(), &mut unsigned);
+
+            prop_assert_eq!(String::from_utf8(signed).unwrap(), format!("x{number}"));
+            prop_assert_eq!(String::from_utf8(unsigned).unwrap(), number.cast_unsigned().to_string());
+        }
+
+        #[test]
+        fn bytes_of_any_length_are_appended(bytes in prop::collection::vec(any::<u8>(), 0..50)) {
+            let mut out = b"before".to_vec();
+            push_bytes(&bytes, &mut out);
+
+            prop_assert_eq!(out, [&b"before"[..], &bytes].concat());
+        }
+
+        #[test]
+        fn lsns_are_read_as_everywhere(text in "[0-9]{1,20}|[/-:0-9]{16}|[0-9]{15}[\\x00-\\x7f]|\\+[0-9]{15}") {
+            let expected = text.parse::<Lsn>().ok();
+
+            prop_assert_eq!(parse_lsn(text.as_bytes()).ok(), expected);
+        }
+    }
+}

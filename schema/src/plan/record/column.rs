@@ -1,0 +1,230 @@
+//! One column of a plan.
+
+use super::PlanError;
+use super::losses::Loss;
+use crate::avro;
+use crate::change::RowImage;
+use crate::types::{ColumnType, Form, MysqlValue, ValueError};
+use crate::value::{Field, Schema, Value};
+
+mod op;
+mod rule;
+
+use op::Op;
+pub use rule::{HashAlgorithm, ValueRule};
+
+/// One column that is written.
+#[derive(Debug, Clone)]
+pub struct ColumnPlan {
+    /// Its place in the row image.
+    pub(super) index: usize,
+    /// Its name in the record.
+    pub(super) name: String,
+    /// As what its bytes are read.
+    pub(super) read_as: ColumnType,
+    pub(super) form: Form,
+    op: Op,
+    /// Whether its numbers can be written as others.
+    may_wrap: bool,
+    pub(super) rule: Option<ValueRule>,
+    /// The branch of a value in the column's union; none if it takes no NULL.
+    pub(super) branch: Option<u8>,
+    /// What NULL is written as; none if the column takes no NULL.
+    pub(super) null: Option<Box<[u8]>>,
+    pub(super) null_value: Option<Value>,
+    /// Whether that is something else than NULL.
+    pub(super) null_is_lost: bool,
+    /// What a value is written as that the form cannot hold; none if the table stops there.
+    pub(super) failed: Option<Box<[u8]>>,
+    pub(super) failed_value: Option<Value>,
+    /// The same for a date that no calendar has.
+    pub(super) zero_date: Option<Box<[u8]>>,
+    pub(super) zero_date_value: Option<Value>,
+    /// The schema of its field.
+    pub(super) schema: Schema,
+}
+
+/// A row as a plan takes it: bytes of the log, or the values that a snapshot reads.
+pub trait Row {
+    /// Whether the column with this place in the row is NULL.
+    fn is_null(&self, index: usize) -> bool;
+
+    /// The value of the column.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ValueError`] when the column does not hold a value of its type.
+    fn value<'a>(
+        &'a self,
+        index: usize,
+        read_as: &'a ColumnType,
+    ) -> Result<MysqlValue<'a>, ValueError>;
+
+    /// Appends the column's value as Avro, without the union's branch.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ValueError`] when the column does not hold a value of its type, or one that its
+    /// form cannot hold.
+    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        column.form.write(&self.value(column.index, &column.read_as)?, out)
+    }
+}
+
+impl Row for RowImage<'_> {
+    #[inline]
+    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        let bytes = self.column(column.index).ok_or(ValueError::Null)?;
+        match column.op.write(bytes, out) {
+            Some(written) => written,
+            None => column.form.write(&column.read_as.read(bytes)?, out),
+        }
+    }
+
+    fn is_null(&self, index: usize) -> bool {
+        self.column(index).is_none()
+    }
+
+    fn value<'a>(
+        &'a self,
+        index: usize,
+        read_as: &'a ColumnType,
+    ) -> Result<MysqlValue<'a>, ValueError> {
+        read_as.read(self.column(index).ok_or(ValueError::Null)?)
+    }
+}
+
+/// NULL is `None`.
+impl Row for &[Option<MysqlValue<'static>>] {
+    fn is_null(&self, index: usize) -> bool {
+        self.get(index).is_none_or(Option::is_none)
+    }
+
+    fn value<'a>(
+        &'a self,
+        index: usize,
+        _read_as: &'a ColumnType,
+    ) -> Result<MysqlValue<'a>, ValueError> {
+        self.get(index).and_then(Option::as_ref).cloned().ok_or(ValueError::Null)
+    }
+
+    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        let value = self.get(column.index).and_then(Option::as_ref);
+        column.form.write(value.ok_or(ValueError::Null)?, out)
+    }
+}
+
+impl ColumnPlan {
+    /// A column that is read as one type and written in a form.
+    pub(super) fn new(index: usize, name: String, read_as: ColumnType, form: Form) -> Self {
+        Self {
+            index,
+            name,
+            op: Op::new(&read_as, &form),
+            may_wrap: form == Form::Wrapped,
+            schema: form.schema(),
+            read_as,
+            form,
+            rule: None,
+            branch: None,
+            null: None,
+            null_value: None,
+            null_is_lost: false,
+            failed: None,
+            failed_value: None,
+            zero_date: None,
+            zero_date_value: None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn field(&self) -> Field {
+        Field::new(self.name.clone(), self.schema.clone())
+    }
+
+    /// Appends the column of a row; tells whether something else was written than the row holds.
+    #[inline]
+    pub(super) fn write(
+        &self,
+        row: &impl Row,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Loss>, PlanError> {
+        if row.is_null(self.index) {
+            return self.write_null(out);
+        }
+        let start = out.len();
+        if let Some(branch) = self.branch {
+            out.push(branch);
+        }
+        let written = match &self.rule {
+            None => row.write(self, out),
+            Some(rule) => rule.write(self, row, out),
+        };
+        match written {
+            Ok(()) if self.may_wrap && self.is_wrapped(row) => Ok(Some(Loss::Wrapped)),
+            Ok(()) => Ok(None),
+            Err(error) => {
+                out.truncate(start);
+                self.write_failed(error, out).map(Some)
+            }
+        }
+    }
+
+    /// Appends the column of a row, which has to be what the row holds: a key.
+    pub(super) fn write_exact(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<(), PlanError> {
+        if row.is_null(self.index) {
+            return self.write_null(out).map(|_loss| ());
+        }
+        if let Some(branch) = self.branch {
+            out.push(branch);
+        }
+        row.write(self, out).map_err(|source| self.error(source))
+    }
+
+    /// The column's value in Connect's data model: the generic path.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PlanError`] when the column does not hold a value of its type.
+    pub(super) fn generic(&self, row: &impl Row) -> Result<Value, PlanError> {
+        if row.is_null(self.index) {
+            return Ok(Value::Null);
+        }
+        let value = row.value(self.index, &self.read_as).map_err(|source| self.error(source))?;
+        self.form.value(&value).map_err(|source| self.error(source))
+    }
+
+    fn write_null(&self, out: &mut Vec<u8>) -> Result<Option<Loss>, PlanError> {
+        let null = self.null.as_ref().ok_or_else(|| self.error(ValueError::Null))?;
+        out.extend_from_slice(null);
+        Ok(self.null_is_lost.then_some(Loss::Defaulted))
+    }
+
+    #[cold]
+    fn write_failed(&self, error: ValueError, out: &mut Vec<u8>) -> Result<Loss, PlanError> {
+        let is_zero_date = error == ValueError::ZeroDate;
+        let replacement = if is_zero_date { &self.zero_date } else { &self.failed };
+        let replacement = replacement.as_ref().ok_or_else(|| self.error(error))?;
+        out.extend_from_slice(replacement);
+        Ok(Loss::Unconvertible)
+    }
+
+    fn is_wrapped(&self, row: &impl Row) -> bool {
+        let value = row.value(self.index, &self.read_as);
+        matches!(value, Ok(MysqlValue::Unsigned(number)) if number > i64::MAX.cast_unsigned())
+    }
+
+    pub(super) fn error(&self, source: ValueError) -> PlanError {
+        PlanError { column: self.name.clone(), source }
+    }
+
+    /// A value of this column as a record has it, with the branch of its union.
+    pub(super) fn encoded(&self, value: &Value) -> Option<Box<[u8]>> {
+        let mut bytes = Vec::new();
+        avro::encode(&self.schema, value, &mut bytes).ok()?;
+        Some(bytes.into())
+    }
+}
