@@ -5,7 +5,7 @@ use connect::kafka::batch::{
 };
 use connect::kafka::partition_of;
 use schema::change::RowChange;
-use schema::envelope::Source;
+use schema::envelope::{EventSource, Source};
 use schema::lsn::{Lsn, LsnClock};
 use schema::plan::record::{PlanError, RecordPlan, Row};
 
@@ -23,7 +23,8 @@ pub(crate) struct RecordWriter<'a> {
     /// Counts the changes of the open transaction, if records say so.
     pub(crate) order: Option<&'a mut TransactionOrder>,
     pub(crate) source: Source<'a>,
-    pub(crate) now_us: i64,
+    /// What `record` has prepared for the event.
+    pub(crate) event: &'a EventSource,
     /// `tombstones.on.delete`.
     pub(crate) tombstones: bool,
 }
@@ -35,13 +36,16 @@ pub(crate) struct Scratch {
     after: Vec<u8>,
 }
 
-/// Whether the record keys of an update's two images differ; they are then in `scratch`.
+/// Whether the record keys of an update's two images differ.
 pub(crate) fn key_changes<R: Row>(
     record: &RecordPlan,
     change: &RowChange<R>,
     scratch: &mut Scratch,
 ) -> Result<bool, PlanError> {
     let RowChange::Update { before, after } = change else { return Ok(false) };
+    if record.keeps_key(before, after) {
+        return Ok(false);
+    }
     scratch.before.clear();
     scratch.after.clear();
     record.write_key(before, &mut scratch.before)?;
@@ -72,35 +76,26 @@ impl RecordWriter<'_> {
                 window.touch(&scratch.before);
             }
         }
-        let RowChange::Update { before, after } = change else { return self.write(change, &[]) };
+        let RowChange::Update { before, after } = change else { return self.write(change, None) };
         if !key_changes(self.record, change, scratch)? {
-            return self.write(change, &scratch.after);
+            return self.write(change, None);
         }
         let (mut old_key, mut new_key) = (Vec::new(), Vec::new());
         self.record.write_key_json(before, &mut old_key)?;
         self.record.write_key_json(after, &mut new_key)?;
-        self.write_with(&RowChange::Delete(*before), &[], Some((NEW_KEY_HEADER, &new_key)))?;
-        self.write_with(&RowChange::Create(*after), &[], Some((OLD_KEY_HEADER, &old_key)))
+        self.write(&RowChange::Delete(*before), Some((NEW_KEY_HEADER, &new_key)))?;
+        self.write(&RowChange::Create(*after), Some((OLD_KEY_HEADER, &old_key)))
     }
 
-    fn write<R: Row>(&mut self, change: &RowChange<R>, key: &[u8]) -> Result<Lsn, PlanError> {
-        self.write_with(change, key, None)
-    }
-
-    /// Writes the record of a change, and the tombstone behind a delete. `known_key` is the
-    /// record's key if it has been written before.
-    fn write_with<R: Row>(
+    /// Writes the record of a change, and the tombstone behind a delete.
+    fn write<R: Row>(
         &mut self,
         change: &RowChange<R>,
-        known_key: &[u8],
         header: Option<(&'static str, &[u8])>,
     ) -> Result<Lsn, PlanError> {
         let key_start = self.batch.bytes();
-        match change.after().or(change.before()) {
-            Some(row) if known_key.is_empty() => {
-                self.record.write_key(row, self.batch.buffer())?;
-            }
-            _ => self.batch.buffer().extend_from_slice(known_key),
+        if let Some(row) = change.after().or(change.before()) {
+            self.record.write_key(row, self.batch.buffer())?;
         }
         let key_end = self.batch.bytes();
         let partition = partition_of(self.batch.slice(&(key_start..key_end)), self.plan.partitions);
@@ -118,13 +113,14 @@ impl RecordWriter<'_> {
         } else {
             lsn = self.lsn.tick();
             let source = Source { lsn, ..source };
-            self.record.write_value(change, &source, self.now_us, self.batch.buffer())?;
+            self.record.write_prepared(change, &source, self.event, self.batch.buffer())?;
             let bounds = RecordBounds { key_start, key_end, has_value: true };
             self.batch.push(self.plan.topic, partition, bounds);
             Self::headers(self.batch, header);
             if self.record.is_flat() {
                 self.batch.push_lsn(lsn);
-                Self::flat_headers(self.batch, self.record, change.op(), &source, self.now_us);
+                let now_us = self.event.now_us();
+                Self::flat_headers(self.batch, self.record, change.op(), &source, now_us);
             }
         }
         if has_tombstone {

@@ -60,6 +60,12 @@ pub trait Row {
         read_as: &'a ColumnType,
     ) -> Result<MysqlValue<'a>, ValueError>;
 
+    /// Whether both rows are known to hold the same in the column. `false` may only mean that
+    /// comparing is not worth it.
+    fn holds_the_same(&self, _other: &Self, _index: usize) -> bool {
+        false
+    }
+
     /// Appends the column's value as Avro, without the union's branch.
     ///
     /// # Errors
@@ -79,6 +85,10 @@ impl Row for RowImage<'_> {
             Some(written) => written,
             None => column.form.write(&column.read_as.read(bytes)?, out),
         }
+    }
+
+    fn holds_the_same(&self, other: &Self, index: usize) -> bool {
+        self.column(index) == other.column(index)
     }
 
     fn is_null(&self, index: usize) -> bool {
@@ -135,6 +145,10 @@ impl ColumnPlan {
             zero_date: None,
             zero_date_value: None,
         }
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
     }
 
     pub(super) fn name(&self) -> &str {
