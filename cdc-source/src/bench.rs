@@ -6,6 +6,7 @@ mod events;
 use std::sync::Arc;
 
 use connect::kafka::batch::{RecordBatch, TopicIndex};
+use schema::bytes::equal;
 use schema::change::{RowChange, RowImage};
 use schema::envelope::{EventSource, SnapshotMarker, Source};
 use schema::lsn::{Lsn, LsnClock};
@@ -130,7 +131,8 @@ impl Codec {
                 }
             }
             BinlogEvent::TableMap(map) => {
-                let is_known = self.table.as_ref().is_some_and(|table| *table.bytes == *map.bytes);
+                let is_known =
+                    self.table.as_ref().is_some_and(|table| equal(&table.bytes, map.bytes));
                 if !is_known {
                     let parsed = map.parse().map_err(|error| format!("{error:?}"))?;
                     let plan = table_plan(&parsed)?;
@@ -193,7 +195,7 @@ impl Codec {
                 lsn: &mut self.lsn,
                 order: None,
                 source,
-                event: &self.event,
+                event: &mut self.event,
                 tombstones: true,
             };
             let _lsn: Lsn = writer

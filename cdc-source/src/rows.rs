@@ -37,6 +37,7 @@ impl ImageReader {
         cells: &mut Vec<Cell>,
     ) -> Result<usize, ImageError> {
         cells.clear();
+        cells.reserve(map.columns.len());
         let count = map.columns.len();
         let nulls_end = start.checked_add(count.div_ceil(8)).ok_or(ImageError)?;
         let nulls = data.get(start..nulls_end).ok_or(ImageError)?;

@@ -244,6 +244,8 @@ impl SourceWriter {
 #[derive(Debug, Default)]
 pub struct EventSource {
     now_us: i64,
+    /// Where the columns of the last image stand.
+    pub(crate) marks: Vec<usize>,
     before_lsn: Vec<u8>,
     before_row: Vec<u8>,
     after_row: Vec<u8>,

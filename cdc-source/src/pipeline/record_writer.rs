@@ -24,7 +24,7 @@ pub(crate) struct RecordWriter<'a> {
     pub(crate) order: Option<&'a mut TransactionOrder>,
     pub(crate) source: Source<'a>,
     /// What `record` has prepared for the event.
-    pub(crate) event: &'a EventSource,
+    pub(crate) event: &'a mut EventSource,
     /// `tombstones.on.delete`.
     pub(crate) tombstones: bool,
 }

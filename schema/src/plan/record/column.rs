@@ -3,6 +3,7 @@
 use super::PlanError;
 use super::losses::Loss;
 use crate::avro;
+use crate::bytes;
 use crate::change::RowImage;
 use crate::types::{ColumnType, Form, MysqlValue, ValueError};
 use crate::value::{Field, Schema, Value};
@@ -87,8 +88,13 @@ impl Row for RowImage<'_> {
         }
     }
 
+    #[inline]
     fn holds_the_same(&self, other: &Self, index: usize) -> bool {
-        self.column(index) == other.column(index)
+        match (self.column(index), other.column(index)) {
+            (Some(before), Some(after)) => bytes::equal(before, after),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
     }
 
     fn is_null(&self, index: usize) -> bool {
