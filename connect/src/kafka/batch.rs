@@ -46,20 +46,37 @@ impl HeaderName {
 pub struct RecordBatch {
     pub(super) bytes: Vec<u8>,
     pub(super) records: Vec<RecordSlot>,
+    headers: Vec<(HeaderName, Range<usize>)>,
     /// Keys and values for the offsets topic.
     pub(super) offsets: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether a MySQL transaction ends here, so that a Kafka transaction can.
     pub(super) is_boundary: bool,
 }
 
-/// Where one record is in the batch's bytes.
-#[derive(Debug)]
+/// Where one record is in the batch's bytes: key, value, headers, one behind the other. Small,
+/// because a batch has thousands.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct RecordSlot {
     pub(super) topic: TopicIndex,
     pub(super) partition: i32,
-    pub(super) key: Range<usize>,
-    pub(super) value: Option<Range<usize>>,
-    pub(super) headers: Vec<(HeaderName, Range<usize>)>,
+    key_start: usize,
+    key_end: usize,
+    value_end: usize,
+    has_value: bool,
+    /// Its headers among the batch's.
+    headers_start: usize,
+    headers_end: usize,
+}
+
+impl RecordSlot {
+    pub(super) fn key(&self) -> Range<usize> {
+        self.key_start..self.key_end
+    }
+
+    /// None for a tombstone.
+    pub(super) fn value(&self) -> Option<Range<usize>> {
+        self.has_value.then_some(self.key_end..self.value_end)
+    }
 }
 
 /// A record that was written into a batch's buffer: its parts end where they are said to.
@@ -99,9 +116,23 @@ impl RecordBatch {
 
     /// Takes what was appended to the buffer as one record.
     pub fn push(&mut self, topic: TopicIndex, partition: i32, bounds: RecordBounds) {
-        let key = bounds.key_start..bounds.key_end;
-        let value = bounds.has_value.then_some(bounds.key_end..self.bytes.len());
-        self.records.push(RecordSlot { topic, partition, key, value, headers: Vec::new() });
+        let headers = self.headers.len();
+        self.records.push(RecordSlot {
+            topic,
+            partition,
+            key_start: bounds.key_start,
+            key_end: bounds.key_end,
+            value_end: self.bytes.len(),
+            has_value: bounds.has_value,
+            headers_start: headers,
+            headers_end: headers,
+        });
+    }
+
+    /// The headers of a record.
+    pub(super) fn headers(&self, record: &RecordSlot) -> &[(HeaderName, Range<usize>)] {
+        let range = record.headers_start..record.headers_end;
+        self.headers.get(range).unwrap_or_default()
     }
 
     /// Adds a header to the last record.
@@ -109,8 +140,9 @@ impl RecordBatch {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(value);
         let range = start..self.bytes.len();
+        self.headers.push((name, range));
         if let Some(record) = self.records.last_mut() {
-            record.headers.push((name, range));
+            record.headers_end = self.headers.len();
         }
     }
 
@@ -122,6 +154,8 @@ impl RecordBatch {
 
     /// Takes back everything from a mark on: the record there could not be encoded.
     pub fn truncate(&mut self, records: usize, bytes: usize) {
+        let headers = self.records.get(records).map(|record| record.headers_start);
+        self.headers.truncate(headers.unwrap_or(self.headers.len()));
         self.records.truncate(records);
         self.bytes.truncate(bytes);
     }

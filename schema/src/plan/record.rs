@@ -219,7 +219,7 @@ impl RecordPlan {
         let mut is_exact = true;
         for (number, column) in self.columns.iter().enumerate() {
             marks.push(out.len());
-            if let Some(loss) = column.write(row, out)? {
+            if let Some(loss) = column.write(row, out).map_err(|error| column.error(error))? {
                 self.losses.count(number, loss);
                 is_exact = false;
             }
@@ -245,7 +245,7 @@ impl RecordPlan {
             }
             out.extend_from_within(mark(copied)..mark(number));
             copied = number + 1;
-            if let Some(loss) = column.write(after, out)? {
+            if let Some(loss) = column.write(after, out).map_err(|error| column.error(error))? {
                 self.losses.count(number, loss);
             }
         }
@@ -255,7 +255,7 @@ impl RecordPlan {
 
     fn write_row<R: Row>(&self, row: &R, out: &mut Vec<u8>) -> Result<(), PlanError> {
         for (number, column) in self.columns.iter().enumerate() {
-            if let Some(loss) = column.write(row, out)? {
+            if let Some(loss) = column.write(row, out).map_err(|error| column.error(error))? {
                 self.losses.count(number, loss);
             }
         }

@@ -171,7 +171,7 @@ impl ColumnPlan {
         &self,
         row: &impl Row,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Loss>, PlanError> {
+    ) -> Result<Option<Loss>, ValueError> {
         if row.is_null(self.index) {
             return self.write_null(out);
         }
@@ -196,7 +196,7 @@ impl ColumnPlan {
     /// Appends the column of a row, which has to be what the row holds: a key.
     pub(super) fn write_exact(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<(), PlanError> {
         if row.is_null(self.index) {
-            return self.write_null(out).map(|_loss| ());
+            return self.write_null(out).map(|_loss| ()).map_err(|source| self.error(source));
         }
         if let Some(branch) = self.branch {
             out.push(branch);
@@ -217,17 +217,17 @@ impl ColumnPlan {
         self.form.value(&value).map_err(|source| self.error(source))
     }
 
-    fn write_null(&self, out: &mut Vec<u8>) -> Result<Option<Loss>, PlanError> {
-        let null = self.null.as_ref().ok_or_else(|| self.error(ValueError::Null))?;
+    fn write_null(&self, out: &mut Vec<u8>) -> Result<Option<Loss>, ValueError> {
+        let null = self.null.as_ref().ok_or(ValueError::Null)?;
         out.extend_from_slice(null);
         Ok(self.null_is_lost.then_some(Loss::Defaulted))
     }
 
     #[cold]
-    fn write_failed(&self, error: ValueError, out: &mut Vec<u8>) -> Result<Loss, PlanError> {
+    fn write_failed(&self, error: ValueError, out: &mut Vec<u8>) -> Result<Loss, ValueError> {
         let is_zero_date = error == ValueError::ZeroDate;
         let replacement = if is_zero_date { &self.zero_date } else { &self.failed };
-        let replacement = replacement.as_ref().ok_or_else(|| self.error(error))?;
+        let replacement = replacement.as_ref().ok_or(error)?;
         out.extend_from_slice(replacement);
         Ok(Loss::Unconvertible)
     }
@@ -237,6 +237,7 @@ impl ColumnPlan {
         matches!(value, Ok(MysqlValue::Unsigned(number)) if number > i64::MAX.cast_unsigned())
     }
 
+    #[cold]
     pub(super) fn error(&self, source: ValueError) -> PlanError {
         PlanError { column: self.name.clone(), source }
     }
