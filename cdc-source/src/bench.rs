@@ -178,26 +178,26 @@ impl Codec {
             transaction: None,
         };
         plan.record.prepare(&source, NOW_US, &mut self.event);
+        let mut writer = RecordWriter {
+            plan,
+            record: &plan.record,
+            batch: &mut self.batch,
+            lsn: &mut self.lsn,
+            order: None,
+            source,
+            event: &mut self.event,
+            tombstones: true,
+        };
         let (mut at, mut number, data) = (0, 0, rows.rows);
         while at < data.len() {
             let (change, end) = read(&mut self.images, map, rows, at).ok_or("a row image")?;
             at = end;
-            let source = Source { row: number, ..source };
+            writer.source.row = number;
             number += 1;
             if path == Path::Generic {
-                generic(&plan.record, &change, &source, self.batch.buffer())?;
+                generic(&plan.record, &change, &writer.source, writer.batch.buffer())?;
                 continue;
             }
-            let mut writer = RecordWriter {
-                plan,
-                record: &plan.record,
-                batch: &mut self.batch,
-                lsn: &mut self.lsn,
-                order: None,
-                source,
-                event: &mut self.event,
-                tombstones: true,
-            };
             let _lsn: Lsn = writer
                 .change(&change, &mut self.scratch, None)
                 .map_err(|error| error.to_string())?;

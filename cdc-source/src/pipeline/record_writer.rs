@@ -99,28 +99,34 @@ impl RecordWriter<'_> {
         }
         let key_end = self.batch.bytes();
         let partition = partition_of(self.batch.slice(&(key_start..key_end)), self.plan.partitions);
-        let transaction = self.order.as_mut().map(|order| order.next(&self.plan.schema.id));
         let is_delete = matches!(change, RowChange::Delete(_));
         let deletes = self.record.deletes();
         let mut lsn = self.lsn.last();
-        let source = Source { transaction, ..self.source };
         let key = key_start..key_end;
         let has_tombstone = is_delete && deletes.writes_tombstone(self.tombstones);
         let tombstone_key =
             if has_tombstone { self.batch.slice(&key).to_vec() } else { Vec::new() };
+        let transaction = self.order.as_mut().map(|order| order.next(&self.plan.schema.id));
         if is_delete && !deletes.writes_value() {
             self.batch.buffer().truncate(key_start);
         } else {
             lsn = self.lsn.tick();
-            let source = Source { lsn, ..source };
-            self.record.write_prepared(change, &source, self.event, self.batch.buffer())?;
+            self.source.lsn = lsn;
+            let ordered;
+            let source = if transaction.is_none() {
+                &self.source
+            } else {
+                ordered = Source { transaction, ..self.source };
+                &ordered
+            };
+            self.record.write_prepared(change, source, self.event, self.batch.buffer())?;
             let bounds = RecordBounds { key_start, key_end, has_value: true };
             self.batch.push(self.plan.topic, partition, bounds);
             Self::headers(self.batch, header);
             if self.record.is_flat() {
                 self.batch.push_lsn(lsn);
                 let now_us = self.event.now_us();
-                Self::flat_headers(self.batch, self.record, change.op(), &source, now_us);
+                Self::flat_headers(self.batch, self.record, change.op(), source, now_us);
             }
         }
         if has_tombstone {
