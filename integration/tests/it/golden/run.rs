@@ -1,0 +1,265 @@
+//! Runs all recorded SQL once, with all recorded connectors in one `rowcast` process, and keeps
+//! what came of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use integration::process::Rowcast;
+use integration::stack::{MySql, Stack, shared};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use serde_json::{Value as Json, json};
+use tokio::sync::OnceCell;
+
+use super::recording::{Pair, Recording, pairs, recordings};
+use super::statements::{Touch, statements, touch};
+use super::topics::{Offsets, Written, written};
+use crate::scenario::{connect, own_server, stop};
+
+/// Name of the group, and of the topic of its offsets.
+const GROUP: &str = "golden";
+
+/// For 70 connectors on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// What came of a run.
+pub(super) struct Outcome {
+    pub(super) recordings: Vec<Recording>,
+    /// The registry's number of each recorded schema, by connector and place.
+    pub(super) ids: HashMap<String, Vec<u32>>,
+    /// All that was written, by topic.
+    pub(super) written: BTreeMap<String, Vec<Written>>,
+    /// Texts of the schemas in the registry.
+    pub(super) schemas: HashMap<u32, String>,
+    /// Numbers of the schemas of each subject.
+    pub(super) subjects: BTreeMap<String, Vec<u32>>,
+    pub(super) log: String,
+}
+
+/// The one run of this process.
+pub(super) async fn outcome() -> &'static Outcome {
+    static OUTCOME: OnceCell<Outcome> = OnceCell::const_new();
+    OUTCOME.get_or_init(|| Box::pin(run())).await
+}
+
+async fn run() -> Outcome {
+    let stack = shared().await.unwrap();
+    let only = std::env::var("ROWCAST_GOLDEN").ok();
+    let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|o| o == name));
+    let pairs: Vec<Pair> = pairs().into_iter().filter(|pair| is_wanted(&pair.name)).collect();
+    let recordings: Vec<Recording> =
+        recordings().into_iter().filter(|recording| is_wanted(&recording.pair)).collect();
+    let registry = RegistryClient::new(&stack.registry.url());
+    let mut ids = HashMap::new();
+    for recording in &recordings {
+        ids.insert(recording.name.clone(), registry.register(recording).await);
+    }
+    let mysql = own_server("mysql-of-golden", &["--max-connections=2000"]).await;
+    let mut session = Session::new(&mysql).await;
+    for pair in &pairs {
+        for statement in statements(&pair.before) {
+            session.run(statement).await;
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("golden.yaml");
+    std::fs::write(&file, pipeline(stack, &mysql, &recordings)).unwrap();
+    let log = folder.path().join("golden.log");
+    let debug = [("RUST_LOG", "info,cdc_source=debug")];
+    let rowcast = Rowcast::start(&["run", file.to_str().unwrap()], &debug, &log).await.unwrap();
+    let mut offsets = Offsets::new(&stack.kafka.bootstrap(), &format!("{GROUP}-offsets"));
+    wait(&rowcast, || offsets.copied(&recordings)).await;
+    for pair in &pairs {
+        let connectors = recordings.iter().filter(|recording| recording.pair == pair.name);
+        let connectors: Vec<&Recording> = connectors.collect();
+        stream(pair, &connectors, &mut session, &mut offsets, &rowcast).await;
+    }
+    let names: Vec<&str> = recordings.iter().map(|recording| recording.name.as_str()).collect();
+    let end = session.executed().await;
+    session.passed(&rowcast, &mut offsets, &names, &end).await;
+    let log = rowcast.log().unwrap();
+    stop(&rowcast).await;
+    let prefixes: Vec<String> = names.iter().map(|name| format!("{name}.")).collect();
+    let written = written(&stack.kafka.bootstrap(), &prefixes);
+    let (subjects, schemas) = registry.all(&prefixes).await;
+    Outcome { recordings, ids, written, schemas, subjects, log }
+}
+
+/// The pipeline file: each connector with its recorded configuration. JSON is YAML.
+fn pipeline(stack: &Stack, mysql: &MySql, recordings: &[Recording]) -> String {
+    let connector = |recording: &Recording| {
+        let mut settings = recording.config.clone();
+        let address = mysql.address();
+        for (key, value) in [
+            ("connector.class", "io.debezium.connector.mysql.MySqlConnector".to_owned()),
+            ("database.hostname", address.ip().to_string()),
+            ("database.port", address.port().to_string()),
+            ("database.user", MySql::USER.to_owned()),
+        ] {
+            settings.insert(key.to_owned(), value);
+        }
+        (recording.name.clone(), json!(settings))
+    };
+    let connectors: serde_json::Map<String, Json> = recordings.iter().map(connector).collect();
+    let file = json!({
+        "bootstrap.servers": stack.kafka.bootstrap(),
+        "schema.registry.url": stack.registry.url(),
+        "group.id": GROUP,
+        "offset.storage.topic": format!("{GROUP}-offsets"),
+        "connectors": connectors,
+    });
+    format!("{file:#}")
+}
+
+/// Runs the statements that are streamed. rowcast asks the server for a definition when it meets
+/// the first rows of it, so a definition is changed only when those before it were read: Debezium,
+/// which reads statements, needs no such pause.
+async fn stream(
+    pair: &Pair,
+    connectors: &[&Recording],
+    session: &mut Session,
+    offsets: &mut Offsets,
+    rowcast: &Rowcast,
+) {
+    let mut changed: HashMap<&str, String> = HashMap::new();
+    for statement in statements(&pair.stream) {
+        let touch = touch(statement);
+        if let Touch::Definition(table) = touch
+            && let Some(executed) = changed.remove(table)
+        {
+            let names: Vec<&str> = connectors
+                .iter()
+                .filter(|recording| recording.has_table(table))
+                .map(|recording| recording.name.as_str())
+                .collect();
+            session.passed(rowcast, offsets, &names, &executed).await;
+        }
+        session.run(statement).await;
+        if let Touch::Rows(table) = touch {
+            changed.insert(table, session.executed().await);
+        }
+    }
+}
+
+impl Recording {
+    /// Whether it has records of a table.
+    fn has_table(&self, table: &str) -> bool {
+        self.records.iter().any(|record| record.topic.ends_with(&format!(".{table}")))
+    }
+}
+
+/// The session in which the SQL runs, and one to look at the server.
+struct Session {
+    writer: Conn,
+    reader: Conn,
+}
+
+impl Session {
+    async fn new(mysql: &MySql) -> Self {
+        let mut session = Self { writer: connect(mysql).await, reader: connect(mysql).await };
+        session.run("SET NAMES utf8mb4").await;
+        session
+    }
+
+    async fn run(&mut self, statement: &str) {
+        if let Err(error) = self.writer.query_drop(statement).await {
+            panic!("{error}: {statement}");
+        }
+    }
+
+    /// The set of executed transactions.
+    async fn executed(&mut self) -> String {
+        let set: Option<String> = self.reader.query_first("SELECT @@GLOBAL.gtid_executed").await.unwrap();
+        set.unwrap()
+    }
+
+    /// Waits until all of these connectors have committed what has been executed.
+    async fn passed(
+        &mut self,
+        rowcast: &Rowcast,
+        offsets: &mut Offsets,
+        connectors: &[&str],
+        executed: &str,
+    ) {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            offsets.read();
+            let sets = connectors.iter().map(|name| offsets.gtids(name));
+            let mut behind = 0;
+            for set in sets {
+                let contains = format!("SELECT GTID_SUBSET('{executed}', '{set}')");
+                let contains: Option<u8> = self.reader.query_first(contains).await.unwrap();
+                behind += usize::from(contains != Some(1));
+            }
+            if behind == 0 {
+                return;
+            }
+            let is_alive = rowcast.pid().is_some();
+            let log = || rowcast.log().unwrap();
+            assert!(is_alive && Instant::now() < end, "{behind} are behind:\n{}", log());
+        }
+    }
+}
+
+async fn wait(rowcast: &Rowcast, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition() {
+        let is_alive = rowcast.pid().is_some();
+        assert!(is_alive && Instant::now() < end, "{}", rowcast.log().unwrap());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Confluent's API of the registry.
+struct RegistryClient {
+    url: String,
+    client: reqwest::Client,
+}
+
+impl RegistryClient {
+    fn new(url: &str) -> Self {
+        Self { url: url.to_owned(), client: reqwest::Client::new() }
+    }
+
+    async fn get(&self, path: &str) -> Json {
+        let answer = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        answer.error_for_status().unwrap().json().await.unwrap()
+    }
+
+    /// Registers the recorded schemas in their order; the numbers that they get.
+    async fn register(&self, recording: &Recording) -> Vec<u32> {
+        let mut ids = Vec::new();
+        for (subject, schema) in &recording.schemas {
+            let url = format!("{}/subjects/{subject}/versions", self.url);
+            let request = self.client.post(url).json(&json!({ "schema": schema }));
+            let answer = request.send().await.unwrap().error_for_status().unwrap();
+            let answer: Json = answer.json().await.unwrap();
+            ids.push(u32::try_from(answer["id"].as_u64().unwrap()).unwrap());
+        }
+        ids
+    }
+
+    /// All subjects that begin so, with the numbers of their schemas, and these schemas.
+    async fn all(
+        &self,
+        prefixes: &[String],
+    ) -> (BTreeMap<String, Vec<u32>>, HashMap<u32, String>) {
+        let (mut subjects, mut schemas) = (BTreeMap::new(), HashMap::new());
+        for subject in self.get("/subjects").await.as_array().unwrap() {
+            let subject = subject.as_str().unwrap();
+            if !prefixes.iter().any(|prefix| subject.starts_with(prefix)) {
+                continue;
+            }
+            let mut ids = Vec::new();
+            for version in self.get(&format!("/subjects/{subject}/versions")).await.as_array().unwrap() {
+                let version = self.get(&format!("/subjects/{subject}/versions/{version}")).await;
+                let id = u32::try_from(version["id"].as_u64().unwrap()).unwrap();
+                schemas.insert(id, version["schema"].as_str().unwrap().to_owned());
+                ids.push(id);
+            }
+            subjects.insert(subject.to_owned(), ids);
+        }
+        (subjects, schemas)
+    }
+}
