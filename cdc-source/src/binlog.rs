@@ -2,7 +2,7 @@
 
 pub(crate) mod continuity;
 mod error;
-mod event;
+pub(crate) mod event;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod reader;

@@ -1,6 +1,9 @@
 //! MySQL to Kafka: what the server's settings must be, the first copy of each table, and then
 //! every row change from the binary log.
 
+#[doc(hidden)]
+#[cfg(any(test, feature = "bench"))]
+pub mod bench;
 mod binlog;
 mod config;
 mod connection;

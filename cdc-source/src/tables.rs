@@ -37,6 +37,12 @@ pub(crate) struct TablePlan {
 }
 
 impl TablePlan {
+    /// A plan of a topic with one partition, whose snapshots are written like changes.
+    #[cfg(any(test, feature = "bench"))]
+    pub(crate) fn new(schema: TableSchema, record: RecordPlan, topic: TopicIndex) -> Self {
+        Self { schema, record, snapshot: None, topic, partitions: 1 }
+    }
+
     /// How the rows are written that a snapshot reads.
     pub(crate) fn snapshot_record(&self) -> &RecordPlan {
         self.snapshot.as_ref().unwrap_or(&self.record)

@@ -5,3 +5,12 @@
 
 pub mod document;
 pub mod measure;
+pub mod record;
+
+/// A bench and its name.
+pub struct Bench {
+    /// What it prints as its name.
+    pub name: &'static str,
+    /// Measures.
+    pub run: fn() -> Result<measure::Measured, String>,
+}

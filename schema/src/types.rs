@@ -6,6 +6,7 @@
 //! has a schema, and it turns values into Connect's data model (the generic path) or straight
 //! into Avro (what a plan runs).
 
+pub mod charset;
 pub mod decimal;
 mod float;
 mod form;
@@ -19,16 +20,16 @@ pub mod text;
 
 use std::borrow::Cow;
 
-pub use form::Form;
+pub use form::{DateForm, DateTimeForm, Form, TimeForm};
 pub use mysql_value::MysqlValue;
 pub use options::{
     BinaryMode, ConversionFailure, DecimalMode, Fidelity, Origin, SchemaStyle, TimePrecision,
     UnsignedBigInt, ValueOptions,
 };
 
+use charset::Charset;
 use decimal::Unscaled;
 use temporal::Fraction;
-use text::Charset;
 
 /// The type of a column with all that its values depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]

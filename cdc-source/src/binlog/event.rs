@@ -1,6 +1,9 @@
 //! The bodies of events, parsed without copying rows.
 
-use mysql_common::binlog::events::{Event, GtidEvent};
+use mysql_common::binlog::BinlogCtx;
+use mysql_common::binlog::consts::BinlogVersion;
+use mysql_common::binlog::events::{BinlogEventHeader, Event, FormatDescriptionEvent, GtidEvent};
+use mysql_common::io::ParseBuf;
 use schema::gtid::{Gtid, GtidSource};
 use uuid::Uuid;
 
@@ -64,38 +67,46 @@ pub(crate) enum RowsKind {
 }
 
 /// Event types by their number in the header (`mysql::binlog::event::Log_event_type`).
-pub(super) mod kind {
-    pub(in crate::binlog) const QUERY: u8 = 2;
-    pub(in crate::binlog) const ROTATE: u8 = 4;
-    pub(in crate::binlog) const XID: u8 = 16;
-    pub(in crate::binlog) const TABLE_MAP: u8 = 19;
-    pub(in crate::binlog) const WRITE_ROWS_V1: u8 = 23;
-    pub(in crate::binlog) const UPDATE_ROWS_V1: u8 = 24;
-    pub(in crate::binlog) const DELETE_ROWS_V1: u8 = 25;
-    pub(in crate::binlog) const INCIDENT: u8 = 26;
-    pub(in crate::binlog) const HEARTBEAT: u8 = 27;
-    pub(in crate::binlog) const WRITE_ROWS: u8 = 30;
-    pub(in crate::binlog) const UPDATE_ROWS: u8 = 31;
-    pub(in crate::binlog) const DELETE_ROWS: u8 = 32;
-    pub(in crate::binlog) const GTID: u8 = 33;
-    pub(in crate::binlog) const ANONYMOUS_GTID: u8 = 34;
-    pub(in crate::binlog) const XA_PREPARE: u8 = 38;
-    pub(in crate::binlog) const PARTIAL_UPDATE_ROWS: u8 = 39;
-    pub(in crate::binlog) const TRANSACTION_PAYLOAD: u8 = 40;
-    pub(in crate::binlog) const GTID_TAGGED: u8 = 42;
+pub(crate) mod kind {
+    pub(crate) const QUERY: u8 = 2;
+    pub(crate) const ROTATE: u8 = 4;
+    pub(crate) const XID: u8 = 16;
+    pub(crate) const TABLE_MAP: u8 = 19;
+    pub(crate) const WRITE_ROWS_V1: u8 = 23;
+    pub(crate) const UPDATE_ROWS_V1: u8 = 24;
+    pub(crate) const DELETE_ROWS_V1: u8 = 25;
+    pub(crate) const INCIDENT: u8 = 26;
+    pub(crate) const HEARTBEAT: u8 = 27;
+    pub(crate) const WRITE_ROWS: u8 = 30;
+    pub(crate) const UPDATE_ROWS: u8 = 31;
+    pub(crate) const DELETE_ROWS: u8 = 32;
+    pub(crate) const GTID: u8 = 33;
+    pub(crate) const ANONYMOUS_GTID: u8 = 34;
+    pub(crate) const XA_PREPARE: u8 = 38;
+    pub(crate) const PARTIAL_UPDATE_ROWS: u8 = 39;
+    pub(crate) const TRANSACTION_PAYLOAD: u8 = 40;
+    pub(crate) const GTID_TAGGED: u8 = 42;
     /// Formats, stops, loads and variables: what they say is about statements, which are judged by
     /// their QUERY event.
-    pub(in crate::binlog) const WITHOUT_ROWS: [u8; 21] =
+    pub(crate) const WITHOUT_ROWS: [u8; 21] =
         [1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 28, 29, 35, 36, 37, 41];
 }
 
 /// Parses an event's body; `Err` says what is wrong with it.
-pub(super) fn parse<'a>(event: &'a Event) -> Result<BinlogEvent<'a>, EventError> {
-    let data = event.data();
-    let number = event.header().event_type_raw();
+pub(super) fn parse(event: &Event) -> Result<BinlogEvent<'_>, EventError> {
+    parse_body(event.header().event_type_raw(), event.data())
+}
+
+/// Parses the body of an event of this type, without its checksum.
+pub(crate) fn parse_body(number: u8, data: &[u8]) -> Result<BinlogEvent<'_>, EventError> {
     Ok(match number {
         kind::ROTATE => BinlogEvent::Rotate,
-        kind::GTID | kind::ANONYMOUS_GTID | kind::GTID_TAGGED => gtid(event, number)?,
+        kind::GTID | kind::ANONYMOUS_GTID => {
+            let (gtid, committed_us) = gtid(data).ok_or(EventError::Malformed("transaction id"))?;
+            let gtid = if number == kind::GTID { Some(numbered(gtid)?) } else { None };
+            BinlogEvent::Gtid { gtid, committed_us }
+        }
+        kind::GTID_TAGGED => tagged_gtid(data)?,
         kind::QUERY => BinlogEvent::Query(query(data)?),
         kind::XID => BinlogEvent::Xid,
         kind::TABLE_MAP => BinlogEvent::TableMap(EncodedTableMap::new(data)?),
@@ -121,24 +132,47 @@ pub(crate) enum EventError {
     Unknown,
 }
 
-fn gtid(event: &Event, number: u8) -> Result<BinlogEvent<'_>, EventError> {
-    let parsed: GtidEvent =
-        event.read_event().map_err(|_| EventError::Malformed("transaction id"))?;
+/// Flags 1, server 16, number 8, the number 2, two logical times of 8 each, and the time of the
+/// commit in 7 bytes; if its top bit is set, that of the original commit follows. Servers before
+/// 5.7 end after the number, before 8.0 after the logical times.
+fn gtid(data: &[u8]) -> Option<(Gtid, u64)> {
+    const LOGICAL_TIMES: usize = 1 + 8 + 8;
+    const ORIGINAL_FOLLOWS: u64 = 1 << 55;
+    let mut reader = Reader::new(data);
+    reader.take(1)?;
+    let uuid = Uuid::from_bytes(reader.take(16)?.try_into().ok()?);
+    let number = reader.little_endian(8)?;
+    let mut committed_us = 0;
+    if reader.take(LOGICAL_TIMES).is_some()
+        && let Some(committed) = reader.little_endian(7)
+    {
+        let has_original = committed & ORIGINAL_FOLLOWS != 0;
+        committed_us = if has_original { reader.little_endian(7)? } else { committed };
+    }
+    let source = GtidSource { uuid, tag: String::new() };
+    Some((Gtid { source, number }, committed_us))
+}
+
+/// Transactions are numbered from 1; a set with another number could be stored, but not read.
+fn numbered(gtid: Gtid) -> Result<Gtid, EventError> {
+    if gtid.number == 0 { Err(EventError::Malformed("transaction number")) } else { Ok(gtid) }
+}
+
+/// A transaction with a tag: in the server's newer form, which `mysql_common` reads.
+fn tagged_gtid(data: &[u8]) -> Result<BinlogEvent<'_>, EventError> {
+    let malformed = |_| EventError::Malformed("transaction id");
+    let format = FormatDescriptionEvent::new(BinlogVersion::Version4);
+    let size = BinlogEventHeader::LEN + data.len();
+    let context = BinlogCtx::new(size, &format, kind::GTID_TAGGED);
+    let mut rest = ParseBuf(data);
+    let parsed: GtidEvent = rest.parse(context).map_err(malformed)?;
     let committed_us = match parsed.original_commit_timestamp() {
         0 => parsed.immediate_commit_timestamp(),
         original => original,
     };
-    if number == kind::ANONYMOUS_GTID {
-        return Ok(BinlogEvent::Gtid { gtid: None, committed_us });
-    }
     let tag = parsed.tag().map(ToString::to_string).unwrap_or_default();
     let source = GtidSource { uuid: Uuid::from_bytes(parsed.sid()), tag };
-    // Transactions are numbered from 1; a set with another number could be stored, but not read.
-    let number = parsed.gno();
-    if number == 0 {
-        return Err(EventError::Malformed("transaction number"));
-    }
-    let gtid = Gtid { source, number };
+    let gtid = numbered(Gtid { source, number: parsed.gno() })?;
     Ok(BinlogEvent::Gtid { gtid: Some(gtid), committed_us })
 }
 

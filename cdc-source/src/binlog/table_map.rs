@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use schema::table::{Column, TableId, TableSchema};
 use schema::types::ColumnType;
+use schema::types::charset::Charset;
 use schema::types::temporal::Fraction;
-use schema::types::text::Charset;
 
 use super::event::EventError;
 use super::reader::{Reader, bits};

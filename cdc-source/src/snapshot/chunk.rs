@@ -179,7 +179,7 @@ fn literal(column_type: &ColumnType, key: &KeyLiteral) -> String {
 mod tests {
     use super::*;
     use schema::table::Column;
-    use schema::types::text::Charset;
+    use schema::types::charset::Charset;
 
     fn table() -> TableSchema {
         let column = |name: &str, column_type| Column {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use schema::table::{Column, Declaration, Default, TableId, TableSchema};
 use schema::types::ColumnType;
+use schema::types::charset::Charset;
 use schema::types::temporal::Fraction;
-use schema::types::text::Charset;
 
 use crate::connection::Connection;
 use crate::error::SourceError;

@@ -7,6 +7,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TopicIndex(pub(super) usize);
 
+impl TopicIndex {
+    /// The first topic of a producer.
+    pub const FIRST: Self = Self(0);
+}
+
 /// Header that carries the order of a record that has no envelope.
 pub const LSN_HEADER: &str = "rowcast.lsn";
 

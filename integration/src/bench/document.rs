@@ -13,12 +13,19 @@ use schema::plan::document::{
     DecodeError, DocumentOptions, DocumentPlan, GenericDocument, IdPlan, Row, RowChange,
 };
 
+use super::Bench;
 use super::measure::{Input, Measured, measure};
 use rows::{KEY_SCHEMA, Record, value_schema};
 
 /// Different rows, so that no branch is learnt by heart.
 const ROWS: u32 = 1_000;
 const INDEX: &str = "shop.shop.orders";
+
+/// Both paths.
+pub const BENCHES: [Bench; 2] = [
+    Bench { name: "avro_to_json", run: || Ok(avro_to_json()) },
+    Bench { name: "avro_to_json_generic", run: || Ok(avro_to_json_generic()) },
+];
 
 /// Documents by the compiled plan.
 #[must_use]

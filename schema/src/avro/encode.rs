@@ -52,7 +52,7 @@ pub fn put_long(value: i64, out: &mut Vec<u8>) {
     if rest < 0x80 {
         return out.push(low_seven_bits(rest));
     }
-    // Gathered first, so that the output grows once and not byte by byte.
+    // Gathered first, so that the output grows once, by a constant number of bytes.
     let mut bytes = [0; LONGEST_LONG];
     let mut length = 0;
     for byte in &mut bytes {
@@ -64,7 +64,9 @@ pub fn put_long(value: i64, out: &mut Vec<u8>) {
         *byte = low_seven_bits(rest) | 0x80;
         rest >>= 7;
     }
-    out.extend_from_slice(bytes.get(..length).unwrap_or_default());
+    let start = out.len();
+    out.extend_from_slice(&bytes);
+    out.truncate(start + length);
 }
 
 /// Most bytes of an Avro `long`: 64 bits, seven a byte.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::Target;
 use crate::avro::put_bytes;
 use crate::plan::document::{DocumentOptions, DocumentPlan};
-use crate::types::decimal;
+use crate::types::decimal::{self, Unscaled};
 
 /// Precision, scale, and a packed decimal or a decimal's text.
 pub const DECIMAL: Target = Target { name: "decimal", run, seeds, heap_per_byte: 64 };
@@ -13,23 +13,28 @@ pub const DECIMAL: Target = Target { name: "decimal", run, seeds, heap_per_byte:
 fn run(data: &[u8]) {
     let Some(([precision, scale], bytes)) = data.split_first_chunk() else { return };
     packed(*precision, *scale, bytes);
-    if let Ok(text) = str::from_utf8(bytes) {
-        let mut unscaled = Vec::new();
-        if decimal::from_text(text, *scale, &mut unscaled).is_ok() {
-            prints_and_reads_back(&unscaled, *scale);
-        }
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Ok(unscaled) = Unscaled::parse(text, *scale)
+    {
+        prints_and_reads_back(&bytes_of(unscaled), *scale);
     }
 }
 
-/// The three readers of packed decimals agree.
+fn bytes_of(unscaled: Unscaled) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    unscaled.put(&mut bytes);
+    bytes
+}
+
+/// A packed decimal, its text and its Avro form are one number.
 fn packed(precision: u8, scale: u8, bytes: &[u8]) {
-    let (mut unscaled, mut avro, mut text) = (Vec::new(), Vec::new(), Vec::new());
-    let read = decimal::from_binlog(bytes, precision, scale, &mut unscaled);
-    assert_eq!(read, decimal::write_binlog(bytes, precision, scale, &mut avro));
-    assert_eq!(read, decimal::text_from_binlog(bytes, precision, scale, &mut text));
-    if read.is_err() {
-        return;
-    }
+    let read = Unscaled::unpack(bytes, precision, scale);
+    let mut text = Vec::new();
+    let printed = decimal::text_from_binlog(bytes, precision, scale, &mut text);
+    assert_eq!(read.as_ref().err(), printed.as_ref().err());
+    let Ok(read) = read else { return };
+    let (unscaled, mut avro) = (bytes_of(read), Vec::new());
+    read.write(&mut avro);
     assert_eq!(decimal::packed_bytes(precision, scale), Some(bytes.len()), "all bytes are read");
     let mut framed = Vec::new();
     put_bytes(&unscaled, &mut framed);
@@ -37,13 +42,9 @@ fn packed(precision: u8, scale: u8, bytes: &[u8]) {
     let text = str::from_utf8(&text).expect("digits are ASCII");
     // A sign, a zero and a point may stand beside the digits.
     assert!(text.len() <= usize::from(precision) + 3, "{text}");
-    let mut by_text = Vec::new();
-    decimal::from_text(text, scale, &mut by_text).expect("its own text");
-    assert_eq!(by_text, unscaled, "{text}");
-    // Only a packed zero can have a sign; MySQL writes none.
-    if !text.trim_start_matches('-').bytes().all(|byte| matches!(byte, b'0' | b'.')) {
-        assert_eq!(prints_and_reads_back(&unscaled, scale).as_deref(), document_text(scale, text));
-    }
+    let by_text = Unscaled::parse(text, scale).expect("its own text");
+    assert_eq!(bytes_of(by_text), unscaled, "{text}");
+    assert_eq!(prints_and_reads_back(&unscaled, scale).as_deref(), document_text(scale, text));
 }
 
 /// The unscaled number in a document, which reads back as the same; `None` for a scale that MySQL
@@ -56,9 +57,8 @@ fn prints_and_reads_back(unscaled: &[u8], scale: u8) -> Option<String> {
     let document = String::from_utf8(out).expect("a document is text");
     let text = document.strip_prefix(r#"{"d":"#).and_then(|tail| tail.strip_suffix('}'));
     let text = text.expect("one column").to_owned();
-    let mut again = Vec::new();
-    decimal::from_text(&text, scale, &mut again).expect("its own text");
-    assert_eq!(again, unscaled, "{text}");
+    let again = Unscaled::parse(&text, scale).expect("its own text");
+    assert_eq!(bytes_of(again), unscaled, "{text}");
     Some(text)
 }
 

@@ -41,6 +41,17 @@ pub fn packed_bytes(precision: u8, scale: u8) -> Option<usize> {
     Some(integer / 9 * 4 + group(integer)? + fraction / 9 * 4 + group(fraction)?)
 }
 
+/// The groups of digits of a `DECIMAL(precision, scale)` in order: bytes and digits of each.
+pub(crate) fn groups(precision: u8, scale: u8) -> impl Iterator<Item = (usize, u32)> {
+    let integer = usize::from(precision.saturating_sub(scale));
+    let fraction = usize::from(scale);
+    std::iter::once(integer % 9)
+        .chain(std::iter::repeat_n(9, integer / 9 + fraction / 9))
+        .chain(std::iter::once(fraction % 9))
+        .filter(|digits| *digits > 0)
+        .filter_map(|digits| Some((*GROUP_BYTES.get(digits)?, u32::try_from(digits).ok()?)))
+}
+
 /// Appends an unsigned number as an unscaled decimal.
 pub fn put_u64(number: u64, out: &mut Vec<u8>) {
     let bytes = number.to_be_bytes();
@@ -130,18 +141,11 @@ impl Unscaled {
         let first = *bytes.first().ok_or(ValueError::Length)?;
         let negative = first & 0x80 == 0;
         let invert = if negative { 0xff } else { 0 };
-        let integer = usize::from(precision - scale);
-        let fraction = usize::from(scale);
-        let groups = std::iter::once(integer % 9)
-            .chain(std::iter::repeat_n(9, integer / 9 + fraction / 9))
-            .chain(std::iter::once(fraction % 9))
-            .filter(|digits| *digits > 0);
         let mut unscaled = Self { limbs: [0; LIMBS], negative };
         let mut rest = bytes;
         // The sign is the top bit of the first byte, inverted: it is not part of the number.
         let mut sign_bit = 0x80;
-        for digits in groups {
-            let width = GROUP_BYTES.get(digits).copied().unwrap_or_default();
+        for (width, digits) in groups(precision, scale) {
             let (group, after) = rest.split_at_checked(width).ok_or(ValueError::Length)?;
             rest = after;
             let mut number = 0_u32;
@@ -149,7 +153,7 @@ impl Unscaled {
                 number = number << 8 | u32::from((byte ^ sign_bit) ^ invert);
                 sign_bit = 0;
             }
-            let modulus = 10_u32.pow(u32::try_from(digits).map_err(|_| ValueError::Decimal)?);
+            let modulus = 10_u32.pow(digits);
             if number >= modulus {
                 return Err(ValueError::Decimal);
             }
@@ -298,8 +302,8 @@ mod tests {
         let largest = "13479973333575319897333507543509815336818572211270286240551805124607";
         let one_more = "13479973333575319897333507543509815336818572211270286240551805124608";
 
-        assert_eq!(from_text(largest, 0, &mut Vec::new()), Ok(()));
-        assert_eq!(from_text(one_more, 0, &mut Vec::new()), Err(ValueError::Decimal));
+        assert!(Unscaled::parse(largest, 0).is_ok());
+        assert_eq!(Unscaled::parse(one_more, 0).err(), Some(ValueError::Decimal));
     }
 
     #[test]

@@ -114,6 +114,32 @@ pub(super) fn datetime(bytes: &[u8], fraction: Fraction) -> Result<(CivilDate, i
     Ok((date, clock.micros_of_day()? + fraction_micros(big_endian(tail), fraction)?))
 }
 
+/// `DATE` as days since 1970.
+pub(crate) fn date_days(bytes: &[u8]) -> Result<i64, ValueError> {
+    let date = date(bytes)?;
+    days_from_civil(date.year, date.month, date.day)
+}
+
+/// `TIME(fraction)` in microseconds.
+pub(crate) fn time_micros(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> {
+    time(bytes, fraction)
+}
+
+/// `DATETIME(fraction)` as microseconds since 1970, as if it were UTC.
+pub(crate) fn datetime_micros(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> {
+    let (date, micros) = datetime(bytes, fraction)?;
+    epoch_micros(date, micros)
+}
+
+/// `TIMESTAMP(fraction)` as text in UTC.
+pub(crate) fn timestamp_text(
+    bytes: &[u8],
+    fraction: Fraction,
+) -> Result<TimestampText, ValueError> {
+    let micros = timestamp(bytes, fraction)?.ok_or(ValueError::ZeroDate)?;
+    TimestampText::new(micros, fraction)
+}
+
 /// `TIMESTAMP(fraction)`: microseconds since 1970 UTC, or `None` for MySQL's zero.
 pub(super) fn timestamp(bytes: &[u8], fraction: Fraction) -> Result<Option<i64>, ValueError> {
     let (head, tail) = bytes.split_at_checked(4).ok_or(ValueError::Length)?;

@@ -5,23 +5,25 @@ use std::collections::HashMap;
 
 use schema::avro::FRAME_BYTES;
 use schema::change::{Cell, RowChange, RowImage};
-use schema::envelope::Source;
+use schema::envelope::{SnapshotMarker, Source};
 use schema::fuzzing::{Target, join_parts, split_part};
 use schema::lsn::Lsn;
+use schema::names::NameAdjustment;
 use schema::plan::document::{DocumentOptions, DocumentPlan, Problem, RowChange as DocumentChange};
-use schema::plan::record::{PlanOptions, RecordPlan};
-use schema::table::TableSchema;
-use schema::types::UnsignedBigInt;
-use schema::value::Value;
+use schema::plan::record::{ColumnChoice, Format, PlanOptions, RecordPlan};
+use schema::table::{Column, TableSchema};
+use schema::types::{Origin, SchemaStyle, TimePrecision, ValueOptions};
 
 use super::super::event::{self, BinlogEvent, RowsEvent, RowsKind, kind};
 use super::super::table_map::{EncodedTableMap, TableMap};
 use super::{event_of, recorded_bodies};
 use crate::rows::ImageReader;
 
-/// The body of a `TABLE_MAP` as a part, a byte that picks the event type and the handling of
-/// unsigned numbers, and the body of the row event.
+/// The body of a `TABLE_MAP` as a part, a byte that picks the event type and the settings, and the
+/// body of the row event.
 pub const ROW_IMAGES: Target = Target { name: "row_images", run, seeds, heap_per_byte: 32 * 1024 };
+
+const NOW_US: i64 = 1_763_000_000_000_000;
 
 const KINDS: [u8; 6] = [
     kind::WRITE_ROWS,
@@ -36,17 +38,22 @@ fn run(data: &[u8]) {
     let (map_body, rest) = split_part(data);
     let Some((pick, body)) = rest.split_first() else { return };
     let encoded = EncodedTableMap::new(map_body).and_then(EncodedTableMap::parse);
-    let number = KINDS.get(usize::from(pick & 0x7f) % KINDS.len()).copied().unwrap_or_default();
+    let number = KINDS.get(usize::from(pick & 0x3f) % KINDS.len()).copied().unwrap_or_default();
     let (Ok(map), Some(event)) = (encoded, event_of(number, body)) else { return };
     let Ok(BinlogEvent::Rows(rows)) = event::parse(&event) else { return };
     // As the pipeline refuses them.
     if rows.columns != map.columns.len() || !rows.is_full {
         return;
     }
-    let unsigned = if *pick < 0x80 { UnsignedBigInt::Precise } else { UnsignedBigInt::Long };
+    let values = match pick >> 6 {
+        0 => ValueOptions::exact(),
+        1 => ValueOptions { style: SchemaStyle::Clean, ..ValueOptions::exact() },
+        2 => ValueOptions::debezium(),
+        _ => ValueOptions { time: TimePrecision::IsoString, ..ValueOptions::debezium() },
+    };
     let is_captured = map.has_names() && !map.key.is_empty() && !map.has_prefix_key;
     let schema = map.table_schema().ok().filter(|_| is_captured);
-    let plan = schema.map(|schema| Plan::new(schema, unsigned, map_body.len()));
+    let plan = schema.and_then(|schema| Plan::new(schema, values, map_body.len()));
     read_rows(&map, &rows, plan.as_ref());
 }
 
@@ -99,39 +106,35 @@ fn lies_within(cells: &[Cell], begin: usize, image_end: usize) {
 /// The compiled plan of a table and its generic twin.
 struct Plan {
     schema: TableSchema,
-    unsigned: UnsignedBigInt,
     record: RecordPlan,
     map_bytes: usize,
 }
 
 impl Plan {
-    fn new(schema: TableSchema, unsigned_bigint: UnsignedBigInt, map_bytes: usize) -> Self {
+    /// `None` for names that no plan can write.
+    fn new(schema: TableSchema, values: ValueOptions, map_bytes: usize) -> Option<Self> {
+        let choose = |column: &Column| ColumnChoice {
+            included: !column.name.starts_with('_'),
+            ..ColumnChoice::plain()
+        };
         let options = PlanOptions {
             server: "srv",
-            unsigned_bigint,
-            includes: &|name| !name.starts_with('_'),
+            values,
+            field_names: NameAdjustment::Avro,
+            schema_names: NameAdjustment::Avro,
+            message_key: None,
+            format: Format::Envelope,
+            origin: Origin::Log,
+            choose: &choose,
         };
-        let record = RecordPlan::compile(&schema, options);
-        Self { schema, unsigned: unsigned_bigint, record, map_bytes }
+        let record = RecordPlan::compile(&schema, options).ok()?;
+        Some(Self { schema, record, map_bytes })
     }
 
     /// Compiled and generic bytes are the same, or both are none; and they are a document.
     fn convert(&self, change: &RowChange<RowImage<'_>>, row_bytes: usize) {
         let written = self.write(change);
-        let generic = self.generic(change);
-        let Some(generic) = generic else {
-            assert_eq!(written, None, "only the plan converts the row");
-            return;
-        };
-        let generic = match &generic {
-            RowChange::Read(row) => RowChange::Read(row.as_slice()),
-            RowChange::Create(row) => RowChange::Create(row.as_slice()),
-            RowChange::Delete(row) => RowChange::Delete(row.as_slice()),
-            RowChange::Update { before, after } => {
-                RowChange::Update { before: before.as_slice(), after: after.as_slice() }
-            }
-        };
-        assert_eq!(written, self.write(&generic), "compiled and generic bytes");
+        assert_eq!(written, self.generic(change), "compiled and generic bytes");
         if let Some((_, value)) = &written {
             let columns = self.schema.columns.len();
             let limit = 2048 + 2 * (1100 * columns + 4 * self.map_bytes) + 160 * row_bytes;
@@ -140,37 +143,20 @@ impl Plan {
         }
     }
 
-    fn write<R: schema::plan::record::Row>(
-        &self,
-        change: &RowChange<R>,
-    ) -> Option<(Vec<u8>, Vec<u8>)> {
+    fn write(&self, change: &RowChange<RowImage<'_>>) -> Option<(Vec<u8>, Vec<u8>)> {
         let (mut key, mut value) = (Vec::new(), Vec::new());
         let row = change.after().or(change.before())?;
         self.record.write_key(row, &mut key).ok()?;
-        self.record.write_envelope(change, &source(), 1_763_000_000_000_000, &mut value).ok()?;
+        self.record.write_value(change, &source(), NOW_US, &mut value).ok()?;
         Some((key, value))
     }
 
-    /// The generic values of all columns that are written; the others are NULL.
-    fn generic(&self, change: &RowChange<RowImage<'_>>) -> Option<RowChange<Vec<Value>>> {
-        let row = |image: &RowImage<'_>| -> Option<Vec<Value>> {
-            let value = |(index, column): (usize, &schema::table::Column)| {
-                let is_written = !column.name.starts_with('_') || self.schema.key.contains(&index);
-                match image.column(index).filter(|_| is_written) {
-                    None => Some(Value::Null),
-                    Some(bytes) => column.column_type.value(bytes, self.unsigned).ok(),
-                }
-            };
-            self.schema.columns.iter().enumerate().map(value).collect()
-        };
-        Some(match change {
-            RowChange::Read(image) => RowChange::Read(row(image)?),
-            RowChange::Create(image) => RowChange::Create(row(image)?),
-            RowChange::Delete(image) => RowChange::Delete(row(image)?),
-            RowChange::Update { before, after } => {
-                RowChange::Update { before: row(before)?, after: row(after)? }
-            }
-        })
+    fn generic(&self, change: &RowChange<RowImage<'_>>) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        let row = change.after().or(change.before())?;
+        self.record.write_generic_key(row, &mut key).ok()?;
+        self.record.write_generic(change, &source(), NOW_US, &mut value).ok()?;
+        Some((key, value))
     }
 
     /// The sink reads the record with the schema that the source registers.
@@ -213,8 +199,8 @@ fn with_document_plan<T>(schema: &str, run: impl FnOnce(&DocumentPlan) -> T) -> 
 
 fn source() -> Source<'static> {
     Source {
-        ts_us: 1_763_000_000_000_000,
-        snapshot: false,
+        ts_us: NOW_US,
+        snapshot: SnapshotMarker::No,
         lsn: Lsn::new(7).expect("a small number"),
         server_id: 1,
         gtid: Some("7b40b903-e54c-11f1-9537-02fc00000001:80"),
@@ -222,6 +208,7 @@ fn source() -> Source<'static> {
         pos: 4,
         row: 0,
         thread: Some(9),
+        transaction: None,
     }
 }
 

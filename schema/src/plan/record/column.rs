@@ -7,8 +7,10 @@ use crate::change::RowImage;
 use crate::types::{ColumnType, Form, MysqlValue, ValueError};
 use crate::value::{Field, Schema, Value};
 
+mod op;
 mod rule;
 
+use op::Op;
 pub use rule::{HashAlgorithm, ValueRule};
 
 /// One column that is written.
@@ -21,6 +23,9 @@ pub struct ColumnPlan {
     /// As what its bytes are read.
     pub(super) read_as: ColumnType,
     pub(super) form: Form,
+    op: Op,
+    /// Whether its numbers can be written as others.
+    may_wrap: bool,
     pub(super) rule: Option<ValueRule>,
     /// The branch of a value in the column's union; none if it takes no NULL.
     pub(super) branch: Option<u8>,
@@ -67,6 +72,15 @@ pub trait Row {
 }
 
 impl Row for RowImage<'_> {
+    #[inline]
+    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        let bytes = self.column(column.index).ok_or(ValueError::Null)?;
+        match column.op.write(bytes, out) {
+            Some(written) => written,
+            None => column.form.write(&column.read_as.read(bytes)?, out),
+        }
+    }
+
     fn is_null(&self, index: usize) -> bool {
         self.column(index).is_none()
     }
@@ -101,6 +115,28 @@ impl Row for &[Option<MysqlValue<'static>>] {
 }
 
 impl ColumnPlan {
+    /// A column that is read as one type and written in a form.
+    pub(super) fn new(index: usize, name: String, read_as: ColumnType, form: Form) -> Self {
+        Self {
+            index,
+            name,
+            op: Op::new(&read_as, &form),
+            may_wrap: form == Form::Wrapped,
+            schema: form.schema(),
+            read_as,
+            form,
+            rule: None,
+            branch: None,
+            null: None,
+            null_value: None,
+            null_is_lost: false,
+            failed: None,
+            failed_value: None,
+            zero_date: None,
+            zero_date_value: None,
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -110,6 +146,7 @@ impl ColumnPlan {
     }
 
     /// Appends the column of a row; tells whether something else was written than the row holds.
+    #[inline]
     pub(super) fn write(
         &self,
         row: &impl Row,
@@ -119,13 +156,15 @@ impl ColumnPlan {
             return self.write_null(out);
         }
         let start = out.len();
-        out.extend(self.branch);
+        if let Some(branch) = self.branch {
+            out.push(branch);
+        }
         let written = match &self.rule {
             None => row.write(self, out),
             Some(rule) => rule.write(self, row, out),
         };
         match written {
-            Ok(()) if self.form == Form::Wrapped && self.is_wrapped(row) => Ok(Some(Loss::Wrapped)),
+            Ok(()) if self.may_wrap && self.is_wrapped(row) => Ok(Some(Loss::Wrapped)),
             Ok(()) => Ok(None),
             Err(error) => {
                 out.truncate(start);
@@ -139,7 +178,9 @@ impl ColumnPlan {
         if row.is_null(self.index) {
             return self.write_null(out).map(|_loss| ());
         }
-        out.extend(self.branch);
+        if let Some(branch) = self.branch {
+            out.push(branch);
+        }
         row.write(self, out).map_err(|source| self.error(source))
     }
 
@@ -162,6 +203,7 @@ impl ColumnPlan {
         Ok(self.null_is_lost.then_some(Loss::Defaulted))
     }
 
+    #[cold]
     fn write_failed(&self, error: ValueError, out: &mut Vec<u8>) -> Result<Loss, PlanError> {
         let is_zero_date = error == ValueError::ZeroDate;
         let replacement = if is_zero_date { &self.zero_date } else { &self.failed };

@@ -190,25 +190,15 @@ fn value_column(
     }
     schema.default.clone_from(&default);
     schema.optional = column.nullable;
-    let mut plan = ColumnPlan {
-        index,
-        name: options
-            .field_names
-            .field(&column.name)
-            .ok_or_else(|| CompileError::Name { column: column.name.clone() })?,
-        read_as: read_as(&column.column_type, values.fidelity, options.origin),
-        form,
-        branch: schema.optional.then(|| if default.is_some() { 0 } else { 2 }),
-        schema,
-        rule,
-        null: None,
-        null_value: None,
-        null_is_lost: false,
-        failed: None,
-        failed_value: None,
-        zero_date: None,
-        zero_date_value: None,
-    };
+    let name = options
+        .field_names
+        .field(&column.name)
+        .ok_or_else(|| CompileError::Name { column: column.name.clone() })?;
+    let read_as = read_as(&column.column_type, values.fidelity, options.origin);
+    let mut plan = ColumnPlan::new(index, name, read_as, form);
+    plan.branch = schema.optional.then(|| if default.is_some() { 0 } else { 2 });
+    plan.schema = schema;
+    plan.rule = rule;
     settle_null(&mut plan, default, values);
     Ok(plan)
 }

@@ -9,7 +9,7 @@ use crate::envelope::SnapshotMarker;
 use crate::lsn::Lsn;
 use crate::names::NameAdjustment;
 use crate::table::{Column, TableId, TableSchema};
-use crate::types::text::Charset;
+use crate::types::charset::Charset;
 use crate::types::{ColumnType, Origin, ValueOptions};
 
 fn column(name: &str, column_type: ColumnType, nullable: bool) -> Column {

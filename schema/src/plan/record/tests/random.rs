@@ -6,8 +6,8 @@ use super::{ColumnType, column};
 use crate::avro::SchemaStyle;
 use crate::change::Cell;
 use crate::table::{Column, Declaration, Default, TableId, TableSchema};
+use crate::types::charset::Charset;
 use crate::types::temporal::Fraction;
-use crate::types::text::Charset;
 use crate::types::{
     BinaryMode, ConversionFailure, DecimalMode, Fidelity, TimePrecision, UnsignedBigInt,
     ValueOptions,
