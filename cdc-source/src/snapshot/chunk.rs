@@ -8,7 +8,7 @@ use schema::table::{TableId, TableSchema};
 use schema::types::{ColumnType, MysqlValue};
 use uuid::Uuid;
 
-use super::structure::{self, quoted, quoted_name, text_literal};
+use super::structure::{self, NO_SUCH_TABLE, quoted, quoted_name, text_literal};
 use super::values;
 use crate::connection::Connection;
 use crate::error::SourceError;
@@ -20,9 +20,6 @@ const SELECT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Longest time for the wait of step 2 in one statement.
 const WAIT_SECONDS: u32 = 50;
-
-/// `ER_NO_SUCH_TABLE`.
-const NO_SUCH_TABLE: u16 = 1146;
 
 /// Which chunk to read.
 #[derive(Debug, Clone)]
@@ -91,8 +88,9 @@ pub(super) async fn load(
     })?;
     let is_last = rows.len() < usize::try_from(request.rows).unwrap_or(usize::MAX);
     let last_key = rows.last().and_then(|row| values::key_literals(&schema, row));
+    let last_key = last_key.filter(|key| !key.is_empty());
     if last_key.is_none() && !is_last {
-        return Ok(Loaded::Parked("its key cannot bound a chunk".to_owned()));
+        return Ok(Loaded::Parked(unbounded(&schema)));
     }
     let converted: Result<Vec<_>, String> =
         rows.into_iter().map(|row| values::row(&schema, row, request.blanks_in_json)).collect();
@@ -100,6 +98,15 @@ pub(super) async fn load(
         Ok(rows) => Loaded::Chunk(Chunk { schema, rows, last_key, is_last, high, server }),
         Err(reason) => Loaded::Parked(reason),
     })
+}
+
+fn unbounded(schema: &TableSchema) -> String {
+    if schema.key.is_empty() {
+        return "it has no key, so it must fit into one chunk; add a primary key, or raise \
+                snapshot.chunk.rows"
+            .to_owned();
+    }
+    "its key cannot bound a chunk".to_owned()
 }
 
 fn gone() -> String {
@@ -126,12 +133,12 @@ fn select(schema: &TableSchema, request: &ChunkRequest, with_locks: bool) -> Str
     let key: Vec<_> = schema.key_columns().map(|column| quoted_name(&column.name)).collect();
     let bound = request.after.as_ref().map(|after| bound(schema, after));
     let filter = bound.map(|bound| format!(" WHERE {bound}")).unwrap_or_default();
+    let order = if key.is_empty() { String::new() } else { format!(" ORDER BY {}", key.join(", ")) };
     let locks = if with_locks { " FOR SHARE" } else { "" };
     format!(
-        "SELECT {} FROM {}{filter} ORDER BY {} LIMIT {}{locks}",
+        "SELECT {} FROM {}{filter}{order} LIMIT {}{locks}",
         columns.join(", "),
         quoted(&schema.id),
-        key.join(", "),
         request.rows
     )
 }
@@ -216,6 +223,15 @@ mod tests {
             "SELECT `note`, `order_id`, `line` FROM `shop`.`order_items` \
              ORDER BY `order_id`, `line` LIMIT 10"
         );
+    }
+
+    #[test]
+    fn a_table_without_a_key_has_no_order() {
+        let table = TableSchema { key: vec![], ..table() };
+
+        let statement = select(&table, &request(None), false);
+
+        assert!(statement.ends_with("FROM `shop`.`order_items` LIMIT 10"), "{statement}");
     }
 
     #[test]

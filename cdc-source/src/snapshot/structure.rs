@@ -10,6 +10,9 @@ use schema::types::temporal::Fraction;
 use crate::connection::Connection;
 use crate::error::SourceError;
 
+/// `ER_NO_SUCH_TABLE`.
+pub(super) const NO_SUCH_TABLE: u16 = 1146;
+
 /// A column whose type is not exact yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnsupportedColumn {
@@ -40,17 +43,31 @@ pub(crate) async fn read(
             ),
         )
         .await?;
-    let keys: Vec<KeyRow> = connection
-        .rows(
-            "read a table's keys",
-            &format!(
-                "SELECT INDEX_NAME, COLUMN_NAME, CAST(SUB_PART AS UNSIGNED) FROM \
-                 information_schema.STATISTICS WHERE {filter} AND NON_UNIQUE = 0 \
-                 ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
-            ),
-        )
-        .await?;
-    Ok(assemble(table, &columns, &keys))
+    if columns.is_empty() {
+        return Ok(assemble(table, &columns, &[]));
+    }
+    // In the order in which the server has them, which `information_schema.STATISTICS` cannot say.
+    let statement = format!("SHOW KEYS FROM {}", quoted(table));
+    match connection.rows::<mysql_async::Row>("read a table's keys", &statement).await {
+        Ok(rows) => {
+            let keys: Vec<KeyRow> = rows.iter().filter_map(unique_key_row).collect();
+            Ok(assemble(table, &columns, &keys))
+        }
+        Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => Ok(assemble(table, &[], &[])),
+        Err(error) => Err(error),
+    }
+}
+
+/// A row of `SHOW KEYS` if it is of a unique key.
+fn unique_key_row(row: &mysql_async::Row) -> Option<KeyRow> {
+    const NON_UNIQUE: usize = 1;
+    const NAME: usize = 2;
+    const COLUMN: usize = 4;
+    const PREFIX: usize = 7;
+    let is_unique = row.get_opt::<u8, _>(NON_UNIQUE)?.ok()? == 0;
+    let text = |place: usize| row.get_opt::<Option<String>, _>(place)?.ok();
+    let prefix: Option<u64> = row.get_opt(PREFIX)?.ok()?;
+    is_unique.then_some((text(NAME)??, text(COLUMN)?, prefix))
 }
 
 /// Index, column (none for an expression), length of the prefix.
@@ -93,10 +110,10 @@ fn assemble(
 /// The primary key, or the first unique key of which no column can be NULL, as `InnoDB` and Debezium
 /// choose.
 fn key_of(columns: &[Column], keys: &[KeyRow]) -> Vec<usize> {
-    let place = |(_, name, prefix): &KeyRow| {
+    let place = |(_, name, _): &KeyRow| {
         let place = columns.iter().position(|column| Some(&column.name) == name.as_ref())?;
-        let is_whole = prefix.is_none() && columns.get(place).is_some_and(|c| !c.nullable);
-        is_whole.then_some(place)
+        // What is unique in its beginning is unique as a whole.
+        columns.get(place).is_some_and(|column| !column.nullable).then_some(place)
     };
     let by_index = keys.chunk_by(|(a, ..), (b, ..)| a == b);
     by_index
@@ -247,6 +264,31 @@ mod tests {
     #[test]
     fn members_are_read_with_their_quotes_and_commas() {
         assert_eq!(members("enum('a','it''s','c,d','')"), ["a", "it's", "c,d", ""]);
+    }
+
+    #[test]
+    fn the_key_is_the_first_that_no_row_can_lack() {
+        let column = |name: &str, nullable| Column {
+            name: name.to_owned(),
+            column_type: ColumnType::Int { unsigned: false },
+            nullable,
+            declaration: None,
+        };
+        let columns = [column("a", false), column("b", true), column("c", false)];
+        let key = |name: &str, column: Option<&str>, prefix| {
+            (name.to_owned(), column.map(str::to_owned), prefix)
+        };
+        let keys = [
+            key("z", Some("a"), None),
+            key("z", Some("b"), None),
+            key("y", None, None),
+            key("x", Some("c"), Some(10)),
+            key("x", Some("a"), None),
+            key("w", Some("a"), None),
+        ];
+
+        assert_eq!(key_of(&columns, &keys), [2, 0]);
+        assert_eq!(key_of(&columns, &keys[..3]), [0_usize; 0]);
     }
 
     #[test]
