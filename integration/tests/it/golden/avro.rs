@@ -12,6 +12,7 @@ pub(super) type Leaf = (String, Vec<u8>);
 pub(super) fn leaves(schema: &str, bytes: &[u8]) -> Vec<Leaf> {
     let schema: Json = serde_json::from_str(schema).unwrap();
     let mut walk = Walk { rest: bytes, names: HashMap::new(), leaves: Vec::new() };
+    walk.learn(&schema);
     walk.value(&schema, "");
     assert!(walk.rest.is_empty(), "{} bytes are left", walk.rest.len());
     walk.leaves
@@ -24,6 +25,21 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Takes note of all records that a schema names.
+    fn learn(&mut self, schema: &Json) {
+        if schema["type"] == "record" {
+            let name = schema["name"].as_str().unwrap();
+            self.names.insert(name.to_owned(), schema.clone());
+            if let Some(namespace) = schema.get("namespace").and_then(Json::as_str) {
+                self.names.insert(format!("{namespace}.{name}"), schema.clone());
+            }
+        }
+        let parts = schema.as_object().into_iter().flat_map(serde_json::Map::values);
+        for part in parts.chain(schema.as_array().into_iter().flatten()) {
+            self.learn(part);
+        }
+    }
+
     fn value(&mut self, schema: &Json, path: &str) {
         match schema {
             Json::Array(branches) => {
@@ -33,11 +49,6 @@ impl Walk<'_> {
                 self.value(&branches[branch], path);
             }
             Json::Object(object) if object["type"] == "record" => {
-                let name = object["name"].as_str().unwrap();
-                self.names.insert(name.to_owned(), schema.clone());
-                if let Some(namespace) = object.get("namespace").and_then(Json::as_str) {
-                    self.names.insert(format!("{namespace}.{name}"), schema.clone());
-                }
                 for field in object["fields"].as_array().unwrap() {
                     let name = field["name"].as_str().unwrap();
                     self.value(&field["type"], &format!("{path}.{name}"));

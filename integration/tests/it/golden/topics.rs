@@ -123,15 +123,14 @@ impl Offsets {
         true
     }
 
-    /// Whether all connectors have begun and none is copying a table.
-    pub(super) fn copied(&mut self, recordings: &[Recording]) -> bool {
+    /// The connectors that have not begun yet, or are still copying a table.
+    pub(super) fn copying(&mut self, recordings: &[Recording]) -> Vec<String> {
         self.read();
-        recordings.iter().all(|recording| {
-            let offsets = self.latest.get(&recording.name);
-            offsets.is_some_and(|offsets| {
-                offsets.contains_key("") && offsets.values().all(|o| o["state"] != "snapshot")
-            })
-        })
+        let is_through = |offsets: &HashMap<String, Json>| {
+            offsets.contains_key("") && offsets.values().all(|o| o["state"] != "snapshot")
+        };
+        let names = recordings.iter().map(|recording| &recording.name);
+        names.filter(|name| !self.latest.get(*name).is_some_and(is_through)).cloned().collect()
     }
 
     /// The transactions that a connector has passed.
