@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use connect::kafka::batch::{RecordBatch, TopicIndex};
 use schema::change::{RowChange, RowImage};
-use schema::envelope::{SnapshotMarker, Source};
+use schema::envelope::{EventSource, SnapshotMarker, Source};
 use schema::lsn::{Lsn, LsnClock};
 use schema::names::NameAdjustment;
 use schema::offset::StreamOffset;
@@ -37,6 +37,7 @@ pub struct Codec {
     scratch: Scratch,
     lsn: LsnClock,
     batch: RecordBatch,
+    event: EventSource,
     position: BinlogPosition,
 }
 
@@ -68,23 +69,14 @@ impl Codec {
     pub fn new() -> Result<Self, String> {
         let position =
             BinlogPosition::new("binlog.000001", 4).map_err(|error| error.to_string())?;
-        let offset = StreamOffset {
-            position: position.clone(),
-            gtids: Some(schema::gtid::GtidSet::default()),
-            event: 0,
-            row: 0,
-            server_id: 1,
-            ts_sec: 0,
-            server_uuid: None,
-            lsn: None,
-        };
         Ok(Self {
-            transaction: TransactionTracker::resume(&offset, Uuid::nil()),
+            transaction: tracker(&position),
             table: None,
             images: ImageReader::default(),
             scratch: Scratch::default(),
             lsn: LsnClock::start(None, 1),
             batch: RecordBatch::default(),
+            event: EventSource::default(),
             position,
         })
     }
@@ -95,6 +87,8 @@ impl Codec {
     ///
     /// Returns what is wrong with the log, which the bench made itself.
     pub fn run(&mut self, log: &[u8], path: Path) -> Result<usize, String> {
+        // Each run reads transactions that are new.
+        self.transaction = tracker(&self.position);
         let mut rest = log;
         let mut written = 0;
         while !rest.is_empty() {
@@ -167,6 +161,7 @@ impl Codec {
             thread: open.and_then(|open| open.thread),
             transaction: None,
         };
+        plan.record.prepare(&source, NOW_US, &mut self.event);
         let (mut at, mut number, data) = (0, 0, rows.rows);
         while at < data.len() {
             let (change, end) = read(&mut self.images, map, rows, at).ok_or("a row image")?;
@@ -184,7 +179,7 @@ impl Codec {
                 lsn: &mut self.lsn,
                 order: None,
                 source,
-                now_us: NOW_US,
+                event: &self.event,
                 tombstones: true,
             };
             let _lsn: Lsn = writer
@@ -193,6 +188,21 @@ impl Codec {
         }
         Ok(())
     }
+}
+
+/// At the beginning of a log.
+fn tracker(position: &BinlogPosition) -> TransactionTracker {
+    let offset = StreamOffset {
+        position: position.clone(),
+        gtids: Some(schema::gtid::GtidSet::default()),
+        event: 0,
+        row: 0,
+        server_id: 1,
+        ts_sec: 0,
+        server_uuid: None,
+        lsn: None,
+    };
+    TransactionTracker::resume(&offset, Uuid::nil())
 }
 
 fn read<'a>(

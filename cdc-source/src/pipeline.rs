@@ -14,6 +14,7 @@ use connect::connector::ConnectorName;
 use connect::kafka::KafkaError;
 use connect::kafka::batch::RecordBatch;
 use connect::kafka::producer::TransactionalProducer;
+use schema::envelope::EventSource;
 use schema::fault::{Disposition, Fault};
 use schema::lsn::LsnClock;
 use schema::offset::{SourcePartition, TableState};
@@ -56,6 +57,7 @@ pub(crate) struct Pipeline {
     snapshot: Snapshot,
     lsn: LsnClock,
     images: ImageReader,
+    event_source: EventSource,
     scratch: Scratch,
     /// Counts the changes of the open transaction, if records say so.
     order: Option<TransactionOrder>,

@@ -1,7 +1,5 @@
 //! Debezium's envelope: its schemas, and the `source` block that every event carries.
 
-use std::fmt::Write as _;
-
 use crate::avro::{put_bytes, put_long};
 use crate::lsn::Lsn;
 use crate::table::TableId;
@@ -205,8 +203,12 @@ impl SourceWriter {
         writer
     }
 
-    /// Appends one block.
-    pub fn write(&self, source: &Source<'_>, out: &mut Vec<u8>) {
+    /// Encodes what the records of an event share: all but the number of the row, the Lsn, the
+    /// place in the transaction and the operation.
+    pub fn prepare(&self, source: &Source<'_>, now_us: i64, event: &mut EventSource) {
+        event.clear();
+        event.now_us = now_us;
+        let out = &mut event.before_lsn;
         out.extend_from_slice(&self.head);
         put_long(source.ts_us.div_euclid(1000), out);
         // The branch of the text stands first in this union, because it has a default.
@@ -214,7 +216,7 @@ impl SourceWriter {
         put_bytes(source.snapshot.marker().unwrap_or("false").as_bytes(), out);
         out.extend_from_slice(&self.database);
         put_long(1, out);
-        put_display(source.lsn, out);
+        let out = &mut event.before_row;
         put_optional_long(Some(source.ts_us), out);
         put_optional_long(Some(source.ts_us.saturating_mul(1000)), out);
         out.extend_from_slice(&self.table);
@@ -228,32 +230,60 @@ impl SourceWriter {
         }
         put_bytes(source.file.as_bytes(), out);
         put_long(i64::try_from(source.pos).unwrap_or(i64::MAX), out);
-        put_long(i32::try_from(source.row).unwrap_or(i32::MAX).into(), out);
+        let out = &mut event.after_row;
         put_optional_long(source.thread.map(i64::from), out);
         put_long(0, out);
+        let out = &mut event.clock;
+        put_optional_long(Some(now_us.div_euclid(1000)), out);
+        put_optional_long(Some(now_us), out);
+        put_optional_long(Some(now_us.saturating_mul(1000)), out);
     }
 }
 
-/// Appends what stands after `source`: the transaction block, the operation and our clock.
-pub fn write_tail(
-    op: &str,
-    transaction: Option<TransactionBlock<'_>>,
+/// What the records of one event share, encoded. Kept from event to event.
+#[derive(Debug, Default)]
+pub struct EventSource {
     now_us: i64,
-    out: &mut Vec<u8>,
-) {
-    match transaction {
-        None => put_long(0, out),
-        Some(block) => {
-            put_long(1, out);
-            put_bytes(block.id.as_bytes(), out);
-            put_long(block.total_order, out);
-            put_long(block.collection_order, out);
+    before_lsn: Vec<u8>,
+    before_row: Vec<u8>,
+    after_row: Vec<u8>,
+    clock: Vec<u8>,
+}
+
+impl EventSource {
+    fn clear(&mut self) {
+        for part in
+            [&mut self.before_lsn, &mut self.before_row, &mut self.after_row, &mut self.clock]
+        {
+            part.clear();
         }
     }
-    put_bytes(op.as_bytes(), out);
-    put_optional_long(Some(now_us.div_euclid(1000)), out);
-    put_optional_long(Some(now_us), out);
-    put_optional_long(Some(now_us.saturating_mul(1000)), out);
+
+    /// Our clock, microseconds since 1970.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        self.now_us
+    }
+
+    /// Appends all that stands after a record's images.
+    pub(crate) fn write(&self, op: &str, source: &Source<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.before_lsn);
+        put_lsn(source.lsn, out);
+        out.extend_from_slice(&self.before_row);
+        put_long(i32::try_from(source.row).unwrap_or(i32::MAX).into(), out);
+        out.extend_from_slice(&self.after_row);
+        match source.transaction {
+            None => put_long(0, out),
+            Some(block) => {
+                put_long(1, out);
+                put_bytes(block.id.as_bytes(), out);
+                put_long(block.total_order, out);
+                put_long(block.collection_order, out);
+            }
+        }
+        put_bytes(op.as_bytes(), out);
+        out.extend_from_slice(&self.clock);
+    }
 }
 
 fn put_optional_long(value: Option<i64>, out: &mut Vec<u8>) {
@@ -266,25 +296,20 @@ fn put_optional_long(value: Option<i64>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the text of a number as an Avro string. A number has at most 20 digits, so its length
-/// takes one byte, which is filled in afterwards.
-fn put_display(lsn: Lsn, out: &mut Vec<u8>) {
-    let length_at = out.len();
-    out.push(0);
-    let mut text = Utf8Appender(out);
-    if write!(text, "{lsn}").is_ok() {
-        let length = u8::try_from(out.len() - length_at - 1).unwrap_or_default();
-        if let Some(slot) = out.get_mut(length_at) {
-            *slot = length << 1;
+/// Appends a number's digits as an Avro string.
+fn put_lsn(lsn: Lsn, out: &mut Vec<u8>) {
+    const LONGEST: usize = "18446744073709551615".len();
+    let mut digits = [0; LONGEST];
+    let mut rest = lsn.value();
+    let mut start = LONGEST;
+    for slot in digits.iter_mut().rev() {
+        let [digit, ..] = (rest % 10).to_le_bytes();
+        *slot = b'0' + digit;
+        start -= 1;
+        rest /= 10;
+        if rest == 0 {
+            break;
         }
     }
-}
-
-struct Utf8Appender<'a>(&'a mut Vec<u8>);
-
-impl std::fmt::Write for Utf8Appender<'_> {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
-        Ok(())
-    }
+    put_bytes(digits.get(start..).unwrap_or_default(), out);
 }

@@ -2,6 +2,7 @@
 //!
 //! Syntax and meaning as in MySQL's manual, "GTID Format and Storage", with the tags of 8.3.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -9,12 +10,25 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 /// The server (and since MySQL 8.3 the tag) that numbered a transaction.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GtidSource {
     /// `server_uuid` of the server that committed it first.
     pub uuid: Uuid,
     /// The tag, empty for none; at most 32 characters, lower case.
     pub tag: String,
+}
+
+impl Ord for GtidSource {
+    /// By the identifier's bytes, compared as one number: every transaction is looked up by it.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.uuid.as_u128().cmp(&other.uuid.as_u128()).then_with(|| self.tag.cmp(&other.tag))
+    }
+}
+
+impl PartialOrd for GtidSource {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// One transaction, written `uuid:number` or `uuid:tag:number`.

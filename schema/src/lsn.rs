@@ -14,6 +14,9 @@ use std::str::FromStr;
 pub struct Lsn(u64);
 
 impl Lsn {
+    /// Before all changes.
+    pub const ZERO: Self = Self(0);
+
     /// Wraps a number read from an offset or a record. `None` beyond 63 bits, which is what
     /// Elasticsearch accepts as a version.
     #[must_use]

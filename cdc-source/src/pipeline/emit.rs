@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schema::change::{RowChange, RowImage};
-use schema::envelope::{SnapshotMarker, Source};
+use schema::envelope::{EventSource, SnapshotMarker, Source};
 use schema::lsn::Lsn;
 use schema::offset::{SnapshotProgress, TableState};
 use schema::plan::record::PlanError;
@@ -17,6 +17,7 @@ use crate::error::SourceError;
 use crate::rows::{ImageError, ImageReader};
 use crate::snapshot::{Chunk, Window};
 use crate::tables::{Mapping, TablePlan};
+use crate::transaction::TransactionTracker;
 
 impl Pipeline {
     /// Emits the rows of an event.
@@ -60,6 +61,13 @@ impl Pipeline {
         let mut at = 0;
         let mut number = 0;
         let mut last_lsn = None;
+        // Lent out, because emitting needs the rest of the pipeline.
+        let mut shared = std::mem::take(&mut self.event_source);
+        plan.record.prepare(
+            &source_of(&self.transaction, captured.event, 0),
+            now_us(),
+            &mut shared,
+        );
         while at < data.len() {
             let Ok((change, end)) = read_change(captured, images, at) else {
                 self.park_at(&plan.schema.id, "a row image does not fit its table", captured.event);
@@ -67,7 +75,7 @@ impl Pipeline {
             };
             at = end;
             if number >= captured.skip {
-                match self.emit_change(plan, &change, number, captured.event) {
+                match self.emit_change(captured, &change, number, &shared) {
                     Ok(lsn) => last_lsn = Some(lsn),
                     Err(error) => {
                         let reason = schema::fault::chain(&error);
@@ -81,6 +89,7 @@ impl Pipeline {
             number += 1;
             self.transaction.rows_done(number);
         }
+        self.event_source = shared;
         if let (Some(lsn), Some(offset)) = (last_lsn, self.tables.offset_mut(&plan.schema.id)) {
             offset.lsn = Some(lsn);
             offset.position = Some(captured.event.end.clone());
@@ -97,27 +106,13 @@ impl Pipeline {
     /// Emits one change; an error parks its table.
     fn emit_change(
         &mut self,
-        plan: &TablePlan,
+        captured: &CapturedRows<'_>,
         change: &RowChange<RowImage<'_>>,
         row: u64,
-        event: &RawEvent,
+        event: &EventSource,
     ) -> Result<Lsn, PlanError> {
-        let table = &plan.schema.id;
-        let open = self.transaction.open();
-        let committed_us = open.map(|open| open.committed_us).filter(|us| *us > 0);
-        let ts_us = committed_us.unwrap_or(u64::from(event.timestamp()) * 1_000_000);
-        let source = Source {
-            ts_us: i64::try_from(ts_us).unwrap_or(i64::MAX),
-            snapshot: SnapshotMarker::No,
-            lsn: self.lsn.last(),
-            server_id: event.server_id(),
-            gtid: open.and_then(|open| open.gtid_text.as_deref()),
-            file: event.end.file(),
-            pos: event.start,
-            row: u32::try_from(row).unwrap_or(u32::MAX),
-            thread: open.and_then(|open| open.thread),
-            transaction: None,
-        };
+        let plan = captured.plan;
+        let source = source_of(&self.transaction, captured.event, row);
         let mut writer = RecordWriter {
             plan,
             record: &plan.record,
@@ -125,11 +120,11 @@ impl Pipeline {
             lsn: &mut self.lsn,
             order: self.order.as_mut(),
             source,
-            now_us: now_us(),
+            event,
             tombstones: self.config.tombstones,
         };
         let (records, bytes) = writer.mark();
-        let window = self.snapshot.window_of(table);
+        let window = self.snapshot.window_of(&plan.schema.id);
         let written = writer.change(change, &mut self.scratch, window);
         match written {
             Ok(_) => self.transaction.emitted(),
@@ -172,6 +167,21 @@ impl Pipeline {
         let record = plan.snapshot_record();
         // The rows and the progress are one Kafka transaction: an error takes all of them back.
         let (records, bytes) = (self.batch.records(), self.batch.bytes());
+        let now_us = now_us();
+        let source = Source {
+            ts_us: now_us,
+            snapshot: SnapshotMarker::Incremental,
+            lsn: self.lsn.last(),
+            server_id: 0,
+            gtid: None,
+            file: chunk.high.file(),
+            pos: chunk.high.offset(),
+            row: 0,
+            thread: None,
+            transaction: None,
+        };
+        let mut shared = EventSource::default();
+        record.prepare(&source, now_us, &mut shared);
         for row in &chunk.rows {
             let row = row.as_slice();
             identity.clear();
@@ -180,19 +190,6 @@ impl Pipeline {
             if written.is_ok() && !window.keeps(&identity) {
                 continue;
             }
-            let now_us = now_us();
-            let source = Source {
-                ts_us: now_us,
-                snapshot: SnapshotMarker::Incremental,
-                lsn: self.lsn.last(),
-                server_id: 0,
-                gtid: None,
-                file: chunk.high.file(),
-                pos: chunk.high.offset(),
-                row: 0,
-                thread: None,
-                transaction: None,
-            };
             let mut writer = RecordWriter {
                 plan,
                 record,
@@ -200,7 +197,7 @@ impl Pipeline {
                 lsn: &mut self.lsn,
                 order: None,
                 source,
-                now_us,
+                event: &shared,
                 tombstones: false,
             };
             let written = written
@@ -232,6 +229,25 @@ impl Pipeline {
         }
         let last_key = chunk.last_key.clone();
         offset.state = TableState::Snapshot(SnapshotProgress { last_key, rows, chunks });
+    }
+}
+
+/// Where a change comes from: the row of this number in an event.
+fn source_of<'a>(transaction: &'a TransactionTracker, event: &'a RawEvent, row: u64) -> Source<'a> {
+    let open = transaction.open();
+    let committed_us = open.map(|open| open.committed_us).filter(|us| *us > 0);
+    let ts_us = committed_us.unwrap_or(u64::from(event.timestamp()) * 1_000_000);
+    Source {
+        ts_us: i64::try_from(ts_us).unwrap_or(i64::MAX),
+        snapshot: SnapshotMarker::No,
+        lsn: Lsn::ZERO,
+        server_id: event.server_id(),
+        gtid: open.and_then(|open| open.gtid_text.as_deref()),
+        file: event.end.file(),
+        pos: event.start,
+        row: u32::try_from(row).unwrap_or(u32::MAX),
+        thread: open.and_then(|open| open.thread),
+        transaction: None,
     }
 }
 

@@ -5,7 +5,7 @@ use connect::kafka::batch::{
 };
 use connect::kafka::partition_of;
 use schema::change::RowChange;
-use schema::envelope::Source;
+use schema::envelope::{EventSource, Source};
 use schema::lsn::{Lsn, LsnClock};
 use schema::plan::record::{PlanError, RecordPlan, Row};
 
@@ -23,7 +23,8 @@ pub(crate) struct RecordWriter<'a> {
     /// Counts the changes of the open transaction, if records say so.
     pub(crate) order: Option<&'a mut TransactionOrder>,
     pub(crate) source: Source<'a>,
-    pub(crate) now_us: i64,
+    /// What `record` has prepared for the event.
+    pub(crate) event: &'a EventSource,
     /// `tombstones.on.delete`.
     pub(crate) tombstones: bool,
 }
@@ -118,13 +119,14 @@ impl RecordWriter<'_> {
         } else {
             lsn = self.lsn.tick();
             let source = Source { lsn, ..source };
-            self.record.write_value(change, &source, self.now_us, self.batch.buffer())?;
+            self.record.write_prepared(change, &source, self.event, self.batch.buffer())?;
             let bounds = RecordBounds { key_start, key_end, has_value: true };
             self.batch.push(self.plan.topic, partition, bounds);
             Self::headers(self.batch, header);
             if self.record.is_flat() {
                 self.batch.push_lsn(lsn);
-                Self::flat_headers(self.batch, self.record, change.op(), &source, self.now_us);
+                let now_us = self.event.now_us();
+                Self::flat_headers(self.batch, self.record, change.op(), &source, now_us);
             }
         }
         if has_tombstone {

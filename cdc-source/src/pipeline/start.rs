@@ -8,6 +8,7 @@ use connect::config::WorkerConfig;
 use connect::connector::ConnectorName;
 use connect::kafka::batch::RecordBatch;
 use connect::kafka::producer::{ProducerConfig, TransactionalProducer};
+use schema::envelope::EventSource;
 use schema::gtid::GtidSet;
 use schema::lsn::LsnClock;
 use schema::offset::{
@@ -92,6 +93,7 @@ impl Pipeline {
             snapshot: Snapshot::new(Arc::clone(&config)),
             lsn,
             images: ImageReader::default(),
+            event_source: EventSource::default(),
             scratch: Scratch::default(),
             order: config.records.transaction_metadata.then(TransactionOrder::default),
             batch: RecordBatch::default(),

@@ -48,10 +48,17 @@ pub fn encode(schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result<(), E
 /// Appends an Avro `int` or `long`: zigzag, seven bits a byte.
 #[inline]
 pub fn put_long(value: i64, out: &mut Vec<u8>) {
-    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    let rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
     if rest < 0x80 {
-        return out.push(low_seven_bits(rest));
+        out.push(low_seven_bits(rest));
+    } else if rest < 0x4000 {
+        out.extend_from_slice(&[low_seven_bits(rest) | 0x80, low_seven_bits(rest >> 7)]);
+    } else {
+        put_varint(rest, out);
     }
+}
+
+fn put_varint(mut rest: u64, out: &mut Vec<u8>) {
     // Gathered first, so that the output grows once, by a constant number of bytes.
     let mut bytes = [0; LONGEST_LONG];
     let mut length = 0;
@@ -77,6 +84,7 @@ fn low_seven_bits(value: u64) -> u8 {
 }
 
 /// Appends Avro `bytes` or `string`: the length, then the bytes.
+#[inline]
 pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_count(bytes.len(), out);
     out.extend_from_slice(bytes);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::avro::{FRAME_BYTES, frame, put_long};
 use crate::change::RowChange;
-use crate::envelope::{self, Source, SourceWriter};
+use crate::envelope::{EventSource, Source, SourceWriter};
 use crate::registry::SchemaId;
 use crate::types::ValueError;
 use crate::value::Schema;
@@ -96,6 +96,11 @@ impl RecordPlan {
         key::write_json(&self.key, row, out)
     }
 
+    /// Encodes what the records of an event share.
+    pub fn prepare(&self, source: &Source<'_>, now_us: i64, event: &mut EventSource) {
+        self.source.prepare(source, now_us, event);
+    }
+
     /// Appends the record's value.
     ///
     /// # Errors
@@ -108,19 +113,35 @@ impl RecordPlan {
         now_us: i64,
         out: &mut Vec<u8>,
     ) -> Result<(), PlanError> {
+        let mut event = EventSource::default();
+        self.prepare(source, now_us, &mut event);
+        self.write_prepared(change, source, &event, out)
+    }
+
+    /// Appends the record's value; `event` was prepared for the event that `source` is about.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PlanError`] naming the column that does not hold a value of its type.
+    pub fn write_prepared<R: Row>(
+        &self,
+        change: &RowChange<R>,
+        source: &Source<'_>,
+        event: &EventSource,
+        out: &mut Vec<u8>,
+    ) -> Result<(), PlanError> {
         out.extend_from_slice(&self.value_frame);
         match &self.body {
             Body::Envelope => {
                 self.write_optional_row(change.before(), out)?;
                 self.write_optional_row(change.after(), out)?;
-                self.source.write(source, out);
-                envelope::write_tail(change.op(), source.transaction, now_us, out);
+                event.write(change.op(), source, out);
             }
             Body::Flat(flat) => {
                 if let Some(row) = change.after().or(change.before()) {
                     self.write_row(row, out)?;
                 }
-                flat.write(change.op(), source, now_us, out);
+                flat.write(change.op(), source, event.now_us(), out);
             }
         }
         Ok(())

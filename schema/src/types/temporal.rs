@@ -5,6 +5,7 @@ use super::ValueError;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 const MICROS_PER_SECOND: i64 = 1_000_000;
+const DAY: u32 = 86_400;
 pub(super) const MICROS_PER_DAY: i64 = SECONDS_PER_DAY * MICROS_PER_SECOND;
 
 /// Digits after the seconds, 0 to 6.
@@ -31,6 +32,19 @@ impl Fraction {
     #[must_use]
     pub fn bytes(self) -> usize {
         usize::from(self.0).div_ceil(2)
+    }
+
+    /// The microseconds in a fraction's bytes.
+    #[inline]
+    fn micros(self, bytes: &[u8]) -> Result<u32, ValueError> {
+        let micros = match *bytes {
+            [] => 0,
+            [a] => u32::from(a) * 10_000,
+            [a, b] => u32::from_be_bytes([0, 0, a, b]) * 100,
+            [a, b, c] => u32::from_be_bytes([0, a, b, c]),
+            _ => return Err(ValueError::Length),
+        };
+        if micros < 1_000_000 { Ok(micros) } else { Err(ValueError::DateRange) }
     }
 
     /// What one unit of the fraction's bytes is, in microseconds.
@@ -96,22 +110,25 @@ pub(super) fn time(bytes: &[u8], fraction: Fraction) -> Result<i64, ValueError> 
 }
 
 /// `DATETIME(fraction)`: the date, and microseconds since midnight.
+#[inline]
 pub(super) fn datetime(bytes: &[u8], fraction: Fraction) -> Result<(CivilDate, i64), ValueError> {
-    let (head, tail) = bytes.split_at_checked(5).ok_or(ValueError::Length)?;
+    // The top bit is the sign, which is set for every date that exists.
+    const SIGN: u64 = 1 << 39;
+    let (head, tail) = bytes.split_first_chunk::<5>().ok_or(ValueError::Length)?;
     if tail.len() != fraction.bytes() {
         return Err(ValueError::Length);
     }
-    // The top bit is the sign, which is set for every date that exists.
-    let packed = big_endian(head) - (1 << 39);
-    if packed < 0 {
+    let [a, b, c, d, e] = *head;
+    let packed = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+    if packed & SIGN == 0 {
         return Err(ValueError::DateRange);
     }
-    let part = |shift: u32, mask: i64| u32::try_from(packed >> shift & mask).unwrap_or(u32::MAX);
+    let part = |shift: u32, mask: u64| u32::try_from(packed >> shift & mask).unwrap_or(u32::MAX);
     let year_month = part(22, 0x1_ffff);
     let date = CivilDate { year: year_month / 13, month: year_month % 13, day: part(17, 0x1f) };
     let clock =
         Clock { hour: part(12, 0x1f), minute: part(6, 0x3f), second: part(0, 0x3f), micros: 0 };
-    Ok((date, clock.micros_of_day()? + fraction_micros(big_endian(tail), fraction)?))
+    Ok((date, clock.micros_of_day()? + i64::from(fraction.micros(tail)?)))
 }
 
 /// `DATE` as days since 1970.
@@ -132,23 +149,33 @@ pub(crate) fn datetime_micros(bytes: &[u8], fraction: Fraction) -> Result<i64, V
 }
 
 /// `TIMESTAMP(fraction)` as text in UTC.
+#[inline]
 pub(crate) fn timestamp_text(
     bytes: &[u8],
     fraction: Fraction,
 ) -> Result<TimestampText, ValueError> {
-    let micros = timestamp(bytes, fraction)?.ok_or(ValueError::ZeroDate)?;
-    TimestampText::new(micros, fraction)
+    let (seconds, micros) = timestamp_parts(bytes, fraction)?;
+    if seconds == 0 {
+        return Err(ValueError::ZeroDate);
+    }
+    Ok(TimestampText::of_parts(seconds / DAY, seconds % DAY, micros, fraction))
 }
 
 /// `TIMESTAMP(fraction)`: microseconds since 1970 UTC, or `None` for MySQL's zero.
 pub(super) fn timestamp(bytes: &[u8], fraction: Fraction) -> Result<Option<i64>, ValueError> {
-    let (head, tail) = bytes.split_at_checked(4).ok_or(ValueError::Length)?;
+    let (seconds, micros) = timestamp_parts(bytes, fraction)?;
+    let total = i64::from(seconds) * MICROS_PER_SECOND + i64::from(micros);
+    Ok((seconds != 0).then_some(total))
+}
+
+/// Seconds since 1970, and microseconds.
+#[inline]
+fn timestamp_parts(bytes: &[u8], fraction: Fraction) -> Result<(u32, u32), ValueError> {
+    let (head, tail) = bytes.split_first_chunk::<4>().ok_or(ValueError::Length)?;
     if tail.len() != fraction.bytes() {
         return Err(ValueError::Length);
     }
-    let seconds = big_endian(head);
-    let micros = fraction_micros(big_endian(tail), fraction)?;
-    Ok((seconds != 0).then_some(seconds * MICROS_PER_SECOND + micros))
+    Ok((u32::from_be_bytes(*head), fraction.micros(tail)?))
 }
 
 /// The hour, minute, second and microsecond of a day.
@@ -203,13 +230,18 @@ pub fn days_from_civil(year: u32, month: u32, day: u32) -> Result<i64, ValueErro
     if year > 9999 || month > 12 || day > days_of_month(year, month) {
         return Err(ValueError::DateRange);
     }
-    let shifted_year = i64::from(year) - i64::from(month <= 2);
-    let era = shifted_year.div_euclid(400);
-    let year_of_era = shifted_year.rem_euclid(400);
-    let day_of_year = i64::from((153 * ((month + 9) % 12) + 2) / 5 + day - 1);
+    // An era more, so that nothing is negative.
+    let shifted_year = year + 400 - u32::from(month <= 2);
+    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Ok(era * 146_097 + day_of_era - 719_468)
+    Ok(i64::from(era * ERA + day_of_era) - i64::from(ERA + EPOCH))
 }
+
+/// Days of 400 years.
+const ERA: u32 = 146_097;
+/// Days from 0000-03-01 to 1970-01-01.
+const EPOCH: u32 = 719_468;
 
 fn days_of_month(year: u32, month: u32) -> u32 {
     match month {
@@ -224,18 +256,24 @@ fn is_leap_year(year: u32) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
-/// The inverse of [`days_from_civil`].
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
+/// The inverse of [`days_from_civil`]; `None` before the year 0.
+fn civil_from_days(days: i64) -> Option<(u32, u32, u32)> {
+    let shifted = u32::try_from(days + i64::from(ERA + EPOCH)).ok()?;
+    let (year, month, day) = civil(shifted);
+    Some((year.checked_sub(400)?, month, day))
+}
+
+/// Year, month and day of the days since March 1st of some year that begins an era.
+#[inline]
+fn civil(shifted: u32) -> (u32, u32, u32) {
+    let (era, day_of_era) = (shifted / ERA, shifted % ERA);
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    (year_of_era + era * 400 + u32::from(month <= 2), month, day)
 }
 
 /// `2020-01-02T03:04:05.120Z` without an allocation: the fraction has the column's digits.
@@ -247,6 +285,7 @@ pub struct TimestampText {
 
 impl TimestampText {
     const LONGEST: usize = "9999-12-31T23:59:59.999999Z".len();
+    const POINT: usize = "9999-12-31T23:59:59".len();
 
     /// Prints microseconds since 1970.
     ///
@@ -255,24 +294,55 @@ impl TimestampText {
     /// Returns [`ValueError::DateRange`] outside the years 0 to 9999.
     pub fn new(micros: i64, fraction: Fraction) -> Result<Self, ValueError> {
         let seconds = micros.div_euclid(MICROS_PER_SECOND);
-        let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
-        if !(0..=9999).contains(&year) {
-            return Err(ValueError::DateRange);
+        let days = seconds.div_euclid(SECONDS_PER_DAY);
+        let date = civil_from_days(days).filter(|(year, ..)| *year <= 9999);
+        let date = date.ok_or(ValueError::DateRange)?;
+        let small = |number: i64| u32::try_from(number).map_err(|_| ValueError::DateRange);
+        let of_day = small(seconds.rem_euclid(SECONDS_PER_DAY))?;
+        let parts = small(micros.rem_euclid(MICROS_PER_SECOND))?;
+        Ok(Self::print(date, of_day, parts, fraction))
+    }
+
+    /// Prints days since 1970, seconds of the day and microseconds.
+    #[inline]
+    fn of_parts(days: u32, of_day: u32, micros: u32, fraction: Fraction) -> Self {
+        Self::print(civil(days + EPOCH), of_day, micros, fraction)
+    }
+
+    #[inline]
+    fn print(
+        (year, month, day): (u32, u32, u32),
+        of_day: u32,
+        parts: u32,
+        fraction: Fraction,
+    ) -> Self {
+        let [c1, c2] = two_digits(year / 100);
+        let [y1, y2] = two_digits(year % 100);
+        let [m1, m2] = two_digits(month);
+        let [d1, d2] = two_digits(day);
+        let [h1, h2] = two_digits(of_day / 3600);
+        let [i1, i2] = two_digits(of_day / 60 % 60);
+        let [s1, s2] = two_digits(of_day % 60);
+        let [a1, a2] = two_digits(parts / 10_000);
+        let [b1, b2] = two_digits(parts / 100 % 100);
+        let [e1, e2] = two_digits(parts % 100);
+        let mut bytes = [
+            c1, c2, y1, y2, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2,
+            b'.', a1, a2, b1, b2, e1, e2, b'Z',
+        ];
+        // Without digits the point goes too.
+        let digits = usize::from(fraction.digits());
+        let end = Self::POINT + if digits == 0 { 0 } else { digits + 1 };
+        if let Some(slot) = bytes.get_mut(end) {
+            *slot = b'Z';
         }
-        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
-        let mut text = Self { bytes: [0; Self::LONGEST], length: 0 };
-        text.number(year, 4, b'-');
-        text.number(month, 2, b'-');
-        text.number(day, 2, b'T');
-        text.number(of_day / 3600, 2, b':');
-        text.number(of_day / 60 % 60, 2, b':');
-        let digits = fraction.digits();
-        text.number(of_day % 60, 2, if digits == 0 { b'Z' } else { b'.' });
-        if digits > 0 {
-            let dropped = 10_i64.pow(6 - u32::from(digits));
-            text.number(micros.rem_euclid(MICROS_PER_SECOND) / dropped, digits.into(), b'Z');
-        }
-        Ok(text)
+        Self { bytes, length: end + 1 }
+    }
+
+    /// The text's bytes, which are ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 
     /// The text without zeros at the end of the fraction.
@@ -299,25 +369,19 @@ impl TimestampText {
         // Only digits and punctuation are written.
         self.bytes.get(..self.length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("")
     }
+}
 
-    /// Appends `digits` decimal places and what follows them.
-    fn number(&mut self, number: i64, digits: usize, follower: u8) {
-        let mut rest = number;
-        let end = self.length + digits;
-        for slot in self.bytes.iter_mut().take(end).skip(self.length).rev() {
-            *slot = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-            rest /= 10;
-        }
-        if let Some(slot) = self.bytes.get_mut(end) {
-            *slot = follower;
-        }
-        self.length = end + 1;
-    }
+/// The last two digits of a number.
+#[inline]
+fn two_digits(number: u32) -> [u8; 2] {
+    let [tens, ..] = (number / 10 % 10).to_le_bytes();
+    let [ones, ..] = (number % 10).to_le_bytes();
+    [b'0' + tens, b'0' + ones]
 }
 
 /// `2020-01-02Z`, as Debezium's `IsoDate` has it.
 pub(super) fn iso_date(days: i64) -> String {
-    let (year, month, day) = civil_from_days(days);
+    let (year, month, day) = civil_from_days(days).unwrap_or_default();
     format!("{year:04}-{month:02}-{day:02}Z")
 }
 
@@ -396,11 +460,10 @@ mod tests {
     proptest! {
         #[test]
         fn days_and_dates_are_inverse(days in -719_000_i64..2_932_000) {
-            let (year, month, day) = civil_from_days(days);
-            let unsigned = |number: i64| u32::try_from(number).unwrap();
+            let (year, month, day) = civil_from_days(days).unwrap();
 
             prop_assert_eq!(
-                days_from_civil(unsigned(year), unsigned(month), unsigned(day)),
+                days_from_civil(year, month, day),
                 Ok(days)
             );
         }

@@ -52,7 +52,7 @@ impl Form {
             (Self::ZonedTimestamp { fraction, trimmed }, _) => {
                 let text = TimestampText::new(value.instant_micros()?, *fraction)?;
                 let text = if *trimmed { text.trimmed() } else { text };
-                put_bytes(text.as_str().as_bytes(), out);
+                put_bytes(text.as_bytes(), out);
             }
             (Self::Instant, _) => put_long(value.instant_micros()?, out),
             (Self::Geometry, _) => write_geometry(Geometry::new(value.bytes()?)?, out)?,
@@ -117,7 +117,7 @@ impl DateTimeForm {
             Self::Millis | Self::ConnectMillis => put_long(micros.div_euclid(1000), out),
             Self::Micros => put_long(micros, out),
             Self::Nanos => put_long(nanos(micros)?, out),
-            Self::Iso => put_bytes(iso_timestamp(micros)?.as_str().as_bytes(), out),
+            Self::Iso => put_bytes(iso_timestamp(micros)?.as_bytes(), out),
         }
         Ok(())
     }

@@ -96,13 +96,12 @@ impl Op {
             Self::Unsigned(width) => put(width.unsigned(bytes), out),
             Self::Float => put_fixed::<4>(bytes, out),
             Self::Double => put_fixed::<8>(bytes, out),
-            Self::Text => match std::str::from_utf8(bytes) {
-                Ok(_) => {
-                    put_bytes(bytes, out);
-                    Ok(())
-                }
-                Err(_) => Err(ValueError::Charset),
-            },
+            // Most text is ASCII, which is quicker to see than UTF-8.
+            Self::Text if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() => {
+                put_bytes(bytes, out);
+                Ok(())
+            }
+            Self::Text => Err(ValueError::Charset),
             Self::Bytes => {
                 put_bytes(bytes, out);
                 Ok(())
@@ -118,7 +117,7 @@ impl Op {
                 temporal::time_micros(bytes, *fraction).map(|micros| put_long(micros, out))
             }
             Self::Timestamp(fraction) => temporal::timestamp_text(bytes, *fraction)
-                .map(|text| put_bytes(text.as_str().as_bytes(), out)),
+                .map(|text| put_bytes(text.as_bytes(), out)),
             Self::SmallDecimal(decimal) => decimal.write(bytes, out),
             Self::Other => return None,
         })
