@@ -117,7 +117,10 @@ impl Pipeline {
                 Next::Stop => return Ok(()),
                 Next::Event(event) => self.take_events(event).await?,
                 Next::Chunk(Step::Waiting) | Next::Tick => {}
-                Next::Chunk(Step::Parked { table, reason }) => self.tables.park(&table, &reason),
+                Next::Chunk(Step::Parked { table, reason }) => {
+                    self.tables.park(&table, &reason);
+                    self.flush().await?;
+                }
             }
             self.emit_chunk().await?;
             self.flush_if_due().await?;

@@ -235,6 +235,7 @@ fn read_flat(settings: &mut Settings) -> Result<Option<FlatOptions>, ConfigError
         )?,
         fields: added(settings.list(&format!("{prefix}add.fields")), &field_prefix),
         headers: added(settings.list(&format!("{prefix}add.headers")), &header_prefix),
+        header_prefix,
     };
     refuse_others(settings, &prefix)?;
     Ok(Some(flat))

@@ -142,13 +142,14 @@ impl Pipeline {
         let Some((window, chunk)) = due else { return Ok(()) };
         let table = window.table().clone();
         let Some(plan) = self.tables.plan(&chunk.schema, &mut self.producer).await? else {
-            return Ok(());
+            return self.flush().await;
         };
         let emitted = match self.emit_chunk_rows(&plan, &window, &chunk) {
             Ok(emitted) => emitted,
             Err(error) => {
+                // At once: on a quiet server nothing else would say so.
                 self.tables.park(&table, &schema::fault::chain(&error));
-                return Ok(());
+                return self.flush().await;
             }
         };
         self.finish_chunk(&table, &chunk, emitted);

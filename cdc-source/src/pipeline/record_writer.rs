@@ -1,5 +1,7 @@
 //! One row change → its records: one, or more when a delete or a new key is involved.
 
+use std::sync::Arc;
+
 use connect::kafka::batch::{
     HeaderName, LSN_HEADER, NEW_KEY_HEADER, OLD_KEY_HEADER, RecordBatch, RecordBounds,
 };
@@ -125,8 +127,7 @@ impl RecordWriter<'_> {
             Self::headers(self.batch, header);
             if self.record.is_flat() {
                 self.batch.push_lsn(lsn);
-                let now_us = self.event.now_us();
-                Self::flat_headers(self.batch, self.record, change.op(), &source, now_us);
+                self.flat_headers(change, &source)?;
             }
         }
         if has_tombstone {
@@ -135,6 +136,11 @@ impl RecordWriter<'_> {
             let bounds = RecordBounds { key_start, key_end: self.batch.bytes(), has_value: false };
             self.batch.push(self.plan.topic, partition, bounds);
             Self::headers(self.batch, header);
+            self.flat_headers(change, &source)?;
+            if let Some(name) = self.record.repeated_header() {
+                let name = HeaderName::Chosen(Arc::clone(name));
+                self.batch.push_header(name, Some(change.op().as_bytes()));
+            }
             lsn = self.lsn.tick();
             self.batch.push_lsn(lsn);
         }
@@ -143,20 +149,19 @@ impl RecordWriter<'_> {
 
     fn headers(batch: &mut RecordBatch, header: Option<(&'static str, &[u8])>) {
         if let Some((name, value)) = header {
-            batch.push_header(HeaderName::Fixed(name), value);
+            batch.push_header(HeaderName::Fixed(name), Some(value));
         }
     }
 
-    fn flat_headers(
-        batch: &mut RecordBatch,
-        record: &RecordPlan,
-        op: &str,
+    fn flat_headers<R: Row>(
+        &mut self,
+        change: &RowChange<R>,
         source: &Source<'_>,
-        now_us: i64,
-    ) {
-        record.write_headers(op, source, now_us, |name, value| {
-            batch.push_header(HeaderName::Chosen(std::sync::Arc::clone(name)), value);
-        });
+    ) -> Result<(), PlanError> {
+        let (now_us, batch) = (self.event.now_us(), &mut *self.batch);
+        self.record.write_headers(change, source, now_us, |name, value| {
+            batch.push_header(HeaderName::Chosen(Arc::clone(name)), value);
+        })
     }
 }
 
@@ -167,6 +172,6 @@ trait PushLsn {
 
 impl PushLsn for RecordBatch {
     fn push_lsn(&mut self, lsn: Lsn) {
-        self.push_header(HeaderName::Fixed(LSN_HEADER), lsn.to_string().as_bytes());
+        self.push_header(HeaderName::Fixed(LSN_HEADER), Some(lsn.to_string().as_bytes()));
     }
 }

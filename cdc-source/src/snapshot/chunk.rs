@@ -133,7 +133,8 @@ fn select(schema: &TableSchema, request: &ChunkRequest, with_locks: bool) -> Str
     let key: Vec<_> = schema.key_columns().map(|column| quoted_name(&column.name)).collect();
     let bound = request.after.as_ref().map(|after| bound(schema, after));
     let filter = bound.map(|bound| format!(" WHERE {bound}")).unwrap_or_default();
-    let order = if key.is_empty() { String::new() } else { format!(" ORDER BY {}", key.join(", ")) };
+    let order =
+        if key.is_empty() { String::new() } else { format!(" ORDER BY {}", key.join(", ")) };
     let locks = if with_locks { " FOR SHARE" } else { "" };
     format!(
         "SELECT {} FROM {}{filter}{order} LIMIT {}{locks}",

@@ -59,7 +59,8 @@ pub(super) struct RecordSlot {
     pub(super) partition: i32,
     pub(super) key: Range<usize>,
     pub(super) value: Option<Range<usize>>,
-    pub(super) headers: Vec<(HeaderName, Range<usize>)>,
+    /// A header without a range has no value.
+    pub(super) headers: Vec<(HeaderName, Option<Range<usize>>)>,
 }
 
 /// A record that was written into a batch's buffer: its parts end where they are said to.
@@ -104,11 +105,13 @@ impl RecordBatch {
         self.records.push(RecordSlot { topic, partition, key, value, headers: Vec::new() });
     }
 
-    /// Adds a header to the last record.
-    pub fn push_header(&mut self, name: HeaderName, value: &[u8]) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        let range = start..self.bytes.len();
+    /// Adds a header to the last record; `None` is a header without a value.
+    pub fn push_header(&mut self, name: HeaderName, value: Option<&[u8]>) {
+        let range = value.map(|value| {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(value);
+            start..self.bytes.len()
+        });
         if let Some(record) = self.records.last_mut() {
             record.headers.push((name, range));
         }

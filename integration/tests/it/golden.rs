@@ -32,7 +32,12 @@ async fn schemas_and_records_are_debeziums() {
         records += report.records;
         used.extend(report.used);
         let name = &recording.name;
-        println!("{name}: {} schemas, {} of {} records", report.schemas, report.records, recording.records.len());
+        println!(
+            "{name}: {} schemas, {} of {} records",
+            report.schemas,
+            report.records,
+            recording.records.len()
+        );
         differences.extend(report.differences.into_iter().map(|how| format!("{name}: {how}")));
     }
     println!("compared with Debezium: {schemas} schemas and {records} records are the same");
@@ -40,6 +45,11 @@ async fn schemas_and_records_are_debeziums() {
     std::fs::write("/tmp/golden-rowcast.log", &outcome.log).unwrap();
     std::fs::write("/tmp/golden-diff.txt", differences.join("\n")).unwrap();
     assert!(differences.is_empty(), "{} differences", differences.len());
-    let unused: Vec<_> = EXCEPTIONS.iter().enumerate().filter(|(at, _)| !used.contains(at)).map(|(_, e)| e.why).collect();
+    let unused: Vec<_> = EXCEPTIONS
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !used.contains(at))
+        .map(|(_, e)| e.why)
+        .collect();
     assert!(unused.is_empty(), "{unused:?}");
 }

@@ -86,10 +86,14 @@ impl Compared<'_> {
                 _ if others.is_empty() => {}
                 _ => {
                     for other in others {
-                        let nearest = recorded.iter().next_back().map(|id| &self.outcome.schemas[id]);
+                        let nearest =
+                            recorded.iter().next_back().map(|id| &self.outcome.schemas[id]);
                         let other = &self.outcome.schemas[&other];
-                        let how = nearest.map_or(other.clone(), |near| schema_difference(near, other));
-                        report.differences.push(format!("SCHEMA {subject} has another schema: {how}"));
+                        let how =
+                            nearest.map_or(other.clone(), |near| schema_difference(near, other));
+                        report
+                            .differences
+                            .push(format!("SCHEMA {subject} has another schema: {how}"));
                     }
                 }
             }
@@ -114,12 +118,15 @@ impl Compared<'_> {
             let Some(ours) = found.get_mut(&key).and_then(std::collections::VecDeque::pop_front)
             else {
                 let origin = self.origin(record);
-                let is_missing = |what: &What| *what == What::SnapshotRows && origin == Origin::Snapshot;
+                let is_missing =
+                    |what: &What| *what == What::SnapshotRows && origin == Origin::Snapshot;
                 match self.exception(topic, is_missing) {
                     Some(at) => {
                         report.used.insert(at);
                     }
-                    None => report.differences.push(format!("{topic} lacks {}", hex_of(key.as_deref()))),
+                    None => {
+                        report.differences.push(format!("{topic} lacks {}", hex_of(key.as_deref())))
+                    }
                 }
                 continue;
             };
@@ -192,7 +199,9 @@ impl Compared<'_> {
                     Some(at) => {
                         used.insert(at);
                     }
-                    None => {let _ = &difference;}
+                    None => {
+                        let _ = &difference;
+                    }
                 }
             }
         }
@@ -288,10 +297,7 @@ fn is_about_the_run(path: &str) -> bool {
         || added(top).unwrap_or_default()
 }
 
-fn same_headers(
-    theirs: &[(String, Option<Vec<u8>>)],
-    ours: &[(String, Option<Vec<u8>>)],
-) -> bool {
+fn same_headers(theirs: &[(String, Option<Vec<u8>>)], ours: &[(String, Option<Vec<u8>>)]) -> bool {
     let is_same = |((a, theirs), (b, ours)): (&(String, _), &(String, _))| {
         let theirs: &Option<Vec<u8>> = theirs;
         let varies = ["ts_ms", "_pos", "server_id"].iter().any(|end| a.ends_with(end));
@@ -328,8 +334,15 @@ fn schema_differences(theirs: &str, ours: &str) -> Vec<(String, String)> {
     let (theirs, ours) = (rests.0.to_string(), rests.1.to_string());
     if theirs != ours {
         let at = theirs.bytes().zip(ours.bytes()).take_while(|(a, b)| a == b).count();
-        let around = |text: &str| text.get(at.saturating_sub(40)..).unwrap_or_default().chars().take(120).collect::<String>();
-        differences.push((String::new(), format!("{:?}, not {:?}", around(&ours), around(&theirs))));
+        let around = |text: &str| {
+            text.get(at.saturating_sub(40)..)
+                .unwrap_or_default()
+                .chars()
+                .take(120)
+                .collect::<String>()
+        };
+        differences
+            .push((String::new(), format!("{:?}, not {:?}", around(&ours), around(&theirs))));
     }
     differences
 }

@@ -48,7 +48,8 @@ pub(super) async fn outcome() -> &'static Outcome {
 async fn run() -> Outcome {
     let stack = shared().await.unwrap();
     let only = std::env::var("ROWCAST_GOLDEN").ok();
-    let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|o| o == name));
+    let is_wanted =
+        |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|o| o == name));
     let pairs: Vec<Pair> = pairs().into_iter().filter(|pair| is_wanted(&pair.name)).collect();
     let recordings: Vec<Recording> =
         recordings().into_iter().filter(|recording| is_wanted(&recording.pair)).collect();
@@ -173,7 +174,8 @@ impl Session {
 
     /// The set of executed transactions.
     async fn executed(&mut self) -> String {
-        let set: Option<String> = self.reader.query_first("SELECT @@GLOBAL.gtid_executed").await.unwrap();
+        let set: Option<String> =
+            self.reader.query_first("SELECT @@GLOBAL.gtid_executed").await.unwrap();
         set.unwrap()
     }
 
@@ -258,10 +260,7 @@ impl RegistryClient {
     }
 
     /// All subjects that begin so, with the numbers of their schemas, and these schemas.
-    async fn all(
-        &self,
-        prefixes: &[String],
-    ) -> (BTreeMap<String, Vec<u32>>, HashMap<u32, String>) {
+    async fn all(&self, prefixes: &[String]) -> (BTreeMap<String, Vec<u32>>, HashMap<u32, String>) {
         let (mut subjects, mut schemas) = (BTreeMap::new(), HashMap::new());
         for subject in self.get("/subjects").await.as_array().unwrap() {
             let subject = subject.as_str().unwrap();
@@ -269,7 +268,9 @@ impl RegistryClient {
                 continue;
             }
             let mut ids = Vec::new();
-            for version in self.get(&format!("/subjects/{subject}/versions")).await.as_array().unwrap() {
+            for version in
+                self.get(&format!("/subjects/{subject}/versions")).await.as_array().unwrap()
+            {
                 let version = self.get(&format!("/subjects/{subject}/versions/{version}")).await;
                 let id = u32::try_from(version["id"].as_u64().unwrap()).unwrap();
                 schemas.insert(id, version["schema"].as_str().unwrap().to_owned());

@@ -1,7 +1,7 @@
 //! Table, settings → plan.
 
 use super::column::{ColumnPlan, ValueRule};
-use super::flat::{FlatOptions, FlatPlan, UnknownField};
+use super::flat::{FlatOptions, FlatPlan, FlatTable, UnknownField};
 use super::losses::Losses;
 use super::{Body, RecordPlan, generic};
 use crate::avro::{self, FRAME_BYTES};
@@ -90,7 +90,12 @@ impl RecordPlan {
         let style = options.values.style;
         let body = match options.format {
             Format::Envelope => Body::Envelope,
-            Format::Flat(flat) => Body::Flat(FlatPlan::new(flat, options.server, &table.id)?),
+            Format::Flat(flat) => {
+                let (server, id, columns) = (options.server, &table.id, columns.as_slice());
+                let fidelity = options.values.fidelity;
+                let table = FlatTable { server, id, columns, fidelity };
+                Body::Flat(FlatPlan::new(flat, &table)?)
+            }
         };
         let value_form = generic::value_schema(&namespace, record("Value", &columns), &body);
         let key_form = (!key.is_empty()).then(|| record("Key", &key));

@@ -23,6 +23,15 @@ pub(super) fn write_json(
     Ok(())
 }
 
+/// A value as a header has it: text as it is, else JSON. NULL is none.
+pub(super) fn header_text(value: Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(json(other).to_string()),
+    }
+}
+
 fn json(value: Value) -> Json {
     match value {
         Value::Null => Json::Null,
