@@ -127,7 +127,7 @@ impl RecordWriter<'_> {
             Self::headers(self.batch, header);
             if self.record.is_flat() {
                 self.batch.push_lsn(lsn);
-                self.flat_headers(change, &source)?;
+                Self::flat_headers(self.batch, self.record, change, (&source, self.event.now_us()))?;
             }
         }
         if has_tombstone {
@@ -136,7 +136,7 @@ impl RecordWriter<'_> {
             let bounds = RecordBounds { key_start, key_end: self.batch.bytes(), has_value: false };
             self.batch.push(self.plan.topic, partition, bounds);
             Self::headers(self.batch, header);
-            self.flat_headers(change, &source)?;
+            Self::flat_headers(self.batch, self.record, change, (&source, self.event.now_us()))?;
             if let Some(name) = self.record.repeated_header() {
                 let name = HeaderName::Chosen(Arc::clone(name));
                 self.batch.push_header(name, Some(change.op().as_bytes()));
@@ -154,12 +154,12 @@ impl RecordWriter<'_> {
     }
 
     fn flat_headers<R: Row>(
-        &mut self,
+        batch: &mut RecordBatch,
+        record: &RecordPlan,
         change: &RowChange<R>,
-        source: &Source<'_>,
+        (source, now_us): (&Source<'_>, i64),
     ) -> Result<(), PlanError> {
-        let (now_us, batch) = (self.event.now_us(), &mut *self.batch);
-        self.record.write_headers(change, source, now_us, |name, value| {
+        record.write_headers(change, source, now_us, |name, value| {
             batch.push_header(HeaderName::Chosen(Arc::clone(name)), value);
         })
     }
