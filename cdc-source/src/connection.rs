@@ -22,7 +22,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects and sets what all our statements rely on: UTC, and characters as utf8mb4.
+    /// Connects and sets what all our statements rely on: UTC, characters as utf8mb4, and that a
+    /// CHAR is not padded and a definition printed in MySQL's own quotes.
     pub(crate) async fn open(config: &SourceConfig) -> Result<Self, SourceError> {
         let address = config.address();
         let options = OptsBuilder::default()
@@ -36,7 +37,8 @@ impl Connection {
             // Chunk statements differ in their literals: remembering them would only fill up.
             .stmt_cache_size(0)
             .init(vec![
-                "SET NAMES utf8mb4, time_zone = '+00:00', \
+                "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '', \
+                 sql_quote_show_create = 1, \
                  transaction_isolation = 'READ-COMMITTED', autocommit = 1"
                     .to_owned(),
             ]);

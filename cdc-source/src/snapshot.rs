@@ -24,6 +24,7 @@
 //! rows.
 
 mod chunk;
+mod create_table;
 pub(crate) mod structure;
 mod values;
 mod window;

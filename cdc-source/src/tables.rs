@@ -217,7 +217,7 @@ impl Tables {
             None => self.connection.insert(Connection::open(&self.config).await?),
         };
         match structure::read(connection, &schema.id).await? {
-            Ok(declared) if declared.covers(&schema) => return Ok(declared),
+            Ok(declared) if declared.covers(&schema) => return Ok(declared.with_types_of(schema)),
             Ok(_) | Err(_) => {}
         }
         for column in &mut schema.columns {

@@ -127,7 +127,12 @@ impl RecordWriter<'_> {
             Self::headers(self.batch, header);
             if self.record.is_flat() {
                 self.batch.push_lsn(lsn);
-                Self::flat_headers(self.batch, self.record, change, (&source, self.event.now_us()))?;
+                Self::flat_headers(
+                    self.batch,
+                    self.record,
+                    change,
+                    (&source, self.event.now_us()),
+                )?;
             }
         }
         if has_tombstone {

@@ -7,6 +7,7 @@ use schema::types::ColumnType;
 use schema::types::charset::Charset;
 use schema::types::temporal::Fraction;
 
+use super::create_table;
 use crate::connection::Connection;
 use crate::error::SourceError;
 
@@ -31,7 +32,7 @@ pub(crate) async fn read(
         text_literal(&table.database),
         text_literal(&table.name)
     );
-    let columns: Vec<ColumnRow> = connection
+    let mut columns: Vec<ColumnRow> = connection
         .rows(
             "read a table's columns",
             &format!(
@@ -43,18 +44,49 @@ pub(crate) async fn read(
             ),
         )
         .await?;
-    if columns.is_empty() {
-        return Ok(assemble(table, &columns, &[]));
-    }
-    // In the order in which the server has them, which `information_schema.STATISTICS` cannot say.
-    let statement = format!("SHOW KEYS FROM {}", quoted(table));
-    match connection.rows::<mysql_async::Row>("read a table's keys", &statement).await {
-        Ok(rows) => {
-            let keys: Vec<KeyRow> = rows.iter().filter_map(unique_key_row).collect();
-            Ok(assemble(table, &columns, &keys))
+    let shown = if columns.is_empty() { None } else { show(connection, table).await? };
+    Ok(match shown {
+        Some((keys, statement)) => {
+            complete_defaults(&mut columns, &statement);
+            assemble(table, &columns, &keys)
         }
-        Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => Ok(assemble(table, &[], &[])),
+        None => assemble(table, &[], &[]),
+    })
+}
+
+/// The unique keys of a table and the statement that makes it; `None` if there is no such table.
+async fn show(
+    connection: &mut Connection,
+    table: &TableId,
+) -> Result<Option<(Vec<KeyRow>, String)>, SourceError> {
+    let name = quoted(table);
+    let shown = async {
+        // In the order in which the server has them, which `information_schema.STATISTICS` cannot
+        // say.
+        let statement = format!("SHOW KEYS FROM {name}");
+        let keys: Vec<mysql_async::Row> =
+            connection.rows("read a table's keys", &statement).await?;
+        let statement = format!("SHOW CREATE TABLE {name}");
+        let statement: Option<(String, String)> =
+            connection.first("read a table's definition", &statement).await?;
+        let keys = keys.iter().filter_map(unique_key_row).collect();
+        Ok((keys, statement.map(|(_, statement)| statement).unwrap_or_default()))
+    };
+    match shown.await {
+        Ok(shown) => Ok(Some(shown)),
+        Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+fn complete_defaults(columns: &mut [ColumnRow], statement: &str) {
+    let literals = create_table::defaults(statement);
+    for row in columns {
+        let literal = literals.get(&row.0);
+        let whole = literal.and_then(|literal| create_table::whole(&column_type(row)?, literal));
+        if let Some(whole) = whole {
+            row.6 = Some(whole);
+        }
     }
 }
 
@@ -188,21 +220,12 @@ fn sizes(column_type: &str) -> impl Iterator<Item = usize> {
     inside.map_or("", |(sizes, _)| sizes).split(',').map_while(|size| size.parse().ok())
 }
 
-/// The members in `enum('a','it''s')`.
+/// The members in `enum('a','it''s','c\\\\d')`.
 fn members(column_type: &str) -> Vec<String> {
-    let mut members = Vec::new();
-    let mut current: Option<String> = None;
-    let mut characters = column_type.chars().peekable();
-    while let Some(c) = characters.next() {
-        match (&mut current, c) {
-            (None, '\'') => current = Some(String::new()),
-            (None, _) => {}
-            (Some(member), '\'') if characters.next_if_eq(&'\'').is_some() => member.push('\''),
-            (Some(_), '\'') => members.extend(current.take()),
-            (Some(member), c) => member.push(c),
-        }
-    }
-    members
+    schema::table::members_as_printed(column_type)
+        .iter()
+        .map(|member| create_table::unescaped(member))
+        .collect()
 }
 
 /// The type of a key column whose values cannot be written as bounds that MySQL compares along its
@@ -263,7 +286,9 @@ mod tests {
 
     #[test]
     fn members_are_read_with_their_quotes_and_commas() {
-        assert_eq!(members("enum('a','it''s','c,d','')"), ["a", "it's", "c,d", ""]);
+        let text = r"enum('a','it''s','c,d','','\\\n')";
+
+        assert_eq!(members(text), ["a", "it's", "c,d", "", "\\\n"]);
     }
 
     #[test]

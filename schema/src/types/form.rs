@@ -197,9 +197,13 @@ impl Form {
             ColumnType::Text { .. } => Self::Text,
             ColumnType::Binary { .. } | ColumnType::Blob => Self::Bytes(options.binary),
             ColumnType::Enum { .. } if clean => Self::Text,
-            ColumnType::Enum { members } => Self::Enum { allowed: members.clone() },
+            ColumnType::Enum { members } => {
+                Self::Enum { allowed: options.fidelity.members(members, declaration) }
+            }
             ColumnType::Set { .. } if clean => Self::SetArray,
-            ColumnType::Set { members } => Self::Set { allowed: members.clone() },
+            ColumnType::Set { members } => {
+                Self::Set { allowed: options.fidelity.members(members, declaration) }
+            }
             ColumnType::Year if clean => Self::PlainYear,
             ColumnType::Year => Self::Year { zero: options.fidelity.year_zero(origin) },
             ColumnType::Json if clean => Self::PlainJson,

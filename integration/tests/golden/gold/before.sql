@@ -34,4 +34,5 @@ create table t_bpk (k binary(4) not null primary key, v int unsigned);
 create table t_dpk (k decimal(10,2) not null, d datetime(3) not null, b bigint unsigned not null, primary key(k,d,b));
 create table `t-odd name$1` (`id` int primary key, `col-1 x` int, `1st` int, `ünï` int);
 create table t_alter (id int primary key, a int);
+set timestamp=1795227103;
 insert into t_cpk values(100,'snap','s'); insert into t_notnull_def(id) values(100);

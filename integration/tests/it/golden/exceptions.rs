@@ -28,7 +28,10 @@ pub(super) enum What {
     SnapshotRows,
 }
 
-pub(super) const EXCEPTIONS: &[Exception] = &[
-    Exception { pair: "zero", connectors: &["zero_nano_n"], tables: &["zn"], what: What::Table,
-        why: "13: years below 100 are not moved, so that they are out of the range of nanoseconds" },
-];
+pub(super) const EXCEPTIONS: &[Exception] = &[Exception {
+    pair: "zero",
+    connectors: &["zero_nano_n"],
+    tables: &["zn"],
+    what: What::Table,
+    why: "13: years below 100 are not moved, so that they are out of the range of nanoseconds",
+}];

@@ -179,16 +179,12 @@ fn value_column(
     let mut schema = form.schema();
     // Debezium has one mapper for a column, and a rule is one.
     if choice.propagated && rule.is_none() {
-        schema.parameters.extend(super::key::source_parameters(column, choice));
+        schema.parameters.extend(super::key::source_parameters(column, choice, values.fidelity));
     }
     if let (true, Some(declaration)) = (choice.commented, declaration)
         && !declaration.comment.is_empty()
     {
-        // Debezium leaves quotes doubled, as the statement has them.
-        schema = schema.doc(&match values.fidelity {
-            Fidelity::Exact => declaration.comment.clone(),
-            Fidelity::Debezium => declaration.comment.replace('\'', "''"),
-        });
+        schema = schema.doc(&declaration.comment_for(values.fidelity));
     }
     if let Some((name, value)) = rule.as_ref().map(ValueRule::parameter) {
         schema = schema.parameter(name, value);
@@ -199,7 +195,7 @@ fn value_column(
         .field_names
         .field(&column.name)
         .ok_or_else(|| CompileError::Name { column: column.name.clone() })?;
-    let read_as = read_as(&column.column_type, values.fidelity, options.origin);
+    let read_as = values.fidelity.read_as(&column.column_type, declaration, options.origin);
     let mut plan = ColumnPlan::new(index, name, read_as, form);
     plan.branch = schema.optional.then(|| if default.is_some() { 0 } else { 2 });
     plan.schema = schema;
@@ -260,15 +256,6 @@ fn applicable(
         }
         mask @ (ValueRule::Mask { .. } | ValueRule::Ineffective) => mask,
     }))
-}
-
-/// As what the bytes of the log are read.
-fn read_as(column_type: &ColumnType, fidelity: Fidelity, origin: Origin) -> ColumnType {
-    let ColumnType::Enum { members } = column_type else { return column_type.clone() };
-    if !fidelity.escapes_members(origin) {
-        return column_type.clone();
-    }
-    ColumnType::Enum { members: members.iter().map(|member| member.replace(',', "\\,")).collect() }
 }
 
 /// Two columns can get the same name when characters are replaced.
