@@ -153,6 +153,13 @@ impl TableFilter {
             && self.tables.includes(&table.to_string())
     }
 
+    /// The place of the first include that matches the table.
+    pub(crate) fn rank(&self, table: &TableId) -> usize {
+        let name = table.to_string();
+        let includes = &self.tables.includes;
+        includes.iter().position(|pattern| pattern.is_match(&name)).unwrap_or_default()
+    }
+
     /// The includes that match none of the tables, as they were written. A Debezium configuration
     /// may name tables that are made later.
     pub(crate) fn unmatched<'a>(&'a self, tables: &'a [TableId]) -> impl Iterator<Item = &'a str> {

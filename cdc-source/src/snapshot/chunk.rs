@@ -9,7 +9,7 @@ use schema::types::{ColumnType, MysqlValue};
 use uuid::Uuid;
 
 use super::structure::{self, NO_SUCH_TABLE, quoted, quoted_name, text_literal};
-use super::values;
+use super::{Place, values};
 use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::preflight;
@@ -33,6 +33,17 @@ pub(crate) struct ChunkRequest {
     pub(crate) number: u64,
     /// Whether JSON keeps the blanks that the server prints.
     pub(crate) blanks_in_json: bool,
+    /// What the chunk's place depends on, if records are to tell it.
+    pub(crate) order: Option<Order>,
+}
+
+/// Where a table is among those that are copied.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    /// Whether no table comes before it.
+    pub(crate) is_first: bool,
+    /// The tables that are copied after it.
+    pub(crate) later: Vec<TableId>,
 }
 
 /// The rows of a chunk and what bounds them.
@@ -47,6 +58,8 @@ pub(crate) struct Chunk {
     pub(crate) high: BinlogPosition,
     /// The server that `high` is of.
     pub(crate) server: Uuid,
+    /// Where its rows are in the copy of all tables, if records are to tell it.
+    pub(crate) place: Option<Place>,
 }
 
 /// What came of reading a chunk.
@@ -75,7 +88,7 @@ pub(super) async fn load(
     };
     let statement = select(&schema, request, processed.is_none());
     let selected = connection.rows_in_binary("read a chunk", &statement, SELECT_TIMEOUT).await;
-    let rows = match selected {
+    let mut rows = match selected {
         Ok(rows) => rows,
         Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => {
             return Ok(Loaded::Parked(gone()));
@@ -86,18 +99,49 @@ pub(super) async fn load(
     let (high, server) = preflight::log_end(connection, status).await?.ok_or_else(|| {
         SourceError::Purged { reason: "the server has no binary log any more".to_owned() }
     })?;
-    let is_last = rows.len() < usize::try_from(request.rows).unwrap_or(usize::MAX);
+    let is_last = rows.len() <= usize::try_from(request.rows).unwrap_or(usize::MAX);
+    if !is_last {
+        rows.pop();
+    }
     let last_key = rows.last().and_then(|row| values::key_literals(&schema, row));
     let last_key = last_key.filter(|key| !key.is_empty());
     if last_key.is_none() && !is_last {
         return Ok(Loaded::Parked(unbounded(&schema)));
     }
+    let place = place(connection, request, is_last).await?;
     let converted: Result<Vec<_>, String> =
         rows.into_iter().map(|row| values::row(&schema, row, request.blanks_in_json)).collect();
     Ok(match converted {
-        Ok(rows) => Loaded::Chunk(Chunk { schema, rows, last_key, is_last, high, server }),
+        Ok(rows) => Loaded::Chunk(Chunk { schema, rows, last_key, is_last, high, server, place }),
         Err(reason) => Loaded::Parked(reason),
     })
+}
+
+/// Looks whether rows follow in later tables.
+async fn place(
+    connection: &mut Connection,
+    request: &ChunkRequest,
+    is_last: bool,
+) -> Result<Option<Place>, SourceError> {
+    let Some(order) = &request.order else { return Ok(None) };
+    let mut nothing_follows = is_last;
+    for table in &order.later {
+        if !nothing_follows {
+            break;
+        }
+        let statement = format!("SELECT 1 FROM {} LIMIT 1", quoted(table));
+        match connection.first::<u8>("look for rows", &statement).await {
+            Ok(found) => nothing_follows = found.is_none(),
+            Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(Place {
+        in_first_table: order.is_first,
+        is_first_chunk: request.number == 0,
+        is_last_chunk: is_last,
+        nothing_follows,
+    }))
 }
 
 fn unbounded(schema: &TableSchema) -> String {
@@ -127,7 +171,8 @@ async fn wait_for(connection: &mut Connection, processed: Option<&str>) -> Resul
     }
 }
 
-/// The chunk's SELECT. Names are given, so invisible columns come too.
+/// The chunk's SELECT. Names are given, so invisible columns come too. It asks for one row more than
+/// the chunk has, which tells whether another one follows.
 fn select(schema: &TableSchema, request: &ChunkRequest, with_locks: bool) -> String {
     let columns: Vec<_> = schema.columns.iter().map(|column| quoted_name(&column.name)).collect();
     let key: Vec<_> = schema.key_columns().map(|column| quoted_name(&column.name)).collect();
@@ -140,7 +185,7 @@ fn select(schema: &TableSchema, request: &ChunkRequest, with_locks: bool) -> Str
         "SELECT {} FROM {}{filter}{order} LIMIT {}{locks}",
         columns.join(", "),
         quoted(&schema.id),
-        request.rows
+        u64::from(request.rows) + 1
     )
 }
 
@@ -214,6 +259,7 @@ mod tests {
             rows: 10,
             number: 0,
             blanks_in_json: false,
+            order: None,
         }
     }
 
@@ -222,7 +268,7 @@ mod tests {
         assert_eq!(
             select(&table(), &request(None), false),
             "SELECT `note`, `order_id`, `line` FROM `shop`.`order_items` \
-             ORDER BY `order_id`, `line` LIMIT 10"
+             ORDER BY `order_id`, `line` LIMIT 11"
         );
     }
 
@@ -232,7 +278,7 @@ mod tests {
 
         let statement = select(&table, &request(None), false);
 
-        assert!(statement.ends_with("FROM `shop`.`order_items` LIMIT 10"), "{statement}");
+        assert!(statement.ends_with("FROM `shop`.`order_items` LIMIT 11"), "{statement}");
     }
 
     #[test]
@@ -245,7 +291,7 @@ mod tests {
             statement,
             "SELECT `note`, `order_id`, `line` FROM `shop`.`order_items` \
              WHERE (`order_id` > 7) OR (`order_id` = 7 AND `line` > _utf8mb4 x'61') \
-             ORDER BY `order_id`, `line` LIMIT 10 FOR SHARE"
+             ORDER BY `order_id`, `line` LIMIT 11 FOR SHARE"
         );
     }
 }

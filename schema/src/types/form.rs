@@ -262,6 +262,15 @@ impl Form {
     }
 }
 
+impl Form {
+    /// Whether Debezium's schema takes NULL even if the column does not: only that of a geometry
+    /// that is not declared a point.
+    #[must_use]
+    pub fn is_always_optional(&self, style: SchemaStyle) -> bool {
+        style == SchemaStyle::Debezium && *self == Self::Geometry
+    }
+}
+
 impl DateForm {
     fn new(mode: TimePrecision, clean: bool) -> Self {
         match mode {

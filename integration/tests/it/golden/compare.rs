@@ -285,7 +285,7 @@ fn is_about_the_run(path: &str) -> bool {
         ["ts_ms", "ts_us", "ts_ns", "gtid", "file", "pos", "thread", "server_id", "version"];
     let is_one = |name: &str| NAMES.contains(&name);
     if let Some(name) = path.strip_prefix(".source.") {
-        return is_one(name) || matches!(name, "sequence" | "sequence?" | "snapshot");
+        return is_one(name) || matches!(name, "sequence" | "sequence?");
     }
     let added = |name: &str| {
         let name = name.strip_prefix("__").or(name.strip_prefix("m_"))?;

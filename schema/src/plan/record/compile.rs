@@ -190,7 +190,7 @@ fn value_column(
         schema = schema.parameter(name, value);
     }
     schema.default.clone_from(&default);
-    schema.optional = column.nullable;
+    schema.optional = column.nullable || form.is_always_optional(values.style);
     let name = options
         .field_names
         .field(&column.name)
