@@ -15,8 +15,9 @@ use super::topics::Written;
 pub(super) struct Report {
     /// Schemas that have the number of the recorded ones.
     pub(super) schemas: usize,
-    /// Records that are equal.
+    /// Records that are equal, and how many of them need no exception.
     pub(super) records: usize,
+    pub(super) exact: usize,
     /// Differences that no exception explains.
     pub(super) differences: Vec<String>,
     /// How often each exception has explained something, by its place in the list.
@@ -65,37 +66,35 @@ impl Compared<'_> {
         })
     }
 
-    /// Each subject has the recorded schemas and no other.
+    /// rowcast has registered the recorded texts and no other, and there is no other in the
+    /// registry.
     fn subjects(&self, report: &mut Report) {
         let prefix = format!("{}.", self.recording.name);
-        for (subject, found) in &self.outcome.subjects {
-            if !subject.starts_with(&prefix) {
-                continue;
-            }
-            let places = self.recording.schemas.iter().zip(self.ids);
-            let recorded: BTreeSet<u32> =
-                places.filter(|((name, _), _)| name == subject).map(|(_, id)| *id).collect();
+        let is_ours = |subject: &&String| subject.starts_with(&prefix);
+        for subject in self.outcome.subjects.keys().filter(is_ours) {
             let topic = subject.rsplit_once('-').unwrap().0;
-            let others: Vec<u32> =
-                found.iter().copied().filter(|id| !recorded.contains(id)).collect();
-            let is_other = |what: &What| matches!(what, What::Table | What::Columns(_));
-            match self.exception(topic, is_other) {
-                Some(at) if !others.is_empty() => {
+            let of_subject = |((name, _), _): &(&(String, String), &u32)| name == subject;
+            let recorded: Vec<(&(String, String), &u32)> =
+                self.recording.schemas.iter().zip(self.ids).filter(of_subject).collect();
+            let is_known = |id: &u32| recorded.iter().any(|(_, known)| *known == id);
+            let mut others: Vec<String> = self.outcome.subjects[subject]
+                .iter()
+                .filter(|id| !is_known(id))
+                .map(|id| self.outcome.schemas[id].clone())
+                .collect();
+            let registered = self.outcome.registered.get(subject).into_iter().flatten();
+            let is_recorded =
+                |text: &&String| recorded.iter().any(|((_, known), _)| known == *text);
+            others.extend(registered.filter(|text| !is_recorded(text)).cloned());
+            let is_excused = |what: &What| matches!(what, What::Table | What::Columns(_));
+            for other in others {
+                if let Some(at) = self.exception(topic, is_excused) {
                     *report.used.entry(at).or_default() += 1;
+                    continue;
                 }
-                _ if others.is_empty() => {}
-                _ => {
-                    for other in others {
-                        let nearest =
-                            recorded.iter().next_back().map(|id| &self.outcome.schemas[id]);
-                        let other = &self.outcome.schemas[&other];
-                        let how =
-                            nearest.map_or(other.clone(), |near| schema_difference(near, other));
-                        report
-                            .differences
-                            .push(format!("SCHEMA {subject} has another schema: {how}"));
-                    }
-                }
+                let last = recorded.last().map(|((_, text), _)| schema_difference(text, &other));
+                let how = last.filter(|how| !how.is_empty()).unwrap_or(other);
+                report.differences.push(format!("SCHEMA {subject} has another schema: {how}"));
             }
         }
     }
@@ -130,9 +129,11 @@ impl Compared<'_> {
                 }
                 continue;
             };
+            let excused: usize = report.used.values().sum();
             let differences = self.record(topic, record, ours, &mut report.used);
             if differences.is_empty() {
                 report.records += 1;
+                report.exact += usize::from(excused == report.used.values().sum::<usize>());
                 let places = [&record.key, &record.value].into_iter().flatten();
                 let found = [&ours.key, &ours.value].into_iter().flatten();
                 for ((place, _), bytes) in places.zip(found) {

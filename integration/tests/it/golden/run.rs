@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
 
 use super::recording::{Pair, Recording, pairs, recordings};
+use super::relay::{Relay, Texts};
 use super::statements::{Touch, statements, touch};
 use super::topics::{Offsets, Written, written};
 use crate::scenario::{connect, own_server, stop};
@@ -33,6 +34,8 @@ pub(super) struct Outcome {
     pub(super) schemas: HashMap<u32, String>,
     /// Numbers of the schemas of each subject.
     pub(super) subjects: BTreeMap<String, Vec<u32>>,
+    /// What rowcast has registered.
+    pub(super) registered: Texts,
     pub(super) log: String,
 }
 
@@ -65,7 +68,8 @@ async fn run() -> Outcome {
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("golden.yaml");
-    std::fs::write(&file, pipeline(stack, &mysql, &recordings)).unwrap();
+    let relay = Relay::start(&stack.registry.url());
+    std::fs::write(&file, pipeline(stack, &relay, &mysql, &recordings)).unwrap();
     let log = folder.path().join("golden.log");
     let debug = [("RUST_LOG", "info,cdc_source=debug")];
     let rowcast = Rowcast::start(&["run", file.to_str().unwrap()], &debug, &log).await.unwrap();
@@ -86,11 +90,12 @@ async fn run() -> Outcome {
     let prefixes: Vec<String> = names.iter().map(|name| format!("{name}.")).collect();
     let written = written(&stack.kafka.bootstrap(), &prefixes);
     let (subjects, schemas) = registry.all(&prefixes).await;
-    Outcome { recordings, ids, written, schemas, subjects, log }
+    let registered = relay.texts();
+    Outcome { recordings, ids, written, schemas, subjects, registered, log }
 }
 
 /// The pipeline file: each connector with its recorded configuration. JSON is YAML.
-fn pipeline(stack: &Stack, mysql: &MySql, recordings: &[Recording]) -> String {
+fn pipeline(stack: &Stack, relay: &Relay, mysql: &MySql, recordings: &[Recording]) -> String {
     let connector = |recording: &Recording| {
         let mut settings = recording.config.clone();
         let address = mysql.address();
@@ -107,7 +112,7 @@ fn pipeline(stack: &Stack, mysql: &MySql, recordings: &[Recording]) -> String {
     let connectors: serde_json::Map<String, Json> = recordings.iter().map(connector).collect();
     let file = json!({
         "bootstrap.servers": stack.kafka.bootstrap(),
-        "schema.registry.url": stack.registry.url(),
+        "schema.registry.url": relay.url(),
         "group.id": GROUP,
         "offset.storage.topic": format!("{GROUP}-offsets"),
         "connectors": connectors,
