@@ -8,7 +8,7 @@ use super::avro::{Leaf, leaves};
 use super::exceptions::{EXCEPTIONS, Exception, What};
 use super::recording::{Recorded, Recording};
 use super::run::Outcome;
-use super::topics::Written;
+use super::topics::{Written, frame_id};
 
 /// What a comparison has found.
 #[derive(Default)]
@@ -71,30 +71,24 @@ impl Compared<'_> {
     fn subjects(&self, report: &mut Report) {
         let prefix = format!("{}.", self.recording.name);
         let is_ours = |subject: &&String| subject.starts_with(&prefix);
-        for subject in self.outcome.subjects.keys().filter(is_ours) {
+        for subject in self.outcome.versions.keys().filter(is_ours) {
             let topic = subject.rsplit_once('-').unwrap().0;
-            let of_subject = |((name, _), _): &(&(String, String), &u32)| name == subject;
-            let recorded: Vec<(&(String, String), &u32)> =
-                self.recording.schemas.iter().zip(self.ids).filter(of_subject).collect();
-            let is_known = |id: &u32| recorded.iter().any(|(_, known)| *known == id);
-            let mut others: Vec<String> = self.outcome.subjects[subject]
-                .iter()
-                .filter(|id| !is_known(id))
-                .map(|id| self.outcome.schemas[id].clone())
-                .collect();
+            let recorded: Vec<&String> = self.recording.schemas_of(subject).collect();
             let registered = self.outcome.registered.get(subject).into_iter().flatten();
-            let is_recorded =
-                |text: &&String| recorded.iter().any(|((_, known), _)| known == *text);
-            others.extend(registered.filter(|text| !is_recorded(text)).cloned());
+            let others: Vec<&String> = registered.filter(|text| !recorded.contains(text)).collect();
+            let versions = self.outcome.versions[subject];
+            if others.is_empty() && versions != recorded.len() {
+                report.differences.push(format!("{subject} has {versions} versions"));
+            }
             let is_excused = |what: &What| matches!(what, What::Table | What::Columns(_));
             for other in others {
                 if let Some(at) = self.exception(topic, is_excused) {
                     *report.used.entry(at).or_default() += 1;
                     continue;
                 }
-                let last = recorded.last().map(|((_, text), _)| schema_difference(text, &other));
-                let how = last.filter(|how| !how.is_empty()).unwrap_or(other);
-                report.differences.push(format!("SCHEMA {subject} has another schema: {how}"));
+                let last = recorded.last().map(|text| schema_difference(text, other));
+                let how = last.filter(|how| !how.is_empty()).unwrap_or(other.clone());
+                report.differences.push(format!("{subject} has another schema: {how}"));
             }
         }
     }
@@ -375,10 +369,6 @@ fn take_row(mut schema: Json, fields: &mut BTreeMap<String, Json>) -> Json {
 
 fn frame(id: u32, body: &[u8]) -> Vec<u8> {
     [&[0][..], &id.to_be_bytes(), body].concat()
-}
-
-fn frame_id(bytes: &[u8]) -> u32 {
-    u32::from_be_bytes(bytes[1..5].try_into().unwrap())
 }
 
 fn hex_of(bytes: Option<&[u8]>) -> String {

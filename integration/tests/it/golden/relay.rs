@@ -63,7 +63,11 @@ async fn serve(stream: TcpStream, base: String, texts: Arc<Mutex<Texts>>) {
             path.split("/subjects/").nth(1).and_then(|rest| rest.strip_suffix("/versions"));
         if let (Some(subject), Ok(body)) = (subject, serde_json::from_slice::<Json>(&body)) {
             let text = body["schema"].as_str().unwrap().to_owned();
-            texts.lock().unwrap().entry(subject.to_owned()).or_default().push(text);
+            let mut texts = texts.lock().unwrap();
+            let texts = texts.entry(subject.to_owned()).or_default();
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
         }
         let answer = client
             .request(method.parse().unwrap(), format!("{base}{path}"))

@@ -4,17 +4,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use integration::process::Rowcast;
 use integration::stack::{MySql, Stack, shared};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use serde_json::{Value as Json, json};
-use tokio::sync::OnceCell;
 
 use super::recording::{Pair, Recording, pairs, recordings};
+use super::registry::RegistryClient;
 use super::relay::{Relay, Texts};
 use super::statements::{Touch, statements, touch};
-use super::topics::{Offsets, Written, written};
+use super::topics::{Offsets, Written, frame_id, written};
 use crate::scenario::{connect, own_server, stop};
 
 /// Name of the group, and of the topic of its offsets.
@@ -32,32 +33,23 @@ pub(super) struct Outcome {
     pub(super) written: BTreeMap<String, Vec<Written>>,
     /// Texts of the schemas in the registry.
     pub(super) schemas: HashMap<u32, String>,
-    /// Numbers of the schemas of each subject.
-    pub(super) subjects: BTreeMap<String, Vec<u32>>,
+    /// How many schemas each subject has.
+    pub(super) versions: BTreeMap<String, usize>,
     /// What rowcast has registered.
     pub(super) registered: Texts,
-    pub(super) log: String,
 }
 
-/// The one run of this process.
-pub(super) async fn outcome() -> &'static Outcome {
-    static OUTCOME: OnceCell<Outcome> = OnceCell::const_new();
-    OUTCOME.get_or_init(|| Box::pin(run())).await
-}
-
-async fn run() -> Outcome {
+/// Runs everything, and stops the servers and programs that it has started.
+pub(super) async fn run() -> Outcome {
     let stack = shared().await.unwrap();
-    let only = std::env::var("ROWCAST_GOLDEN").ok();
-    let is_wanted =
-        |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|o| o == name));
-    let pairs: Vec<Pair> = pairs().into_iter().filter(|pair| is_wanted(&pair.name)).collect();
-    let recordings: Vec<Recording> =
-        recordings().into_iter().filter(|recording| is_wanted(&recording.pair)).collect();
+    let (pairs, recordings) = (pairs(), recordings());
     let registry = RegistryClient::new(&stack.registry.url());
-    let mut ids = HashMap::new();
-    for recording in &recordings {
-        ids.insert(recording.name.clone(), registry.register(recording).await);
-    }
+    let ids = join_all(
+        recordings
+            .iter()
+            .map(async |recording| (recording.name.clone(), registry.register(recording).await)),
+    );
+    let ids: HashMap<String, Vec<u32>> = ids.await.into_iter().collect();
     let mysql = own_server("mysql-of-golden", &["--max-connections=2000"]).await;
     for pair in &pairs {
         let mut session = Session::new(&mysql).await;
@@ -65,33 +57,52 @@ async fn run() -> Outcome {
             session.run(statement).await;
         }
     }
+    let relay = Relay::start(&stack.registry.url());
+    capture(stack, &relay, &mysql, &pairs, &recordings).await;
 
+    let prefixes: Vec<String> = recordings.iter().map(|r| format!("{}.", r.name)).collect();
+    let written = written(&stack.kafka.bootstrap(), &prefixes);
+    let mut schemas = HashMap::new();
+    for recording in &recordings {
+        let texts = recording.schemas.iter().map(|(_, text)| text.clone());
+        schemas.extend(ids[&recording.name].iter().copied().zip(texts));
+    }
+    let found = written.values().flatten().flat_map(|record| [&record.key, &record.value]);
+    for id in found.flatten().map(|bytes| frame_id(bytes)) {
+        if !schemas.contains_key(&id) {
+            schemas.insert(id, registry.schema(id).await);
+        }
+    }
+    let versions = registry.versions(&prefixes).await;
+    Outcome { recordings, ids, written, schemas, versions, registered: relay.texts() }
+}
+
+/// Runs rowcast until it has copied and streamed everything.
+async fn capture(
+    stack: &Stack,
+    relay: &Relay,
+    mysql: &MySql,
+    pairs: &[Pair],
+    recordings: &[Recording],
+) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("golden.yaml");
-    let relay = Relay::start(&stack.registry.url());
-    std::fs::write(&file, pipeline(stack, &relay, &mysql, &recordings)).unwrap();
+    std::fs::write(&file, pipeline(stack, relay, mysql, recordings)).unwrap();
     let log = folder.path().join("golden.log");
-    let debug = [("RUST_LOG", "info,cdc_source=debug")];
-    let rowcast = Rowcast::start(&["run", file.to_str().unwrap()], &debug, &log).await.unwrap();
+    let rowcast = Rowcast::start(&["run", file.to_str().unwrap()], &[], &log).await.unwrap();
     let mut offsets = Offsets::new(&stack.kafka.bootstrap(), &format!("{GROUP}-offsets"));
-    wait_for_copies(&rowcast, &mut offsets, &recordings);
-    for pair in &pairs {
+    wait_for_copies(&rowcast, &mut offsets, recordings);
+    for pair in pairs {
         let connectors = recordings.iter().filter(|recording| recording.pair == pair.name);
         let connectors: Vec<&Recording> = connectors.collect();
-        let mut session = Session::new(&mysql).await;
+        let mut session = Session::new(mysql).await;
         stream(pair, &connectors, &mut session, &mut offsets, &rowcast).await;
     }
     let names: Vec<&str> = recordings.iter().map(|recording| recording.name.as_str()).collect();
-    let mut session = Session::new(&mysql).await;
+    let mut session = Session::new(mysql).await;
     let end = session.executed().await;
     session.passed(&rowcast, &mut offsets, &names, &end).await;
-    let log = rowcast.log().unwrap();
     stop(&rowcast).await;
-    let prefixes: Vec<String> = names.iter().map(|name| format!("{name}.")).collect();
-    let written = written(&stack.kafka.bootstrap(), &prefixes);
-    let (subjects, schemas) = registry.all(&prefixes).await;
-    let registered = relay.texts();
-    Outcome { recordings, ids, written, schemas, subjects, registered, log }
 }
 
 /// The pipeline file: each connector with its recorded configuration. JSON is YAML.
@@ -147,13 +158,6 @@ async fn stream(
         if let Touch::Rows(table) = touch {
             changed.insert(table, session.executed().await);
         }
-    }
-}
-
-impl Recording {
-    /// Whether it has records of a table.
-    fn has_table(&self, table: &str) -> bool {
-        self.records.iter().any(|record| record.topic.ends_with(&format!(".{table}")))
     }
 }
 
@@ -221,66 +225,5 @@ fn wait_for_copies(rowcast: &Rowcast, offsets: &mut Offsets, recordings: &[Recor
         }
         let goes_on = rowcast.pid().is_some() && Instant::now() < end;
         assert!(goes_on, "{copying:?} are copying:\n{}", rowcast.log().unwrap());
-    }
-}
-
-/// Confluent's API of the registry.
-struct RegistryClient {
-    url: String,
-    client: reqwest::Client,
-}
-
-impl RegistryClient {
-    fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), client: reqwest::Client::new() }
-    }
-
-    async fn get(&self, path: &str) -> Json {
-        let answer = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
-        answer.error_for_status().unwrap().json().await.unwrap()
-    }
-
-    /// Registers the recorded schemas in their order; the numbers that they get.
-    async fn register(&self, recording: &Recording) -> Vec<u32> {
-        let mut ids = Vec::new();
-        for (subject, schema) in &recording.schemas {
-            let url = format!("{}/subjects/{subject}/versions", self.url);
-            let request = self.client.post(url).json(&json!({ "schema": schema }));
-            let answer = request.send().await.unwrap().error_for_status().unwrap();
-            let answer: Json = answer.json().await.unwrap();
-            ids.push(u32::try_from(answer["id"].as_u64().unwrap()).unwrap());
-            self.allow_all(subject).await;
-        }
-        ids
-    }
-
-    /// Lets a subject take versions that are not compatible: Debezium's recordings have some, and
-    /// what differs is to be seen and not refused.
-    async fn allow_all(&self, subject: &str) {
-        let url = format!("{}/config/{subject}", self.url);
-        let request = self.client.put(url).json(&json!({ "compatibility": "NONE" }));
-        request.send().await.unwrap().error_for_status().unwrap();
-    }
-
-    /// All subjects that begin so, with the numbers of their schemas, and these schemas.
-    async fn all(&self, prefixes: &[String]) -> (BTreeMap<String, Vec<u32>>, HashMap<u32, String>) {
-        let (mut subjects, mut schemas) = (BTreeMap::new(), HashMap::new());
-        for subject in self.get("/subjects").await.as_array().unwrap() {
-            let subject = subject.as_str().unwrap();
-            if !prefixes.iter().any(|prefix| subject.starts_with(prefix)) {
-                continue;
-            }
-            let mut ids = Vec::new();
-            for version in
-                self.get(&format!("/subjects/{subject}/versions")).await.as_array().unwrap()
-            {
-                let version = self.get(&format!("/subjects/{subject}/versions/{version}")).await;
-                let id = u32::try_from(version["id"].as_u64().unwrap()).unwrap();
-                schemas.insert(id, version["schema"].as_str().unwrap().to_owned());
-                ids.push(id);
-            }
-            subjects.insert(subject.to_owned(), ids);
-        }
-        (subjects, schemas)
     }
 }

@@ -24,6 +24,11 @@ pub(super) struct Written {
     pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// The number of the schema in a key or a value.
+pub(super) fn frame_id(bytes: &[u8]) -> u32 {
+    u32::from_be_bytes(bytes[1..5].try_into().unwrap())
+}
+
 fn consumer(bootstrap: &str) -> BaseConsumer {
     ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
