@@ -6,6 +6,7 @@ mod events;
 use std::sync::Arc;
 
 use connect::kafka::batch::{RecordBatch, TopicIndex};
+use schema::bytes::equal;
 use schema::change::{RowChange, RowImage};
 use schema::envelope::{EventSource, SnapshotMarker, Source};
 use schema::lsn::{Lsn, LsnClock};
@@ -32,13 +33,20 @@ const NOW_US: i64 = 1_795_227_115_320_977;
 /// What the pipeline does with events, without its connections.
 pub struct Codec {
     transaction: TransactionTracker,
-    table: Option<(Box<[u8]>, Arc<TableMap>, Arc<TablePlan>)>,
+    table: Option<Table>,
     images: ImageReader,
     scratch: Scratch,
     lsn: LsnClock,
     batch: RecordBatch,
     event: EventSource,
     position: BinlogPosition,
+}
+
+/// The table of the workload, and the `TABLE_MAP` that said so.
+struct Table {
+    bytes: Box<[u8]>,
+    map: Arc<TableMap>,
+    plan: Arc<TablePlan>,
 }
 
 /// An event of the log whose checksum is right: its header's words and its body.
@@ -123,16 +131,24 @@ impl Codec {
                 }
             }
             BinlogEvent::TableMap(map) => {
-                let is_known = self.table.as_ref().is_some_and(|(bytes, ..)| **bytes == *map.bytes);
+                let is_known =
+                    self.table.as_ref().is_some_and(|table| equal(&table.bytes, map.bytes));
                 if !is_known {
                     let parsed = map.parse().map_err(|error| format!("{error:?}"))?;
                     let plan = table_plan(&parsed)?;
-                    self.table = Some((map.bytes.into(), Arc::new(parsed), Arc::new(plan)));
+                    let bytes = map.bytes.into();
+                    self.table = Some(Table { bytes, map: Arc::new(parsed), plan: Arc::new(plan) });
                 }
             }
             BinlogEvent::Rows(rows) => self.take_rows(&rows, start, event.server_id, path)?,
             BinlogEvent::Xid => self.transaction.commit(self.position.at(end)),
-            other => return Err(format!("{other:?} is in no workload")),
+            BinlogEvent::Rotate
+            | BinlogEvent::Heartbeat
+            | BinlogEvent::TransactionPayload
+            | BinlogEvent::XaPrepare
+            | BinlogEvent::Incident
+            | BinlogEvent::PartialRows
+            | BinlogEvent::Other => return Err("an event that is in no workload".to_owned()),
         }
         if !begins {
             self.transaction.event_done();
@@ -147,7 +163,7 @@ impl Codec {
         server_id: u32,
         path: Path,
     ) -> Result<(), String> {
-        let (_, map, plan) = self.table.as_ref().ok_or("a table map comes first")?;
+        let Table { map, plan, .. } = self.table.as_ref().ok_or("a table map comes first")?;
         let open = self.transaction.open();
         let source = Source {
             ts_us: open.map_or(0, |open| i64::try_from(open.committed_us).unwrap_or_default()),
@@ -179,7 +195,7 @@ impl Codec {
                 lsn: &mut self.lsn,
                 order: None,
                 source,
-                event: &self.event,
+                event: &mut self.event,
                 tombstones: true,
             };
             let _lsn: Lsn = writer

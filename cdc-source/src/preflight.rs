@@ -354,16 +354,17 @@ async fn check_table(
     match structure::read(connection, table).await? {
         Ok(_) if config.snapshot_mode == SnapshotMode::NoData => {}
         // As Debezium: its records have no key then, which no sink here can take.
-        Ok(schema)
-            if schema.key.is_empty() && config.records.values.fidelity == Fidelity::Debezium => {}
-        Ok(schema) if schema.key.is_empty() => findings.push(Finding {
+        Ok(found)
+            if found.schema.key.is_empty()
+                && config.records.values.fidelity == Fidelity::Debezium => {}
+        Ok(found) if found.schema.key.is_empty() => findings.push(Finding {
             what: format!("table {table} has no primary key and no unique key without NULL"),
             why: "its rows cannot be copied in chunks, and a document needs an id",
             remedy: format!("add a primary key to {table}, or take it off `table.include.list`"),
         }),
-        Ok(schema) => {
+        Ok(found) => {
             let unbound = |column| Some((column, structure::unbound_type(column)?));
-            if let Some((column, type_name)) = schema.key_columns().find_map(unbound) {
+            if let Some((column, type_name)) = found.schema.key_columns().find_map(unbound) {
                 findings.push(Finding {
                     what: format!("key column {} of {table} is {type_name}", column.name),
                     why: "a table cannot be copied along such a key yet",

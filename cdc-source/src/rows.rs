@@ -37,12 +37,19 @@ impl ImageReader {
         cells: &mut Vec<Cell>,
     ) -> Result<usize, ImageError> {
         cells.clear();
+        cells.reserve(map.columns.len());
         let count = map.columns.len();
         let nulls_end = start.checked_add(count.div_ceil(8)).ok_or(ImageError)?;
         let nulls = data.get(start..nulls_end).ok_or(ImageError)?;
         let mut at = nulls_end;
+        let mut nulls = nulls.iter();
+        let mut null_bits = 0;
         for (index, column) in map.columns.iter().enumerate() {
-            let is_null = nulls.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
+            if index % 8 == 0 {
+                null_bits = nulls.next().copied().unwrap_or_default();
+            }
+            let is_null = null_bits & 1 == 1;
+            null_bits >>= 1;
             if is_null {
                 cells.push(Cell::Null);
                 continue;
@@ -79,9 +86,15 @@ impl ImageReader {
 }
 
 /// Where the value that begins at `at` has its bytes; `None` if it does not fit into the data.
+#[inline]
 fn extent(width: CellWidth, data: &[u8], at: usize) -> Option<(usize, usize)> {
     let (begin, length) = match width {
         CellWidth::Fixed(length) => (at, length),
+        CellWidth::Prefixed(1) => (at + 1, usize::from(*data.get(at)?)),
+        CellWidth::Prefixed(2) => {
+            let (low, high) = (*data.get(at)?, *data.get(at + 1)?);
+            (at + 2, usize::from(low) | usize::from(high) << 8)
+        }
         CellWidth::Prefixed(prefix) => {
             let begin = at.checked_add(prefix)?;
             let length = data.get(at..begin)?;

@@ -8,6 +8,7 @@ use connect::config::WorkerConfig;
 use connect::kafka::Admin;
 use connect::kafka::batch::TopicIndex;
 use connect::kafka::producer::TransactionalProducer;
+use schema::bytes::equal;
 use schema::names;
 use schema::offset::{SnapshotProgress, TableOffset, TableState};
 use schema::plan::record::{CompileError, RecordPlan};
@@ -139,7 +140,7 @@ impl Tables {
 
     /// Whether a `TABLE_MAP` only repeats what the last one with its number said.
     pub(crate) fn knows(&self, map: EncodedTableMap<'_>) -> bool {
-        self.numbers.get(&map.number).is_some_and(|numbered| *numbered.bytes == *map.bytes)
+        self.numbers.get(&map.number).is_some_and(|numbered| equal(&numbered.bytes, map.bytes))
     }
 
     /// Takes note of what the row events of a number look like.
@@ -217,7 +218,9 @@ impl Tables {
             None => self.connection.insert(Connection::open(&self.config).await?),
         };
         match structure::read(connection, &schema.id).await? {
-            Ok(declared) if declared.covers(&schema) => return Ok(declared.with_types_of(schema)),
+            Ok(declared) if declared.schema.covers(&schema) => {
+                return Ok(declared.schema.with_types_of(schema));
+            }
             Ok(_) | Err(_) => {}
         }
         for column in &mut schema.columns {

@@ -1,7 +1,7 @@
 //! Transactions of the stream: where they begin and end, what is executed, and the offset that is
 //! true at any moment in between.
 
-use schema::gtid::{Gtid, GtidSet};
+use schema::gtid::{Gtid, GtidSet, GtidSource};
 use schema::lsn::Lsn;
 use schema::offset::StreamOffset;
 use schema::position::BinlogPosition;
@@ -16,6 +16,8 @@ pub(crate) struct TransactionTracker {
     /// Where the open transaction begins, or where the next one will.
     begin: BinlogPosition,
     open: Option<OpenTransaction>,
+    /// The server that numbered the last transaction, as its identifiers begin.
+    numbered_by: Option<(GtidSource, String)>,
     /// What the first transaction after a restart has already emitted.
     skip: Done,
     server_id: u32,
@@ -55,6 +57,7 @@ impl TransactionTracker {
             executed: offset.gtids.clone(),
             begin: offset.position.clone(),
             open: None,
+            numbered_by: None,
             skip: Done { events: offset.event, rows: offset.row },
             server_id: offset.server_id,
             ts_sec: offset.ts_sec,
@@ -64,8 +67,9 @@ impl TransactionTracker {
     /// A transaction begins.
     pub(crate) fn begin(&mut self, at: BinlogPosition, gtid: Option<Gtid>, committed_us: u64) {
         self.begin = at;
+        let gtid_text = gtid.as_ref().map(|gtid| self.text_of(gtid));
         self.open = Some(OpenTransaction {
-            gtid_text: gtid.as_ref().map(ToString::to_string),
+            gtid_text,
             gtid,
             committed_us,
             thread: None,
@@ -74,6 +78,20 @@ impl TransactionTracker {
             is_xa: false,
             has_emitted: false,
         });
+    }
+
+    /// A transaction's identifier. Nearly all come from one server, so their text begins alike.
+    fn text_of(&mut self, gtid: &Gtid) -> String {
+        let known = self.numbered_by.take().filter(|(source, _)| *source == gtid.source);
+        let (source, prefix) = known.unwrap_or_else(|| {
+            let first = Gtid { source: gtid.source.clone(), number: 0 }.to_string();
+            (gtid.source.clone(), first.trim_end_matches('0').to_owned())
+        });
+        let mut text = String::with_capacity(prefix.len() + NUMBER_DIGITS);
+        text.push_str(&prefix);
+        push_digits(gtid.number, &mut text);
+        self.numbered_by = Some((source, prefix));
+        text
     }
 
     /// Its first statement says that more follow.
@@ -213,6 +231,18 @@ impl TransactionTracker {
     }
 }
 
+/// Most digits of a transaction's number.
+const NUMBER_DIGITS: usize = 20;
+
+fn push_digits(number: u64, text: &mut String) {
+    let mut divisor = 10_u64.pow(number.checked_ilog10().unwrap_or(0));
+    while divisor > 0 {
+        let [digit, ..] = (number / divisor % 10).to_le_bytes();
+        text.push(char::from(b'0' + digit));
+        divisor /= 10;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +254,7 @@ mod tests {
     }
 
     fn gtid(number: u64) -> Gtid {
-        let source = schema::gtid::GtidSource { uuid: UUID.parse().unwrap(), tag: String::new() };
+        let source = GtidSource { uuid: UUID.parse().unwrap(), tag: String::new() };
         Gtid { source, number }
     }
 
@@ -263,6 +293,21 @@ mod tests {
         assert_eq!(after.position, position(300));
         assert_eq!(after.gtids.unwrap().to_string(), format!("{UUID}:1-6"));
         assert_eq!((after.event, after.row), (0, 0));
+    }
+
+    #[test]
+    fn transactions_are_named_as_they_print() {
+        let mut tracker = TransactionTracker::resume(&start(), Uuid::nil());
+
+        for number in [1, 9, 10, 4_711, u64::MAX] {
+            for tag in ["", "blue"] {
+                let mut gtid = gtid(number);
+                gtid.source.tag = tag.to_owned();
+                tracker.begin(position(4), Some(gtid.clone()), 0);
+                let text = tracker.open().unwrap().gtid_text.clone();
+                assert_eq!(text, Some(gtid.to_string()));
+            }
+        }
     }
 
     #[test]

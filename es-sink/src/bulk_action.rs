@@ -1,6 +1,8 @@
 //! The line that says what happens to a document, before the document's own.
 //! <https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk>
 
+use std::sync::Arc;
+
 use schema::plan::document::{write_string, write_unsigned};
 
 /// What happens to it.
@@ -12,19 +14,46 @@ pub enum Verb {
     Delete,
 }
 
-/// Appends the line of one action.
-///
-/// `external` and not `external_gte`: a repetition is void and changes nothing, not even a
-/// document's segment.
-pub fn write_action(verb: Verb, index: &str, id: &str, version: u64, body: &mut Vec<u8>) {
-    body.extend_from_slice(match verb {
-        Verb::Index => br#"{"index":{"_index":"#,
-        Verb::Delete => br#"{"delete":{"_index":"#,
-    });
-    write_string(index, body);
-    body.extend_from_slice(br#","_id":"#);
-    write_string(id, body);
-    body.extend_from_slice(br#","version":"#);
-    write_unsigned(version, body);
-    body.extend_from_slice(b",\"version_type\":\"external\"}}\n");
+/// Writes the lines of a request. What they say of the index is made anew only when it changes.
+#[derive(Debug, Default)]
+pub struct ActionLines {
+    index: Option<Arc<str>>,
+    /// `"_index":"…","_id":`
+    target: Vec<u8>,
+}
+
+impl ActionLines {
+    /// Appends the line of one action.
+    ///
+    /// `external` and not `external_gte`: a repetition is void and changes nothing, not even a
+    /// document's segment.
+    pub fn write(
+        &mut self,
+        verb: Verb,
+        (index, id): (&Arc<str>, &str),
+        version: u64,
+        body: &mut Vec<u8>,
+    ) {
+        body.extend_from_slice(match verb {
+            Verb::Index => br#"{"index":{"#,
+            Verb::Delete => br#"{"delete":{"#,
+        });
+        self.aim_at(index);
+        body.extend_from_slice(&self.target);
+        write_string(id, body);
+        body.extend_from_slice(br#","version":"#);
+        write_unsigned(version, body);
+        body.extend_from_slice(b",\"version_type\":\"external\"}}\n");
+    }
+
+    fn aim_at(&mut self, index: &Arc<str>) {
+        if self.index.as_ref() == Some(index) {
+            return;
+        }
+        self.target.clear();
+        self.target.extend_from_slice(br#""_index":"#);
+        write_string(index, &mut self.target);
+        self.target.extend_from_slice(br#","_id":"#);
+        self.index = Some(Arc::clone(index));
+    }
 }

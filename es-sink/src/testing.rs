@@ -4,4 +4,4 @@ mod fake_server;
 mod rows;
 
 pub(crate) use fake_server::{FakeServer, Fault};
-pub(crate) use rows::{Change, record};
+pub(crate) use rows::{Change, flat_record, record};

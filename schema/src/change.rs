@@ -77,6 +77,7 @@ impl<'a> RowImage<'a> {
 
     /// The bytes of a column, or `None` for NULL.
     #[must_use]
+    #[inline]
     pub fn column(&self, index: usize) -> Option<&'a [u8]> {
         match self.cells.get(index)? {
             Cell::Null => None,

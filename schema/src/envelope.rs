@@ -1,5 +1,7 @@
 //! Debezium's envelope: its schemas, and the `source` block that every event carries.
 
+use std::io::Write as _;
+
 use crate::avro::{put_bytes, put_long};
 use crate::lsn::Lsn;
 use crate::table::TableId;
@@ -244,6 +246,9 @@ impl SourceWriter {
 #[derive(Debug, Default)]
 pub struct EventSource {
     now_us: i64,
+    /// Where the columns of the last image stand.
+    pub(crate) marks: Vec<usize>,
+    lsn: LsnDigits,
     before_lsn: Vec<u8>,
     before_row: Vec<u8>,
     after_row: Vec<u8>,
@@ -266,9 +271,9 @@ impl EventSource {
     }
 
     /// Appends all that stands after a record's images.
-    pub(crate) fn write(&self, op: &str, source: &Source<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn write(&mut self, op: &str, source: &Source<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.before_lsn);
-        put_lsn(source.lsn, out);
+        self.lsn.put(source.lsn, out);
         out.extend_from_slice(&self.before_row);
         put_long(i32::try_from(source.row).unwrap_or(i32::MAX).into(), out);
         out.extend_from_slice(&self.after_row);
@@ -296,20 +301,53 @@ fn put_optional_long(value: Option<i64>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a number's digits as an Avro string.
-fn put_lsn(lsn: Lsn, out: &mut Vec<u8>) {
-    const LONGEST: usize = "18446744073709551615".len();
-    let mut digits = [0; LONGEST];
-    let mut rest = lsn.value();
-    let mut start = LONGEST;
-    for slot in digits.iter_mut().rev() {
-        let [digit, ..] = (rest % 10).to_le_bytes();
-        *slot = b'0' + digit;
-        start -= 1;
-        rest /= 10;
-        if rest == 0 {
-            break;
+/// The digits of the last Lsn that was written. The next one is nearly always one more.
+#[derive(Debug, Default)]
+struct LsnDigits {
+    value: u64,
+    digits: Vec<u8>,
+}
+
+impl LsnDigits {
+    /// Appends a number's digits as an Avro string.
+    fn put(&mut self, lsn: Lsn, out: &mut Vec<u8>) {
+        let is_next = !self.digits.is_empty() && self.value.checked_add(1) == Some(lsn.value());
+        if !(is_next && self.increment()) {
+            self.digits.clear();
+            // Writing into a Vec cannot fail.
+            write!(self.digits, "{lsn}").unwrap_or_default();
+        }
+        self.value = lsn.value();
+        put_bytes(&self.digits, out);
+    }
+
+    /// Adds one; `false` if that takes another digit.
+    fn increment(&mut self) -> bool {
+        for digit in self.digits.iter_mut().rev() {
+            if *digit < b'9' {
+                *digit += 1;
+                return true;
+            }
+            *digit = b'0';
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lsns_are_printed_in_and_out_of_order() {
+        let mut digits = LsnDigits::default();
+
+        for number in [0, 1, 8, 9, 10, 11, 99, 100, 42, 43, 999_999, 1_000_000, 1_000_001] {
+            let mut out = Vec::new();
+            digits.put(Lsn::new(number).unwrap(), &mut out);
+            let mut expected = Vec::new();
+            put_bytes(number.to_string().as_bytes(), &mut expected);
+            assert_eq!(out, expected, "{number}");
         }
     }
-    put_bytes(digits.get(start..).unwrap_or_default(), out);
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 /// The server (and since MySQL 8.3 the tag) that numbered a transaction.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Eq)]
 pub struct GtidSource {
     /// `server_uuid` of the server that committed it first.
     pub uuid: Uuid,
@@ -19,9 +19,28 @@ pub struct GtidSource {
 }
 
 impl Ord for GtidSource {
-    /// By the identifier's bytes, compared as one number: every transaction is looked up by it.
+    /// By the identifier's bytes as one number, then by the tag, which nearly no transaction has:
+    /// every transaction is looked up by this. `memcmp` of nothing is not free: its masked loads
+    /// from an address that no page has took a sixth of a small transaction's time.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.uuid.as_u128().cmp(&other.uuid.as_u128()).then_with(|| self.tag.cmp(&other.tag))
+        let by_tag = || match (self.tag.is_empty(), other.tag.is_empty()) {
+            (true, true) => Ordering::Equal,
+            _ => self.tag.cmp(&other.tag),
+        };
+        self.uuid.as_u128().cmp(&other.uuid.as_u128()).then_with(by_tag)
+    }
+}
+
+impl PartialEq for GtidSource {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl std::hash::Hash for GtidSource {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.uuid.hash(state);
+        self.tag.hash(state);
     }
 }
 

@@ -5,6 +5,7 @@
 //! pure, but for the HTTP client in [`registry`].
 
 pub mod avro;
+pub mod bytes;
 pub mod change;
 pub mod envelope;
 pub mod fault;

@@ -219,7 +219,7 @@ pub enum KeyLiteral {
     Unsigned(u64),
     /// Characters, and everything that MySQL compares as its text: decimals and dates.
     Text(String),
-    /// Bytes, in hexadecimal.
+    /// Bytes, in hexadecimal; also those of text in another character set than utf8mb4.
     Binary(String),
 }
 

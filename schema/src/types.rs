@@ -128,6 +128,12 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
+    /// The character set of its values in a row image, if they are text there.
+    #[must_use]
+    pub fn charset(&self) -> Option<Charset> {
+        if let Self::Text { charset } = self { Some(*charset) } else { None }
+    }
+
     /// Whether its values are dates with a time of day.
     #[must_use]
     pub fn is_moment(&self) -> bool {

@@ -7,7 +7,7 @@ use mysql_common::io::ParseBuf;
 use schema::gtid::{Gtid, GtidSource};
 use uuid::Uuid;
 
-use super::reader::{Reader, bits};
+use super::reader::Reader;
 use super::table_map::EncodedTableMap;
 
 /// What an event says.
@@ -214,10 +214,18 @@ fn rows(data: &[u8], rows_kind: RowsKind, number: u8) -> Result<BinlogEvent<'_>,
     let mut is_full = true;
     for _ in 0..bitmaps {
         let bitmap = reader.take(columns.div_ceil(8)).ok_or_else(malformed)?;
-        is_full &= bits(bitmap, columns).all(|present| present);
+        is_full &= all_set(bitmap, columns);
     }
     let rows = reader.rest();
     Ok(BinlogEvent::Rows(RowsEvent { kind: rows_kind, table_number, columns, is_full, rows }))
+}
+
+/// Whether the first `count` bits of a bitmap are set, lowest first.
+fn all_set(bitmap: &[u8], count: usize) -> bool {
+    let whole = count / 8;
+    let rest = bitmap.get(whole).copied().unwrap_or_default();
+    let mask = (1_u8 << (count % 8)) - 1;
+    bitmap.iter().take(whole).all(|byte| *byte == 0xff) && rest & mask == mask
 }
 
 fn text(bytes: &[u8]) -> Result<&str, EventError> {

@@ -9,7 +9,7 @@ use schema::fuzzing::Target;
 use schema::gtid::GtidSet;
 
 use super::event::{self, BinlogEvent, kind};
-use super::stream::{checksum_is_right, named_position};
+use super::stream::{checksum_is_right, named_position, unwrapped};
 use super::table_map::{COLUMNS_MAX, EncodedTableMap, TableMap};
 use crate::ddl;
 
@@ -50,6 +50,8 @@ fn binlog_event(data: &[u8]) {
     // Not only events with a right checksum: the sender may have written nonsense and its sum.
     if let Some(position) = named_position(&event, has_checksums) {
         assert!(position.file().len() <= bytes.len());
+        let next = unwrapped(position.offset(), event.header().log_pos());
+        assert!(next >= position.offset(), "the log never goes back");
     }
     if let Ok(parsed) = event::parse(&event) {
         stays_within(&parsed, event.data());

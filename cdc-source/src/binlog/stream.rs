@@ -203,11 +203,15 @@ pub(super) fn named_position(event: &Event, saw_format: bool) -> Option<BinlogPo
     let data = if saw_format { data } else { without_checksum(event, data) };
     let (offset, file) = data.split_at_checked(8)?;
     let offset = offset.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    // No file is that long, and positions behind it would overflow.
+    if offset > i64::MAX.cast_unsigned() {
+        return None;
+    }
     BinlogPosition::new(std::str::from_utf8(file).ok()?, offset).ok()
 }
 
 /// `log_pos` has 32 bits, files can be longer: the high bits are those of the position before.
-fn unwrapped(before: u64, log_pos: u32) -> u64 {
+pub(super) fn unwrapped(before: u64, log_pos: u32) -> u64 {
     let candidate = before & !u64::from(u32::MAX) | u64::from(log_pos);
     if candidate < before { candidate + (1 << 32) } else { candidate }
 }
@@ -274,6 +278,23 @@ mod tests {
         let read = caught(async { reader.read(&packet[..]).map(|event| event.is_some()) }).await;
 
         assert!(read.is_none());
+    }
+
+    #[test]
+    fn a_rotate_event_to_a_place_that_no_file_has_is_refused() {
+        use mysql_common::binlog::EventStreamReader;
+        use mysql_common::binlog::consts::BinlogVersion;
+        let rotate = |offset: u64| {
+            let mut packet = vec![0; 19];
+            packet.extend(offset.to_le_bytes());
+            packet.extend(b"binlog.000002");
+            (packet[4], packet[9]) = (ROTATE_EVENT, u8::try_from(packet.len()).unwrap());
+            let event = EventStreamReader::new(BinlogVersion::Version4).read(&*packet);
+            named_position(&event.unwrap().unwrap(), true)
+        };
+
+        assert_eq!(rotate(4).unwrap().to_string(), "binlog.000002:4");
+        assert_eq!(rotate(u64::MAX), None);
     }
 
     #[test]

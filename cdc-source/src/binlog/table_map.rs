@@ -244,10 +244,7 @@ impl WireType {
         let unsigned = optional.unsigned.get(index).copied().unwrap_or_default();
         let fraction = || Fraction::new(first).ok_or("a time of unknown precision");
         let members = || {
-            optional.members(index).ok_or(
-                "ENUM or SET in a character set other than \
-                 utf8mb4, utf8mb3, ascii and latin1",
-            )
+            optional.members(index).ok_or("ENUM or SET with members that are no text of Unicode")
         };
         Ok(match self.number {
             field::TINY => ColumnType::TinyInt { unsigned },
@@ -286,7 +283,7 @@ impl WireType {
             (BINARY_COLLATION, _) => Ok(ColumnType::Blob),
             (_, _) => Charset::of_collation(collation)
                 .map(|charset| ColumnType::Text { charset })
-                .ok_or("text in a character set other than utf8mb4, utf8mb3, ascii and latin1"),
+                .ok_or("text of an unknown collation"),
         }
     }
 
@@ -441,7 +438,7 @@ impl OptionalMetadata {
         Some(())
     }
 
-    /// The members of an ENUM or SET as text, if their character set is exact.
+    /// The members of an ENUM or SET as text, if Unicode has their characters.
     fn members(&self, index: usize) -> Option<Vec<String>> {
         let charset = Charset::of_collation(*self.collations.get(index)?)?;
         let decode = |member: &Vec<u8>| charset.decode(member).ok().map(Cow::into_owned);

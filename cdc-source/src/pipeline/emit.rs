@@ -76,7 +76,7 @@ impl Pipeline {
             };
             at = end;
             if number >= captured.skip {
-                match self.emit_change(captured, &change, number, &shared) {
+                match self.emit_change(captured, &change, number, &mut shared) {
                     Ok(lsn) => last_lsn = Some(lsn),
                     Err(error) => {
                         let reason = schema::fault::chain(&error);
@@ -110,7 +110,7 @@ impl Pipeline {
         captured: &CapturedRows<'_>,
         change: &RowChange<RowImage<'_>>,
         row: u64,
-        event: &EventSource,
+        event: &mut EventSource,
     ) -> Result<Lsn, PlanError> {
         let plan = captured.plan;
         let source = source_of(&self.transaction, captured.event, row);
@@ -196,7 +196,7 @@ impl Pipeline {
                 lsn: &mut self.lsn,
                 order: None,
                 source,
-                event: &shared,
+                event: &mut shared,
                 tombstones: false,
             };
             let written = writer.change(&RowChange::Read(*row), &mut self.scratch, None);

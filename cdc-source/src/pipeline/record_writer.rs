@@ -26,7 +26,7 @@ pub(crate) struct RecordWriter<'a> {
     pub(crate) order: Option<&'a mut TransactionOrder>,
     pub(crate) source: Source<'a>,
     /// What `record` has prepared for the event.
-    pub(crate) event: &'a EventSource,
+    pub(crate) event: &'a mut EventSource,
     /// `tombstones.on.delete`.
     pub(crate) tombstones: bool,
 }
@@ -38,13 +38,16 @@ pub(crate) struct Scratch {
     after: Vec<u8>,
 }
 
-/// Whether the record keys of an update's two images differ; they are then in `scratch`.
+/// Whether the record keys of an update's two images differ.
 pub(crate) fn key_changes<R: Row>(
     record: &RecordPlan,
     change: &RowChange<R>,
     scratch: &mut Scratch,
 ) -> Result<bool, PlanError> {
     let RowChange::Update { before, after } = change else { return Ok(false) };
+    if record.keeps_key(before, after) {
+        return Ok(false);
+    }
     scratch.before.clear();
     scratch.after.clear();
     record.write_key(before, &mut scratch.before)?;
@@ -75,35 +78,26 @@ impl RecordWriter<'_> {
                 window.touch(&scratch.before);
             }
         }
-        let RowChange::Update { before, after } = change else { return self.write(change, &[]) };
+        let RowChange::Update { before, after } = change else { return self.write(change, None) };
         if !key_changes(self.record, change, scratch)? {
-            return self.write(change, &scratch.after);
+            return self.write(change, None);
         }
         let (mut old_key, mut new_key) = (Vec::new(), Vec::new());
         self.record.write_key_json(before, &mut old_key)?;
         self.record.write_key_json(after, &mut new_key)?;
-        self.write_with(&RowChange::Delete(*before), &[], Some((NEW_KEY_HEADER, &new_key)))?;
-        self.write_with(&RowChange::Create(*after), &[], Some((OLD_KEY_HEADER, &old_key)))
+        self.write(&RowChange::Delete(*before), Some((NEW_KEY_HEADER, &new_key)))?;
+        self.write(&RowChange::Create(*after), Some((OLD_KEY_HEADER, &old_key)))
     }
 
-    fn write<R: Row>(&mut self, change: &RowChange<R>, key: &[u8]) -> Result<Lsn, PlanError> {
-        self.write_with(change, key, None)
-    }
-
-    /// Writes the record of a change, and the tombstone behind a delete. `known_key` is the
-    /// record's key if it has been written before.
-    fn write_with<R: Row>(
+    /// Writes the record of a change, and the tombstone behind a delete.
+    fn write<R: Row>(
         &mut self,
         change: &RowChange<R>,
-        known_key: &[u8],
         header: Option<(&'static str, &[u8])>,
     ) -> Result<Lsn, PlanError> {
         let key_start = self.batch.bytes();
-        match change.after().or(change.before()) {
-            Some(row) if known_key.is_empty() => {
-                self.record.write_key(row, self.batch.buffer())?;
-            }
-            _ => self.batch.buffer().extend_from_slice(known_key),
+        if let Some(row) = change.after().or(change.before()) {
+            self.record.write_key(row, self.batch.buffer())?;
         }
         let key_end = self.batch.bytes();
         let partition = partition_of(self.batch.slice(&(key_start..key_end)), self.plan.partitions);

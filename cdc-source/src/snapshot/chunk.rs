@@ -8,7 +8,7 @@ use schema::table::{TableId, TableSchema};
 use schema::types::{ColumnType, MysqlValue};
 use uuid::Uuid;
 
-use super::structure::{self, NO_SUCH_TABLE, quoted, quoted_name, text_literal};
+use super::structure::{self, NO_SUCH_TABLE, Structure, quoted, quoted_name, text_literal};
 use super::{Place, values};
 use crate::connection::Connection;
 use crate::error::SourceError;
@@ -76,9 +76,9 @@ pub(super) async fn load(
     processed: Option<&str>,
 ) -> Result<Loaded, SourceError> {
     wait_for(connection, processed).await?;
-    let schema = match structure::read(connection, &request.table).await? {
-        Ok(schema) if schema.columns.is_empty() => return Ok(Loaded::Parked(gone())),
-        Ok(schema) => schema,
+    let structure = match structure::read(connection, &request.table).await? {
+        Ok(structure) if structure.schema.columns.is_empty() => return Ok(Loaded::Parked(gone())),
+        Ok(structure) => structure,
         Err(problem) => {
             let column = &problem.column;
             let reason =
@@ -86,7 +86,7 @@ pub(super) async fn load(
             return Ok(Loaded::Parked(reason));
         }
     };
-    let statement = select(&schema, request, processed.is_none());
+    let statement = select(&structure.schema, request, processed.is_none());
     let selected = connection.rows_in_binary("read a chunk", &statement, SELECT_TIMEOUT).await;
     let mut rows = match selected {
         Ok(rows) => rows,
@@ -103,17 +103,16 @@ pub(super) async fn load(
     if !is_last {
         rows.pop();
     }
-    let last_key = rows.last().and_then(|row| values::key_literals(&schema, row));
+    let last_key = rows.last().and_then(|row| values::key_literals(&structure.schema, row));
     let last_key = last_key.filter(|key| !key.is_empty());
-    if last_key.is_none() && !is_last {
-        return Ok(Loaded::Parked(unbounded(&schema)));
-    }
     let place = place(connection, request, is_last).await?;
     let converted: Result<Vec<_>, String> =
-        rows.into_iter().map(|row| values::row(&schema, row, request.blanks_in_json)).collect();
+        rows.into_iter().map(|row| values::row(&structure, row, request.blanks_in_json)).collect();
+    let Structure { schema, .. } = structure;
     Ok(match converted {
-        Ok(rows) => Loaded::Chunk(Chunk { schema, rows, last_key, is_last, high, server, place }),
         Err(reason) => Loaded::Parked(reason),
+        Ok(_) if last_key.is_none() && !is_last => Loaded::Parked(unbounded(&schema)),
+        Ok(rows) => Loaded::Chunk(Chunk { schema, rows, last_key, is_last, high, server, place }),
     })
 }
 
@@ -207,12 +206,16 @@ fn bound(schema: &TableSchema, after: &[KeyLiteral]) -> String {
     alternatives.join(" OR ")
 }
 
-/// A bound as MySQL compares it along the column's index, without converting the column.
+/// A bound as MySQL compares it along the column's index, without converting the column. Text is
+/// compared by the column's collation, because that of a literal gives way.
 fn literal(column_type: &ColumnType, key: &KeyLiteral) -> String {
     match key {
         KeyLiteral::Signed(number) => number.to_string(),
         KeyLiteral::Unsigned(number) => number.to_string(),
-        KeyLiteral::Binary(hex) => format!("x'{hex}'"),
+        KeyLiteral::Binary(hex) => match column_type.charset() {
+            Some(charset) => format!("_{} x'{hex}'", charset.name()),
+            None => format!("x'{hex}'"),
+        },
         KeyLiteral::Text(text) => {
             let text = text_literal(text);
             if matches!(column_type, ColumnType::Decimal { .. }) {
@@ -279,6 +282,18 @@ mod tests {
         let statement = select(&table, &request(None), false);
 
         assert!(statement.ends_with("FROM `shop`.`order_items` LIMIT 11"), "{statement}");
+    }
+
+    #[test]
+    fn a_bound_in_another_character_set_has_the_bytes_of_its_column() {
+        let mut table = table();
+        table.columns[2].column_type = ColumnType::Text { charset: Charset::Cp932 };
+        table.key = vec![2];
+        let after = vec![KeyLiteral::Binary("ed40".to_owned())];
+
+        let statement = select(&table, &request(Some(after)), false);
+
+        assert!(statement.contains("WHERE (`line` > _cp932 x'ed40') ORDER"), "{statement}");
     }
 
     #[test]

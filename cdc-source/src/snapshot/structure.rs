@@ -21,12 +21,21 @@ pub(crate) struct UnsupportedColumn {
     pub(crate) type_name: String,
 }
 
+/// A table's shape, and what a SELECT's bytes are besides.
+#[derive(Debug, Clone)]
+pub(crate) struct Structure {
+    pub(crate) schema: TableSchema,
+    /// The character set of each column that has one. A SELECT reads ENUM and SET as text in it,
+    /// the log as numbers.
+    pub(crate) charsets: Vec<Option<Charset>>,
+}
+
 /// Reads a table's shape; the inner error names a column that cannot be converted. A table that
 /// does not exist has no columns.
 pub(crate) async fn read(
     connection: &mut Connection,
     table: &TableId,
-) -> Result<Result<TableSchema, UnsupportedColumn>, SourceError> {
+) -> Result<Result<Structure, UnsupportedColumn>, SourceError> {
     let filter = format!(
         "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
         text_literal(&table.database),
@@ -45,13 +54,18 @@ pub(crate) async fn read(
         )
         .await?;
     let shown = if columns.is_empty() { None } else { show(connection, table).await? };
-    Ok(match shown {
+    let keys = match shown {
         Some((keys, statement)) => {
             complete_defaults(&mut columns, &statement);
-            assemble(table, &columns, &keys)
+            keys
         }
-        None => assemble(table, &[], &[]),
-    })
+        None => {
+            columns.clear();
+            Vec::new()
+        }
+    };
+    let charsets = columns.iter().map(charset).collect();
+    Ok(assemble(table, &columns, &keys).map(|schema| Structure { schema, charsets }))
 }
 
 /// The unique keys of a table and the statement that makes it; `None` if there is no such table.
@@ -139,6 +153,11 @@ fn assemble(
     Ok(TableSchema { id: table.clone(), columns: parsed, key })
 }
 
+fn charset(row: &ColumnRow) -> Option<Charset> {
+    let (_, _, _, _, collation, ..) = row;
+    Charset::of_collation(u16::try_from((*collation)?).ok()?)
+}
+
 /// The primary key, or the first unique key of which no column can be NULL, as `InnoDB` and Debezium
 /// choose.
 fn key_of(columns: &[Column], keys: &[KeyRow]) -> Vec<usize> {
@@ -169,13 +188,14 @@ fn declaration(row: &ColumnRow) -> Declaration {
 }
 
 fn column_type(row: &ColumnRow) -> Option<ColumnType> {
-    let (_, data_type, column_type, _, collation, ..) = row;
+    let (_, data_type, column_type, ..) = row;
     let unsigned = column_type.contains("unsigned") || column_type.contains("zerofill");
     let mut sizes = sizes(column_type);
     let mut size = || sizes.next().unwrap_or_default();
-    let charset = || Charset::of_collation(u16::try_from((*collation)?).ok()?);
-    // The members of an ENUM or SET are shown as text, whatever their column's character set is;
-    // in the log they are not, so both are exact for the same character sets.
+    let charset = || charset(row);
+    // The members are shown in utf8mb3, whatever their column's character set is: one outside the
+    // first plane of Unicode has a `?` here, and is itself in the log. Rows have it right all the
+    // same, because they do not take their text from here.
     let members = || charset().map(|_| members(column_type));
     Some(match data_type.to_ascii_lowercase().as_str() {
         "tinyint" => ColumnType::TinyInt { unsigned },

@@ -5,23 +5,24 @@ use std::borrow::Cow;
 use mysql_async::{Row, Value as Sql};
 use schema::offset::KeyLiteral;
 use schema::table::TableSchema;
+use schema::types::charset::Charset;
 use schema::types::decimal::Unscaled;
 use schema::types::temporal::{CivilDate, Clock, epoch_micros};
 use schema::types::{ColumnType, MysqlValue, ValueError, json};
 
-use super::structure::hex;
+use super::structure::{Structure, hex};
 
 /// A whole row; the error names the column that cannot be converted. `blanks_in_json` leaves JSON
 /// as the server prints it.
 pub(super) fn row(
-    schema: &TableSchema,
+    structure: &Structure,
     row: Row,
     blanks_in_json: bool,
 ) -> Result<Vec<Option<MysqlValue<'static>>>, String> {
-    let columns = schema.columns.iter().zip(row.unwrap());
+    let columns = structure.schema.columns.iter().zip(&structure.charsets).zip(row.unwrap());
     columns
-        .map(|(column, sql)| {
-            value(&column.column_type, sql, blanks_in_json)
+        .map(|((column, charset), sql)| {
+            value(&column.column_type, *charset, sql, blanks_in_json)
                 .map_err(|error| format!("column {} cannot be converted: {error}", column.name))
         })
         .collect()
@@ -38,6 +39,7 @@ pub(super) fn key_literals(schema: &TableSchema, row: &Row) -> Option<Vec<KeyLit
 
 fn value(
     column_type: &ColumnType,
+    charset: Option<Charset>,
     sql: Sql,
     blanks_in_json: bool,
 ) -> Result<Option<MysqlValue<'static>>, ValueError> {
@@ -48,7 +50,7 @@ fn value(
         Sql::Float(number) if *column_type == ColumnType::Float => MysqlValue::Float(number),
         Sql::Double(number) if *column_type == ColumnType::Double => MysqlValue::Double(number),
         Sql::Float(_) | Sql::Double(_) => return Err(ValueError::Form),
-        Sql::Bytes(bytes) => bytes_value(column_type, bytes, blanks_in_json)?,
+        Sql::Bytes(bytes) => bytes_value(column_type, charset, bytes, blanks_in_json)?,
         Sql::Date(year, month, day, hour, minute, second, micros) => {
             let date = CivilDate { year: year.into(), month: month.into(), day: day.into() };
             let clock =
@@ -76,6 +78,7 @@ fn integer(column_type: &ColumnType, number: i128) -> Result<MysqlValue<'static>
 
 fn bytes_value(
     column_type: &ColumnType,
+    charset: Option<Charset>,
     bytes: Vec<u8>,
     blanks_in_json: bool,
 ) -> Result<MysqlValue<'static>, ValueError> {
@@ -86,6 +89,10 @@ fn bytes_value(
     if matches!(column_type, ColumnType::Bit { .. }) {
         return Ok(column_type.read(&bytes)?.into_owned());
     }
+    if let Some(charset) = charset {
+        return Ok(MysqlValue::Text(Cow::Owned(charset.decode(&bytes)?.into_owned())));
+    }
+    // JSON, which is utf8mb4, and digits.
     let text = String::from_utf8(bytes).map_err(|_| ValueError::Charset)?;
     if let ColumnType::Decimal { scale, .. } = column_type {
         return Ok(MysqlValue::Decimal(Unscaled::parse(&text, *scale)?));
@@ -121,6 +128,10 @@ fn key_literal(column_type: &ColumnType, sql: &Sql) -> Option<KeyLiteral> {
         Sql::Int(number) => KeyLiteral::Signed(*number),
         Sql::UInt(number) => KeyLiteral::Unsigned(*number),
         Sql::Bytes(bytes) if column_type.is_binary() => KeyLiteral::Binary(hex(bytes)),
+        // Not as Unicode: `cp932` and others have characters twice, which sort apart.
+        Sql::Bytes(bytes) if column_type.charset().is_some_and(|set| set != Charset::Utf8) => {
+            KeyLiteral::Binary(hex(bytes))
+        }
         Sql::Bytes(bytes) => KeyLiteral::Text(String::from_utf8(bytes.clone()).ok()?),
         Sql::Date(year, month, day, hour, minute, second, micros) => KeyLiteral::Text(format!(
             "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}"

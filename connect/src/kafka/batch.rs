@@ -46,22 +46,41 @@ impl HeaderName {
 pub struct RecordBatch {
     pub(super) bytes: Vec<u8>,
     pub(super) records: Vec<RecordSlot>,
+    headers: Vec<HeaderSlot>,
     /// Keys and values for the offsets topic.
     pub(super) offsets: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether a MySQL transaction ends here, so that a Kafka transaction can.
     pub(super) is_boundary: bool,
 }
 
-/// Where one record is in the batch's bytes.
-#[derive(Debug)]
+/// Where one record is in the batch's bytes: key, value, headers, one behind the other. Small,
+/// because a batch has thousands.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct RecordSlot {
     pub(super) topic: TopicIndex,
     pub(super) partition: i32,
-    pub(super) key: Range<usize>,
-    pub(super) value: Option<Range<usize>>,
-    /// A header without a range has no value.
-    pub(super) headers: Vec<(HeaderName, Option<Range<usize>>)>,
+    key_start: usize,
+    key_end: usize,
+    value_end: usize,
+    has_value: bool,
+    /// Its headers among the batch's.
+    headers_start: usize,
+    headers_end: usize,
 }
+
+impl RecordSlot {
+    pub(super) fn key(&self) -> Range<usize> {
+        self.key_start..self.key_end
+    }
+
+    /// None for a tombstone.
+    pub(super) fn value(&self) -> Option<Range<usize>> {
+        self.has_value.then_some(self.key_end..self.value_end)
+    }
+}
+
+/// A header's name, and where its value is; none has no value.
+pub(super) type HeaderSlot = (HeaderName, Option<Range<usize>>);
 
 /// A record that was written into a batch's buffer: its parts end where they are said to.
 #[derive(Debug, Clone, Copy)]
@@ -100,9 +119,23 @@ impl RecordBatch {
 
     /// Takes what was appended to the buffer as one record.
     pub fn push(&mut self, topic: TopicIndex, partition: i32, bounds: RecordBounds) {
-        let key = bounds.key_start..bounds.key_end;
-        let value = bounds.has_value.then_some(bounds.key_end..self.bytes.len());
-        self.records.push(RecordSlot { topic, partition, key, value, headers: Vec::new() });
+        let headers = self.headers.len();
+        self.records.push(RecordSlot {
+            topic,
+            partition,
+            key_start: bounds.key_start,
+            key_end: bounds.key_end,
+            value_end: self.bytes.len(),
+            has_value: bounds.has_value,
+            headers_start: headers,
+            headers_end: headers,
+        });
+    }
+
+    /// The headers of a record.
+    pub(super) fn headers(&self, record: &RecordSlot) -> &[HeaderSlot] {
+        let range = record.headers_start..record.headers_end;
+        self.headers.get(range).unwrap_or_default()
     }
 
     /// Adds a header to the last record; `None` is a header without a value.
@@ -112,8 +145,9 @@ impl RecordBatch {
             self.bytes.extend_from_slice(value);
             start..self.bytes.len()
         });
+        self.headers.push((name, range));
         if let Some(record) = self.records.last_mut() {
-            record.headers.push((name, range));
+            record.headers_end = self.headers.len();
         }
     }
 
@@ -125,6 +159,8 @@ impl RecordBatch {
 
     /// Takes back everything from a mark on: the record there could not be encoded.
     pub fn truncate(&mut self, records: usize, bytes: usize) {
+        let headers = self.records.get(records).map(|record| record.headers_start);
+        self.headers.truncate(headers.unwrap_or(self.headers.len()));
         self.records.truncate(records);
         self.bytes.truncate(bytes);
     }

@@ -3,14 +3,19 @@
 use bytes::Bytes;
 
 use crate::batch::Batch;
-use crate::bulk::{ActionKind, BulkAction};
-use crate::bulk_action::{Verb, write_action};
+use crate::bulk::{ActionKind, DocumentKey};
+use crate::bulk_action::{ActionLines, Verb};
 
 /// Writes the actions of a part, each with its document.
 pub(super) fn body(batch: &Batch, part: &[usize]) -> Bytes {
-    let mut body = Vec::new();
+    let (mut body, mut lines) = (Vec::new(), ActionLines::default());
     for action in part.iter().filter_map(|index| batch.actions().get(*index)) {
-        write_line(action, &mut body);
+        let verb = match action.kind {
+            ActionKind::Index(_) => Verb::Index,
+            ActionKind::Delete => Verb::Delete,
+        };
+        let DocumentKey { index, id } = &action.document;
+        lines.write(verb, (index, id), action.version.0, &mut body);
         if let ActionKind::Index(range) = &action.kind {
             body.extend_from_slice(batch.document(range));
             body.push(b'\n');
@@ -19,18 +24,10 @@ pub(super) fn body(batch: &Batch, part: &[usize]) -> Bytes {
     body.into()
 }
 
-fn write_line(action: &BulkAction, body: &mut Vec<u8>) {
-    let verb = match action.kind {
-        ActionKind::Index(_) => Verb::Index,
-        ActionKind::Delete => Verb::Delete,
-    };
-    write_action(verb, &action.document.index, &action.document.id, action.version.0, body);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bulk::{DocVersion, DocumentKey};
+    use crate::bulk::{BulkAction, DocVersion};
     use crate::error::Origin;
     use connect::kafka::consumer::{KafkaOffset, TopicPartition};
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::config::SinkConfig;
 use crate::mapping::Indices;
-use crate::testing::{Change, FakeServer, Fault, record};
+use crate::testing::{Change, FakeServer, Fault, flat_record, record};
 
 const TOPIC: &str = "shop.db.orders";
 
@@ -127,6 +127,30 @@ async fn rows_become_documents_and_offsets_follow() {
 }
 
 /// Stop comes while records are in the batch: they are sent and committed.
+/// Flattened by Debezium: the number of the change is in a header, a delete in a field.
+#[tokio::test]
+async fn flat_rows_have_their_version_from_the_header_and_are_deleted_when_marked() {
+    let mut bench = Bench::start(FakeServer::start().await, &[]);
+    let p = partition(0);
+    bench.feed.assigned(vec![p.clone()]).await;
+    bench
+        .deliver(vec![
+            flat_record(&p, 0, 1, Change::Write { n: 5 }, Some(100)),
+            flat_record(&p, 1, 2, Change::Write { n: 6 }, Some(101)),
+            flat_record(&p, 2, 1, Change::Delete, Some(102)),
+        ])
+        .await;
+    bench.until(|bench, _| bench.committed.get(&0) == Some(&3)).await;
+
+    let (ended, server, _) = bench.end().await;
+
+    ended.unwrap();
+    let row = json!({"id": 2, "n": 6, "__deleted": "false"});
+    assert_eq!(server.documents(TOPIC), BTreeMap::from([("2".to_owned(), row)]));
+    assert_eq!(server.version(TOPIC, "1"), Some(102));
+    assert_eq!(server.version(TOPIC, "2"), Some(101));
+}
+
 #[tokio::test]
 async fn a_stop_settles_what_has_been_taken() {
     let extra = [("linger.ms", "60000")];

@@ -8,7 +8,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::rows::{KEY_SCHEMA, KEY_SCHEMA_ID, VALUE_SCHEMA, VALUE_SCHEMA_ID};
+use super::rows::{
+    FLAT_SCHEMA, FLAT_SCHEMA_ID, KEY_SCHEMA, KEY_SCHEMA_ID, VALUE_SCHEMA, VALUE_SCHEMA_ID,
+};
 
 /// What goes wrong with one bulk request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +175,7 @@ impl State {
                 let schema = match id.parse().unwrap() {
                     KEY_SCHEMA_ID => KEY_SCHEMA,
                     VALUE_SCHEMA_ID => VALUE_SCHEMA,
+                    FLAT_SCHEMA_ID => FLAT_SCHEMA,
                     _ => return (404, json!({ "error_code": 40403, "message": "not found" })),
                 };
                 (200, json!({ "schema": schema }))

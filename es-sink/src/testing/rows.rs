@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use connect::kafka::consumer::{KafkaOffset, Record, TopicPartition};
+use schema::lsn::Lsn;
 
 pub(super) const KEY_SCHEMA_ID: u32 = 1;
 pub(super) const VALUE_SCHEMA_ID: u32 = 2;
@@ -18,6 +19,13 @@ pub(super) const VALUE_SCHEMA: &str = r#"{"type":"record","name":"Envelope","fie
     {"name":"source","type":{"type":"record","name":"Source","fields":[
         {"name":"sequence","type":["null","string"],"default":null}]}},
     {"name":"op","type":"string"}]}"#;
+
+pub(super) const FLAT_SCHEMA_ID: u32 = 3;
+
+/// As `ExtractNewRecordState` with `delete.tombstone.handling.mode=rewrite` leaves it.
+pub(super) const FLAT_SCHEMA: &str = r#"{"type":"record","name":"Value","fields":[
+    {"name":"id","type":"long"},{"name":"n","type":"long"},
+    {"name":"__deleted","type":["null","string"],"default":null}]}"#;
 
 /// What happens to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +68,30 @@ pub(crate) fn record(
         key: Some(Bytes::from(key)),
         value: Some(Bytes::from(value)),
         lsn: None,
+    }
+}
+
+/// A flattened record. The number of its change is in a header, if it has one.
+pub(crate) fn flat_record(
+    partition: &TopicPartition,
+    offset: i64,
+    id: i64,
+    change: Change,
+    lsn: Option<u64>,
+) -> Record {
+    let mut value = frame(FLAT_SCHEMA_ID);
+    long(id, &mut value);
+    let (n, deleted) = match change {
+        Change::Write { n } => (n, "false"),
+        Change::Delete => (0, "true"),
+    };
+    long(n, &mut value);
+    value.push(2);
+    text(deleted, &mut value);
+    Record {
+        value: Some(Bytes::from(value)),
+        lsn: lsn.and_then(Lsn::new),
+        ..record(partition, offset, id, change, None)
     }
 }
 

@@ -7,8 +7,9 @@
 mod rows;
 
 use std::hint::black_box;
+use std::sync::Arc;
 
-use es_sink::bulk_action::{Verb, write_action};
+use es_sink::bulk_action::{ActionLines, Verb};
 use schema::plan::document::{
     DecodeError, DocumentOptions, DocumentPlan, GenericDocument, IdPlan, Row, RowChange,
 };
@@ -28,6 +29,10 @@ pub const BENCHES: [Bench; 2] = [
 ];
 
 /// Documents by the compiled plan.
+///
+/// # Panics
+///
+/// Panics when the bench's own schema makes no plan.
 #[must_use]
 pub fn avro_to_json() -> Measured {
     let plan = DocumentPlan::compile(&value_schema(), DocumentOptions::default())
@@ -36,6 +41,10 @@ pub fn avro_to_json() -> Measured {
 }
 
 /// Documents by way of a tree of values.
+///
+/// # Panics
+///
+/// Panics when the bench's own schema makes no documents.
 #[must_use]
 pub fn avro_to_json_generic() -> Measured {
     let generic = GenericDocument::new(&value_schema(), DocumentOptions::default())
@@ -53,7 +62,9 @@ fn bulk_bodies(
     let input = Input { rows: ROWS.into(), bytes: u64::try_from(bytes).unwrap_or(u64::MAX) };
     let ids = IdPlan::compile(KEY_SCHEMA).expect("the bench's own key makes ids");
     let (mut id, mut documents, mut body) = (String::new(), Vec::new(), Vec::new());
+    let index = Arc::from(INDEX);
     measure(bench, input, || {
+        let mut lines = ActionLines::default();
         documents.clear();
         body.clear();
         for record in &records {
@@ -63,7 +74,7 @@ fn bulk_bodies(
                 .expect("the bench's own record fits its schema");
             let version = row.lsn.map_or(0, schema::lsn::Lsn::value);
             if let RowChange::Upsert { document } = row.change {
-                write_action(Verb::Index, INDEX, &id, version, &mut body);
+                lines.write(Verb::Index, (&index, &id), version, &mut body);
                 body.extend_from_slice(documents.get(document).unwrap_or_default());
                 body.push(b'\n');
             }

@@ -36,16 +36,17 @@ pub fn measure(bench: &'static str, input: Input, mut pass: impl FnMut()) -> Mea
     let mut runs: Vec<Duration> = (0..RUNS).map(|_| time(passes, &mut pass)).collect();
     runs.sort_unstable();
     let median = runs.get(RUNS / 2).copied().unwrap_or(RUN_TIME);
-    let per_second = |amount: u64| {
-        let nanos =
-            u128::from(amount) * u128::from(passes) * 1_000_000_000 / median.as_nanos().max(1);
-        u64::try_from(nanos).unwrap_or(u64::MAX)
-    };
+    let per_second = |amount| per_second(u64::from(passes) * amount, median);
     Measured {
         bench,
         rows_per_second: per_second(input.rows),
         bytes_per_second: per_second(input.bytes),
     }
+}
+
+fn per_second(amount: u64, time: Duration) -> u64 {
+    let rate = u128::from(amount) * 1_000_000_000 / time.as_nanos().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 /// How many passes take so long: doubled until they do.
@@ -74,4 +75,28 @@ fn time(passes: u32, pass: &mut impl FnMut()) -> Duration {
 fn time_on_core() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_an_amount_in_a_time() {
+        assert_eq!(per_second(3_000, Duration::from_millis(500)), 6_000);
+        assert_eq!(per_second(1, Duration::from_nanos(3)), 333_333_333);
+        assert_eq!(per_second(7, Duration::ZERO), 7_000_000_000);
+    }
+
+    #[test]
+    fn passes_are_doubled_until_they_take_long_enough() {
+        let mut calls = 0;
+        let passes = passes_in(Duration::from_millis(20), &mut || {
+            calls += 1;
+            std::hint::black_box((0..1_000_u64).map(std::hint::black_box).sum::<u64>());
+        });
+
+        assert!(passes.is_power_of_two());
+        assert_eq!(calls, 2 * passes - 1);
+    }
 }

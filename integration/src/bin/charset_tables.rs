@@ -25,8 +25,11 @@ const SINGLE_BYTE: [&str; 24] = [
     "latin7", "macce", "macroman", "swe7", "tis620",
 ];
 
+/// First and last byte.
+type Range = (u8, u8);
+
 /// Character sets with their lead bytes and their trail bytes.
-const DOUBLE_BYTE: [(&str, &[(u8, u8)], (u8, u8)); 9] = [
+const DOUBLE_BYTE: [(&str, &[Range], Range); 9] = [
     ("big5", &[(0xa1, 0xf9)], (0x40, 0xfe)),
     ("cp932", &[(0x81, 0x9f), (0xe0, 0xfc)], (0x40, 0xfc)),
     ("eucjpms", &[(0xa1, 0xfe)], (0xa1, 0xfe)),

@@ -87,7 +87,7 @@ fn doubles(random: &mut Random) -> Vec<f64> {
 }
 
 /// One source streams the inserts, another one, started later, copies the rows.
-async fn read_as_streamed(name: &'static str, create: &str, inserts: Vec<String>) {
+pub(crate) async fn read_as_streamed(name: &'static str, create: &str, inserts: Vec<String>) {
     let mysql = &shared().await.unwrap().mysql;
     let mut scenario = Scenario::new(name).await;
     scenario.sql("SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = ''").await;

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{Target, join_parts, split_part};
-use crate::plan::document::{DocumentOptions, DocumentPlan, IdPlan, JsonForm, RowChange};
+use crate::plan::document::{
+    DocumentOptions, DocumentPlan, GenericDocument, IdPlan, JsonForm, RowChange,
+};
 
 /// A byte that picks a recorded schema, or `0` and a schema's text as a part; then a record.
 pub const AVRO_DOCUMENT: Target =
@@ -24,12 +26,12 @@ fn run(data: &[u8]) {
     let Some(index) = usize::from(*pick).checked_sub(1) else { return any_schema(rest) };
     let schemas = &RECORDED.schemas;
     let Some(schema) = schemas.get(index % schemas.len()) else { return };
-    if let Ok(plan) = &schema.plan {
-        let written = document(plan, rest);
+    if let Some((plan, generic)) = &schema.plans {
+        let written = document(plan, generic, rest);
         let limit = schema.text.len() + TEXT_PER_FIELD * plan.fields().len();
         assert!(written <= limit + TEXT_PER_BYTE * rest.len(), "{written} bytes of document");
     }
-    if let Ok(plan) = &schema.id {
+    if let Some(plan) = &schema.id {
         id(plan, rest);
     }
 }
@@ -38,8 +40,8 @@ fn any_schema(data: &[u8]) {
     let (text, body) = split_part(data);
     let Ok(text) = str::from_utf8(text) else { return };
     for json in [JsonForm::Verbatim, JsonForm::ObjectsOnly] {
-        if let Ok(plan) = DocumentPlan::compile(text, DocumentOptions { json }) {
-            document(&plan, body);
+        if let Some((plan, generic)) = plans(text, DocumentOptions { json }) {
+            document(&plan, &generic, body);
         }
     }
     if let Ok(plan) = IdPlan::compile(text) {
@@ -47,11 +49,22 @@ fn any_schema(data: &[u8]) {
     }
 }
 
-/// Writes a document and gives its length. An error leaves the output as it was; a document is one
+/// The compiled and the generic way to a document: either both exist or none.
+fn plans(text: &str, options: DocumentOptions) -> Option<(DocumentPlan, GenericDocument)> {
+    let plan = DocumentPlan::compile(text, options);
+    let generic = GenericDocument::new(text, options);
+    assert_eq!(plan.is_ok(), generic.is_ok(), "one of the plans refuses the schema");
+    plan.ok().zip(generic.ok())
+}
+
+/// Writes a document both ways and gives its length. An error leaves the output as it was; a document is one
 /// line of JSON.
-fn document(plan: &DocumentPlan, body: &[u8]) -> usize {
-    let mut out = b"before".to_vec();
-    let Ok(row) = plan.run(body, &mut out) else {
+fn document(plan: &DocumentPlan, generic: &GenericDocument, body: &[u8]) -> usize {
+    let (mut out, mut generic_out) = (b"before".to_vec(), b"before".to_vec());
+    let (row, generic_row) = (plan.run(body, &mut out), generic.run(body, &mut generic_out));
+    assert_eq!(out, generic_out, "compiled and generic bytes");
+    assert_eq!(row.as_ref().ok(), generic_row.as_ref().ok(), "compiled and generic row");
+    let Ok(row) = row else {
         assert_eq!(out, b"before");
         return 0;
     };
@@ -81,8 +94,8 @@ struct Recorded {
 
 struct RecordedSchema {
     text: String,
-    plan: Result<DocumentPlan, crate::plan::document::PlanError>,
-    id: Result<IdPlan, crate::plan::document::PlanError>,
+    plans: Option<(DocumentPlan, GenericDocument)>,
+    id: Option<IdPlan>,
     /// The first record of it.
     record: Vec<u8>,
 }
@@ -113,8 +126,8 @@ static RECORDED: LazyLock<Recorded> = LazyLock::new(|| {
         of_schema.find_map(|(_, record)| record).map(|hex| bytes_of(hex)).unwrap_or_default()
     };
     let schema = |(number, text): (&String, &String)| RecordedSchema {
-        plan: DocumentPlan::compile(text, DocumentOptions::default()),
-        id: IdPlan::compile(text),
+        plans: plans(text, DocumentOptions::default()),
+        id: IdPlan::compile(text).ok(),
         record: record_of(number.parse().expect("the registry's id")),
         text: text.clone(),
     };

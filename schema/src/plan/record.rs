@@ -75,6 +75,12 @@ impl RecordPlan {
         self.key.iter().try_for_each(|column| column.write_exact(row, out))
     }
 
+    /// Whether two rows are known to have the same key without writing it.
+    #[must_use]
+    pub fn keeps_key<R: Row>(&self, before: &R, after: &R) -> bool {
+        self.key.iter().all(|column| before.holds_the_same(after, column.index()))
+    }
+
     /// Appends what tells the row from all others of its table: the primary key.
     ///
     /// # Errors
@@ -115,7 +121,7 @@ impl RecordPlan {
     ) -> Result<(), PlanError> {
         let mut event = EventSource::default();
         self.prepare(source, now_us, &mut event);
-        self.write_prepared(change, source, &event, out)
+        self.write_prepared(change, source, &mut event, out)
     }
 
     /// Appends the record's value; `event` was prepared for the event that `source` is about.
@@ -127,14 +133,13 @@ impl RecordPlan {
         &self,
         change: &RowChange<R>,
         source: &Source<'_>,
-        event: &EventSource,
+        event: &mut EventSource,
         out: &mut Vec<u8>,
     ) -> Result<(), PlanError> {
         out.extend_from_slice(&self.value_frame);
         match &self.body {
             Body::Envelope => {
-                self.write_optional_row(change.before(), out)?;
-                self.write_optional_row(change.after(), out)?;
+                self.write_images(change, &mut event.marks, out)?;
                 event.write(change.op(), source, out);
             }
             Body::Flat(flat) => {
@@ -189,22 +194,82 @@ impl RecordPlan {
         }
     }
 
-    fn write_optional_row<R: Row>(
+    /// The two images with the branches of their unions.
+    fn write_images<R: Row>(
         &self,
-        row: Option<&R>,
+        change: &RowChange<R>,
+        marks: &mut Vec<usize>,
         out: &mut Vec<u8>,
     ) -> Result<(), PlanError> {
-        let Some(row) = row else {
-            put_long(0, out);
-            return Ok(());
-        };
-        put_long(1, out);
-        self.write_row(row, out)
+        if let RowChange::Update { before, after } = change {
+            put_long(1, out);
+            let is_exact = self.write_marked(before, marks, out)?;
+            put_long(1, out);
+            // Copies would not be counted again.
+            return if is_exact {
+                self.write_changed(before, after, marks, out)
+            } else {
+                self.write_row(after, out)
+            };
+        }
+        for image in [change.before(), change.after()] {
+            put_long(i64::from(image.is_some()), out);
+            if let Some(row) = image {
+                self.write_row(row, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a row and remembers where each column begins, and where the last one ends. `false`
+    /// when something else was written than the row holds.
+    fn write_marked<R: Row>(
+        &self,
+        row: &R,
+        marks: &mut Vec<usize>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, PlanError> {
+        marks.clear();
+        let mut is_exact = true;
+        for (number, column) in self.columns.iter().enumerate() {
+            marks.push(out.len());
+            if let Some(loss) = column.write(row, out).map_err(|error| column.error(error))? {
+                self.losses.count(number, loss);
+                is_exact = false;
+            }
+        }
+        marks.push(out.len());
+        Ok(is_exact)
+    }
+
+    /// Writes the row that an update has left. What it did not change is copied from the image
+    /// before it, which stands at the marks.
+    fn write_changed<R: Row>(
+        &self,
+        before: &R,
+        after: &R,
+        marks: &[usize],
+        out: &mut Vec<u8>,
+    ) -> Result<(), PlanError> {
+        let mark = |number: usize| marks.get(number).copied().unwrap_or_default();
+        let mut copied = 0;
+        for (number, column) in self.columns.iter().enumerate() {
+            if before.holds_the_same(after, column.index()) {
+                continue;
+            }
+            out.extend_from_within(mark(copied)..mark(number));
+            copied = number + 1;
+            if let Some(loss) = column.write(after, out).map_err(|error| column.error(error))? {
+                self.losses.count(number, loss);
+            }
+        }
+        out.extend_from_within(mark(copied)..mark(self.columns.len()));
+        Ok(())
     }
 
     fn write_row<R: Row>(&self, row: &R, out: &mut Vec<u8>) -> Result<(), PlanError> {
         for (number, column) in self.columns.iter().enumerate() {
-            if let Some(loss) = column.write(row, out)? {
+            if let Some(loss) = column.write(row, out).map_err(|error| column.error(error))? {
                 self.losses.count(number, loss);
             }
         }

@@ -168,32 +168,19 @@ impl Charset {
     ///
     /// Returns [`ValueError::Charset`] for bytes that are no character of the set, and for
     /// characters that Unicode does not have.
+    #[inline]
     pub fn decode(self, bytes: &[u8]) -> Result<Cow<'_, str>, ValueError> {
-        if let Some(text) = self.borrow(bytes) {
-            return text.map(Cow::Borrowed);
+        // Nearly all columns are of this set, so it does not go through the list of all.
+        if self == Self::Utf8 || self.is_utf8(bytes) {
+            return std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| ValueError::Charset);
         }
-        let mut text = Vec::with_capacity(2 * bytes.len());
+        self.converted(bytes)
+    }
+
+    fn converted(self, bytes: &[u8]) -> Result<Cow<'_, str>, ValueError> {
+        let mut text = String::with_capacity(2 * bytes.len());
         self.convert(bytes, &mut text).ok_or(ValueError::Charset)?;
-        String::from_utf8(text).map(Cow::Owned).map_err(|_| ValueError::Charset)
-    }
-
-    /// Appends the text of a column's bytes as UTF-8, without memory of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`decode`](Self::decode); what was appended by then is of no use.
-    pub fn decode_into(self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
-        if let Some(text) = self.borrow(bytes) {
-            out.extend_from_slice(text?.as_bytes());
-            return Ok(());
-        }
-        self.convert(bytes, out).ok_or(ValueError::Charset)
-    }
-
-    /// The text without a conversion, where that makes do: of UTF-8, and of nothing but ASCII.
-    pub(super) fn borrow(self, bytes: &[u8]) -> Option<Result<&str, ValueError>> {
-        let is_utf8 = self.is_utf8(bytes);
-        is_utf8.then(|| std::str::from_utf8(bytes).map_err(|_| ValueError::Charset))
+        Ok(Cow::Owned(text))
     }
 
     /// Whether the bytes are text only if they are text as UTF-8, and then the same.
@@ -240,7 +227,7 @@ impl Charset {
     }
 
     /// Appends text that is not UTF-8 already.
-    fn convert(self, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    fn convert(self, bytes: &[u8], out: &mut String) -> Option<()> {
         match self {
             Self::Ascii | Self::Utf8 | Self::Utf8mb3 => None,
             Self::Armscii8 => single_byte::ARMSCII8.decode(bytes, out),
@@ -282,11 +269,6 @@ impl Charset {
             Self::Utf32 => unicode::utf32(bytes, out),
         }
     }
-}
-
-/// Appends a character as UTF-8.
-fn put(character: char, out: &mut Vec<u8>) {
-    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
 /// A row of 16-bit code points, as the server gave them; U+FFFD where it has none.

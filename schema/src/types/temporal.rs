@@ -371,13 +371,27 @@ impl TimestampText {
     }
 }
 
-/// The last two digits of a number.
+/// The two digits of a number below 100.
 #[inline]
 fn two_digits(number: u32) -> [u8; 2] {
-    let [tens, ..] = (number / 10 % 10).to_le_bytes();
-    let [ones, ..] = (number % 10).to_le_bytes();
-    [b'0' + tens, b'0' + ones]
+    let place = usize::try_from(number).unwrap_or(usize::MAX);
+    TWO_DIGITS.get(place).copied().unwrap_or(*b"??")
 }
+
+/// `00` to `99`.
+const TWO_DIGITS: [[u8; 2]; 100] = {
+    let mut digits = [[b'0'; 2]; 100];
+    let (mut tens, mut ones, mut rest) = (b'0', b'0', digits.as_mut_slice());
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = [tens, ones];
+        rest = others;
+        ones += 1;
+        if ones > b'9' {
+            (tens, ones) = (tens + 1, b'0');
+        }
+    }
+    digits
+};
 
 /// `2020-01-02Z`, as Debezium's `IsoDate` has it.
 pub(super) fn iso_date(days: i64) -> String {

@@ -1,7 +1,7 @@
 //! Row images: through the reader, through the plan, and as a document.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use schema::avro::FRAME_BYTES;
 use schema::change::{Cell, RowChange, RowImage};
@@ -45,17 +45,24 @@ fn run(data: &[u8]) {
     if rows.columns != map.columns.len() || !rows.is_full {
         return;
     }
-    let values = match pick >> 6 {
+    let is_captured = map.has_names() && !map.key.is_empty() && !map.has_prefix_key;
+    let schema = map.table_schema().ok().filter(|_| is_captured);
+    let plan = schema.and_then(|schema| Plan::new(schema, settings(*pick), map_body.len()));
+    read_rows(&map, &rows, plan.as_ref());
+}
+
+/// The settings that the two highest bits pick.
+fn settings(pick: u8) -> ValueOptions {
+    match pick >> 6 {
         0 => ValueOptions::exact(),
         1 => ValueOptions { style: SchemaStyle::Clean, ..ValueOptions::exact() },
         2 => ValueOptions::debezium(),
         _ => ValueOptions { time: TimePrecision::IsoString, ..ValueOptions::debezium() },
-    };
-    let is_captured = map.has_names() && !map.key.is_empty() && !map.has_prefix_key;
-    let schema = map.table_schema().ok().filter(|_| is_captured);
-    let plan = schema.and_then(|schema| Plan::new(schema, values, map_body.len()));
-    read_rows(&map, &rows, plan.as_ref());
+    }
 }
+
+/// One pick for each of the settings.
+const SETTINGS: [u8; 4] = [0, 1 << 6, 2 << 6, 3 << 6];
 
 /// Reads the rows to their end. An image never reaches beyond the event, and each one is longer
 /// than nothing, so there is an end.
@@ -166,8 +173,9 @@ impl Plan {
             let mut out = Vec::new();
             plan.run(body, &mut out).map(|row| (row.change, out))
         };
-        // Two columns whose names differ only in what Avro does not allow make no schema.
-        let Some(read) = with_document_plan(self.record.value_schema(), read) else { return };
+        // Only of recorded tables: to parse a schema takes much longer than all the rest.
+        let Some(plan) = RECORDED_PLANS.get(self.record.value_schema()) else { return };
+        let read = read(plan);
         match read {
             Ok((change, out)) => {
                 assert_eq!(is_delete, change == DocumentChange::Delete);
@@ -181,21 +189,21 @@ impl Plan {
     }
 }
 
-/// Runs the document plan of a schema. Plans are kept, because most inputs have a recorded schema.
-fn with_document_plan<T>(schema: &str, run: impl FnOnce(&DocumentPlan) -> T) -> Option<T> {
-    const KEPT_MAX: usize = 64;
-    thread_local! {
-        static KEPT: RefCell<HashMap<String, Option<DocumentPlan>>> = RefCell::default();
-    }
-    KEPT.with_borrow_mut(|kept| {
-        if kept.len() >= KEPT_MAX && !kept.contains_key(schema) {
-            kept.clear();
+/// The document plans of the recorded tables by their schemas.
+static RECORDED_PLANS: LazyLock<HashMap<String, DocumentPlan>> = LazyLock::new(|| {
+    let mut plans = HashMap::new();
+    for (_, body) in recorded_bodies().filter(|(number, _)| *number == kind::TABLE_MAP) {
+        let map = EncodedTableMap::new(body).and_then(EncodedTableMap::parse);
+        let Ok(schema) = map.expect("a recorded map").table_schema() else { continue };
+        for pick in SETTINGS {
+            let plan = Plan::new(schema.clone(), settings(pick), body.len());
+            let text = plan.expect("a recorded table").record.value_schema().to_owned();
+            let document = DocumentPlan::compile(&text, DocumentOptions::default());
+            plans.insert(text, document.expect("the schema of a recorded table"));
         }
-        let compile = || DocumentPlan::compile(schema, DocumentOptions::default()).ok();
-        let plan = kept.entry(schema.to_owned()).or_insert_with(compile);
-        plan.as_ref().map(run)
-    })
-}
+    }
+    plans
+});
 
 fn source() -> Source<'static> {
     Source {
@@ -220,8 +228,9 @@ fn seeds() -> Vec<Vec<u8>> {
         if number == kind::TABLE_MAP {
             map = body;
         } else if let Some(pick) = (0_u8..).zip(KINDS).find(|(_, kind)| *kind == number) {
-            seeds.push(join_parts(map, &[&[pick.0][..], body].concat()));
-            seeds.push(join_parts(map, &[&[pick.0 | 0x80][..], body].concat()));
+            for settings in SETTINGS {
+                seeds.push(join_parts(map, &[&[pick.0 | settings][..], body].concat()));
+            }
         }
     }
     seeds

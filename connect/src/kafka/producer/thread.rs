@@ -275,15 +275,17 @@ impl Session {
         let topic = self.topics.get(record.topic.0).ok_or(KafkaError::Gone)?;
         let mut message = BaseRecord::to(topic).partition(record.partition);
         // An Avro key is never empty, so an empty one is a table without a key.
-        if !record.key.is_empty() {
-            message = message.key(batch.slice(&record.key));
+        let key = batch.slice(&record.key());
+        if !key.is_empty() {
+            message = message.key(key);
         }
-        if let Some(value) = &record.value {
-            message = message.payload(batch.slice(value));
+        if let Some(value) = record.value() {
+            message = message.payload(batch.slice(&value));
         }
-        if !record.headers.is_empty() {
-            let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-            for (key, value) in &record.headers {
+        let named = batch.headers(record);
+        if !named.is_empty() {
+            let mut headers = OwnedHeaders::new_with_capacity(named.len());
+            for (key, value) in named {
                 let key = key.as_str();
                 let value = value.as_ref().map(|value| batch.slice(value));
                 headers = headers.insert(Header { key, value });

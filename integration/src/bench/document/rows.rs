@@ -113,7 +113,7 @@ fn row(number: u32, id: i64, micros: i64) -> Avro {
         ("price", Avro::Decimal(Decimal::from(minimal(cents)))),
         ("name", text(&format!("Customer Number {number}"))),
         ("email", maybe(Some(text(&format!("customer.{number}@mail.example.com"))))),
-        ("note", maybe(note.filter(|_| number % 10 > 0).map(text))),
+        ("note", maybe(note.filter(|_| !number.is_multiple_of(10)).map(text))),
         ("ordered_at", Avro::Long(micros / 1_000)),
         ("updated_at", maybe(Some(text(&format!("2026-11-21T02:11:55.{:06}Z", number * 991))))),
     ])

@@ -146,7 +146,7 @@ async fn all_that_is_wrong_with_tables_is_told_at_once() {
         "CREATE TABLE keyless (a INT)",
         "CREATE TABLE shape (id INT PRIMARY KEY, place GEOMETRY)",
         "CREATE TABLE chinese (id INT PRIMARY KEY, words VARCHAR(9) CHARACTER SET gbk)",
-        "CREATE TABLE choice (id INT PRIMARY KEY, kind ENUM('a') CHARACTER SET gbk)",
+        "CREATE TABLE choice (id INT PRIMARY KEY, kind ENUM('a') CHARACTER SET binary)",
         "CREATE TABLE embedding (id INT PRIMARY KEY, space VECTOR(3))",
         "CREATE TABLE prefixed (id VARCHAR(99), PRIMARY KEY (id(9)))",
     ];
@@ -158,8 +158,7 @@ async fn all_that_is_wrong_with_tables_is_told_at_once() {
     for expected in [
         "table bad_tables.keyless has no primary key, but a document needs an id",
         "column place of bad_tables.shape is geometry, but that cannot be captured exactly yet",
-        "column words of bad_tables.chinese is varchar(9) in character set gbk, but",
-        "column kind of bad_tables.choice is enum('a') in character set gbk, but",
+        "column kind of bad_tables.choice is enum('a'), but",
         "column space of bad_tables.embedding is vector(3), but",
         "`table.include.list` has bad_tables.absent, but no table of this name can be seen",
         "`table.include.list` has other.t, but no table of this name can be seen",
@@ -170,7 +169,9 @@ async fn all_that_is_wrong_with_tables_is_told_at_once() {
     for expected in ["add a primary key to bad_tables.keyless", "take bad_tables.shape off"] {
         assert!(refusal.hint.contains(expected), "no {expected:?} in {refusal:#?}");
     }
-    assert!(!refusal.error.contains("bad_tables.t "), "{refusal:#?}");
+    for good in ["bad_tables.t ", "bad_tables.chinese"] {
+        assert!(!refusal.error.contains(good), "{refusal:#?}");
+    }
     assert!(scene.offsets().is_empty());
 }
 

@@ -123,6 +123,15 @@ impl<'a> Cursor<'a> {
     /// A length-prefixed run of bytes: `bytes` and `string`.
     #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], Problem> {
+        // Most are shorter than 64 bytes: an even first byte without another one.
+        if let [length, rest @ ..] = self.rest
+            && length & 0x81 == 0
+        {
+            let (taken, rest) =
+                rest.split_at_checked(usize::from(length / 2)).ok_or(Problem::Truncated)?;
+            self.rest = rest;
+            return Ok(taken);
+        }
         let length = self.long()?;
         let length = usize::try_from(length).map_err(|_| Problem::NegativeLength)?;
         self.take(length)
@@ -145,6 +154,20 @@ impl<'a> Cursor<'a> {
         let (taken, rest) = self.rest.split_first_chunk().ok_or(Problem::Truncated)?;
         self.rest = rest;
         Ok(*taken)
+    }
+
+    /// Reads the branch of a union of null and another type: whether it is null.
+    #[inline]
+    pub(super) fn is_null(&mut self, null_branch: usize) -> Result<bool, Problem> {
+        if let [branch @ (0 | 2), rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(usize::from(branch / 2) == null_branch);
+        }
+        match self.position()? {
+            branch if branch == null_branch => Ok(true),
+            0 | 1 => Ok(false),
+            _ => Err(Problem::UnknownBranch),
+        }
     }
 
     /// The number of a union's branch or of an enum's symbol.

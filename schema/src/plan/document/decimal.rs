@@ -1,6 +1,6 @@
 //! Decimals as exact numbers in text.
 
-use super::digits::write_unsigned;
+use super::digits::{write_fixed_point, write_unsigned};
 use super::error::Problem;
 use crate::avro::{Field, Node, Shape};
 
@@ -65,6 +65,9 @@ pub(super) fn write_scaled(unscaled: &[u8], scale: i64, out: &mut Vec<u8>) -> Re
 
 /// The digits before the point and those after it are two numbers, unless there are too many.
 fn write_small(number: u64, scale: u16, out: &mut Vec<u8>) {
+    if write_fixed_point(number, scale, out) {
+        return;
+    }
     // Of a greater one, twice would not fit.
     if let Some(power) = 10_u64.checked_pow(scale.into()).filter(|power| *power < 1 << 62) {
         write_unsigned(number / power, out);

@@ -7,9 +7,6 @@
 use super::error::Problem;
 use crate::lsn::Lsn;
 
-/// Digits of the longest number: 18,446,744,073,709,551,615.
-const DIGITS_MAX: usize = 20;
-
 /// Writes a whole number.
 #[inline]
 pub(super) fn write_integer(number: i64, out: &mut Vec<u8>) {
@@ -19,27 +16,78 @@ pub(super) fn write_integer(number: i64, out: &mut Vec<u8>) {
     write_unsigned(number.unsigned_abs(), out);
 }
 
-/// Writes a whole number that is not negative: two digits at a time, from the last.
+/// Writes a whole number that is not negative, eight digits in one word.
 #[inline]
 pub fn write_unsigned(number: u64, out: &mut Vec<u8>) {
-    if number < 10 {
-        out.push(b'0' + number.to_le_bytes()[0]);
-        return;
+    let (more, last) = (number / EIGHT, number % EIGHT);
+    if more == 0 {
+        return write_trimmed(last, out);
     }
+    let (first, middle) = (more / EIGHT, more % EIGHT);
+    if first == 0 {
+        write_trimmed(middle, out);
+    } else {
+        write_trimmed(first, out);
+        out.extend_from_slice(&(digits(middle) | ZEROS).to_le_bytes());
+    }
+    out.extend_from_slice(&(digits(last) | ZEROS).to_le_bytes());
+}
+
+/// 10^8.
+const EIGHT: u64 = 100_000_000;
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// A number below 10^8 without leading zeros: they are the lowest bytes of the word.
+#[inline]
+fn write_trimmed(number: u64, out: &mut Vec<u8>) {
+    let digits = digits(number);
+    let leading = (digits.trailing_zeros() / 8).min(7);
+    let shown = (digits | ZEROS) >> (leading * 8);
+    let end = out.len() + 8 - usize::try_from(leading).unwrap_or_default();
+    out.extend_from_slice(&shown.to_le_bytes());
+    out.truncate(end);
+}
+
+/// Writes a number below 10^8 with a point before the last `scale` of its digits, up to seven, and
+/// one digit at least before the point. `false` for another number or scale: nothing is written.
+#[inline]
+pub(super) fn write_fixed_point(number: u64, scale: u16, out: &mut Vec<u8>) -> bool {
+    let scale = u32::from(scale);
+    if number >= EIGHT || !(1..8).contains(&scale) {
+        return false;
+    }
+    let digits = digits(number);
+    let leading = (digits.trailing_zeros() / 8).min(7 - scale);
+    let push = |word: u64, length: u32, out: &mut Vec<u8>| {
+        let end = out.len() + usize::try_from(length).unwrap_or_default();
+        out.extend_from_slice(&word.to_le_bytes());
+        out.truncate(end);
+    };
+    let shown = digits | ZEROS;
+    push(shown >> (leading * 8), 8 - scale - leading, out);
+    // A point comes before the digits after it, in the byte below theirs.
+    push(((shown >> (64 - 8 * scale)) << 8) | u64::from(b'.'), scale + 1, out);
+    true
+}
+
+/// Writes the last `N` digits of a number below 10^8, with their leading zeros.
+#[inline]
+pub(super) fn push_padded<const N: usize>(number: u64, out: &mut Vec<u8>) {
     let start = out.len();
-    let length = usize::try_from(number.ilog10()).unwrap_or_default() + 1;
-    out.extend_from_slice(&[b'0'; DIGITS_MAX]);
-    out.truncate(start + length);
-    let Some(digits) = out.get_mut(start..) else { return };
-    let mut rest = number;
-    let (odd, pairs) = digits.as_rchunks_mut();
-    for to in pairs.iter_mut().rev() {
-        *to = pair(rest % 100);
-        rest /= 100;
-    }
-    if let [first] = odd {
-        *first = b'0' + rest.to_le_bytes()[0];
-    }
+    out.extend_from_slice(&((digits(number) | ZEROS) >> (64 - 8 * N)).to_le_bytes());
+    out.truncate(start + N);
+}
+
+/// The digits of a number below 10^8, the first one in the lowest byte: the number is cut in
+/// halves of four digits, both at once into pairs, all at once into digits. Multiplying by
+/// 10,486 / 2^20 divides a number below 10,000 by 100, and by 103 / 2^10 one below 100 by 10.
+#[inline]
+fn digits(number: u64) -> u64 {
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | ((halves - hundreds * 100) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((pairs - tens * 10) << 8)
 }
 
 /// The two digits of a number below 100.
@@ -81,7 +129,11 @@ pub(super) fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
         out.truncate(start + bytes.len() - last.len());
         out.extend_from_slice(last);
     } else {
-        bytes.iter().for_each(|byte| out.push(*byte));
+        // Fewer than eight are gathered in a word.
+        let word = bytes.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+        let unused = u32::try_from(8 - bytes.len()).unwrap_or_default() * 8;
+        out.extend_from_slice(&word.checked_shl(unused).unwrap_or_default().to_be_bytes());
+        out.truncate(start + bytes.len());
     }
 }
 
@@ -130,6 +182,18 @@ mod tests {
 
             prop_assert_eq!(String::from_utf8(signed).unwrap(), format!("x{number}"));
             prop_assert_eq!(String::from_utf8(unsigned).unwrap(), number.cast_unsigned().to_string());
+        }
+
+        #[test]
+        fn the_point_is_before_the_last_digits(number in 0_u64..EIGHT, shift in 0_u32..27, scale in 1_u16..8) {
+            let number = number >> shift;
+            let mut out = Vec::new();
+            prop_assert!(write_fixed_point(number, scale, &mut out));
+
+            let scale = usize::from(scale);
+            let digits = format!("{number:0>width$}", width = scale + 1);
+            let (whole, fraction) = digits.split_at(digits.len() - scale);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("{whole}.{fraction}"));
         }
 
         #[test]

@@ -57,7 +57,11 @@ impl Survey {
                 *all |= word;
             }
         };
-        bytes.as_chunks().0.iter().for_each(&mut look);
+        if bytes.len() > 32 {
+            bytes.as_chunks().0.iter().for_each(&mut look);
+        } else {
+            bytes.first_chunk().into_iter().for_each(&mut look);
+        }
         bytes.last_chunk().into_iter().for_each(look);
         let [special, all] = [special, all].map(|[first, second]| (first | second) & HIGH_BITS);
         Self { escapes: special != 0, ascii: all == 0 }

@@ -154,6 +154,7 @@ impl Scalar {
     }
 
     /// Writes the value as JSON.
+    #[inline(always)]
     pub(super) fn write_json(
         &self,
         cursor: &mut Cursor<'_>,

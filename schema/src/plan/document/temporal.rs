@@ -1,6 +1,6 @@
 //! Dates and times as text.
 
-use super::digits::{pair, write_unsigned};
+use super::digits::{pair, push_padded, write_unsigned};
 use super::error::Problem;
 
 /// What a number of time counts.
@@ -14,6 +14,7 @@ pub(super) enum Unit {
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// `YYYY-MM-DD` of a number of days since 1970-01-01.
+#[inline]
 pub(super) fn write_date(days: i64, out: &mut Vec<u8>) -> Result<(), Problem> {
     let (year, month, day) = civil(days)?;
     let ([y1, y2], [y3, y4]) = (pair(year / 100), pair(year % 100));
@@ -88,6 +89,7 @@ fn divide(ticks: i64, by: i64) -> (i64, u64) {
     (ticks.div_euclid(by), ticks.rem_euclid(by).unsigned_abs())
 }
 
+#[inline]
 fn push_clock(seconds: u64, out: &mut Vec<u8>) {
     let ([m1, m2], [s1, s2]) = (pair(seconds / 60 % 60), pair(seconds % 60));
     let hours = seconds / 3_600;
@@ -100,31 +102,17 @@ fn push_clock(seconds: u64, out: &mut Vec<u8>) {
     }
 }
 
+#[inline]
 fn push_fraction(fraction: u64, digits: Unit, out: &mut Vec<u8>) {
+    out.push(b'.');
     match digits {
-        Unit::Millis => {
-            let [_, a] = pair(fraction / 100);
-            let [b, c] = pair(fraction % 100);
-            out.extend_from_slice(&[b'.', a, b, c]);
-        }
-        Unit::Micros => {
-            let [a, b, c, d, e, f] = six(fraction);
-            out.extend_from_slice(&[b'.', a, b, c, d, e, f]);
-        }
+        Unit::Millis => push_padded::<3>(fraction, out),
+        Unit::Micros => push_padded::<6>(fraction, out),
         Unit::Nanos => {
-            let [a, b, c, d, e, f] = six(fraction / 1_000);
-            let [_, g] = pair(fraction / 100 % 10);
-            let [h, i] = pair(fraction % 100);
-            out.extend_from_slice(&[b'.', a, b, c, d, e, f, g, h, i]);
+            push_padded::<3>(fraction / 1_000_000, out);
+            push_padded::<6>(fraction % 1_000_000, out);
         }
     }
-}
-
-fn six(number: u64) -> [u8; 6] {
-    let [a, b] = pair(number / 10_000);
-    let [c, d] = pair(number / 100 % 100);
-    let [e, f] = pair(number % 100);
-    [a, b, c, d, e, f]
 }
 
 #[cfg(test)]

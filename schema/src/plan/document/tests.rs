@@ -1,6 +1,7 @@
 //! Plans against what Debezium really wrote, and against `apache-avro`.
 
 mod random;
+mod types;
 
 use std::collections::BTreeMap;
 

@@ -89,7 +89,7 @@ pub(super) fn close_object(columns: &[Column], out: &mut Vec<u8>) {
 }
 
 impl Column {
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         self.label.write(out);
         self.value.write(cursor, out)
@@ -143,7 +143,7 @@ impl Value {
         Ok(Self { null_branch, codec: Codec::compile(node, path, options)?, weight })
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         if is_null(self.null_branch, cursor)? {
             out.extend_from_slice(b"null");
@@ -159,12 +159,7 @@ pub(super) fn is_null(
     null_branch: Option<usize>,
     cursor: &mut Cursor<'_>,
 ) -> Result<bool, Problem> {
-    let Some(null_branch) = null_branch else { return Ok(false) };
-    match cursor.position()? {
-        branch if branch == null_branch => Ok(true),
-        0 | 1 => Ok(false),
-        _ => Err(Problem::UnknownBranch),
-    }
+    null_branch.map_or(Ok(false), |null_branch| cursor.is_null(null_branch))
 }
 
 impl Codec {
@@ -215,7 +210,7 @@ impl Codec {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         if let Self::Scalar(scalar) = self {
             scalar.write_json(cursor, out)

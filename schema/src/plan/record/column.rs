@@ -3,6 +3,7 @@
 use super::PlanError;
 use super::losses::Loss;
 use crate::avro;
+use crate::bytes;
 use crate::change::RowImage;
 use crate::types::{ColumnType, Form, MysqlValue, ValueError};
 use crate::value::{Field, Schema, Value};
@@ -60,6 +61,12 @@ pub trait Row {
         read_as: &'a ColumnType,
     ) -> Result<MysqlValue<'a>, ValueError>;
 
+    /// Whether both rows are known to hold the same in the column. `false` may only mean that
+    /// comparing is not worth it.
+    fn holds_the_same(&self, _other: &Self, _index: usize) -> bool {
+        false
+    }
+
     /// Appends the column's value as Avro, without the union's branch.
     ///
     /// # Errors
@@ -78,6 +85,15 @@ impl Row for RowImage<'_> {
         match column.op.write(bytes, out) {
             Some(written) => written,
             None => column.form.write(&column.read_as.read(bytes)?, out),
+        }
+    }
+
+    #[inline]
+    fn holds_the_same(&self, other: &Self, index: usize) -> bool {
+        match (self.column(index), other.column(index)) {
+            (Some(before), Some(after)) => bytes::equal(before, after),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
         }
     }
 
@@ -137,6 +153,10 @@ impl ColumnPlan {
         }
     }
 
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -165,7 +185,7 @@ impl ColumnPlan {
         &self,
         row: &impl Row,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Loss>, PlanError> {
+    ) -> Result<Option<Loss>, ValueError> {
         if row.is_null(self.index) {
             return self.write_null(out);
         }
@@ -190,7 +210,7 @@ impl ColumnPlan {
     /// Appends the column of a row, which has to be what the row holds: a key.
     pub(super) fn write_exact(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<(), PlanError> {
         if row.is_null(self.index) {
-            return self.write_null(out).map(|_loss| ());
+            return self.write_null(out).map(|_loss| ()).map_err(|source| self.error(source));
         }
         if let Some(branch) = self.branch {
             out.push(branch);
@@ -211,17 +231,17 @@ impl ColumnPlan {
         self.form.value(&value).map_err(|source| self.error(source))
     }
 
-    fn write_null(&self, out: &mut Vec<u8>) -> Result<Option<Loss>, PlanError> {
-        let null = self.null.as_ref().ok_or_else(|| self.error(ValueError::Null))?;
+    fn write_null(&self, out: &mut Vec<u8>) -> Result<Option<Loss>, ValueError> {
+        let null = self.null.as_ref().ok_or(ValueError::Null)?;
         out.extend_from_slice(null);
         Ok(self.null_is_lost.then_some(Loss::Defaulted))
     }
 
     #[cold]
-    fn write_failed(&self, error: ValueError, out: &mut Vec<u8>) -> Result<Loss, PlanError> {
+    fn write_failed(&self, error: ValueError, out: &mut Vec<u8>) -> Result<Loss, ValueError> {
         let is_zero_date = error == ValueError::ZeroDate;
         let replacement = if is_zero_date { &self.zero_date } else { &self.failed };
-        let replacement = replacement.as_ref().ok_or_else(|| self.error(error))?;
+        let replacement = replacement.as_ref().ok_or(error)?;
         out.extend_from_slice(replacement);
         Ok(Loss::Unconvertible)
     }
@@ -231,6 +251,7 @@ impl ColumnPlan {
         matches!(value, Ok(MysqlValue::Unsigned(number)) if number > i64::MAX.cast_unsigned())
     }
 
+    #[cold]
     pub(super) fn error(&self, source: ValueError) -> PlanError {
         PlanError { column: self.name.clone(), source }
     }

@@ -8,7 +8,7 @@ use crate::avro::{self, FRAME_BYTES};
 use crate::envelope::SourceWriter;
 use crate::names::{self, NameAdjustment};
 use crate::table::{Column, TableSchema};
-use crate::types::{ColumnType, ConversionFailure, Fidelity, Form, Origin, ValueOptions};
+use crate::types::{ConversionFailure, Fidelity, Form, Origin, ValueOptions};
 use crate::value::{Schema, Value};
 
 /// What a plan depends on beside the table.

@@ -1,6 +1,6 @@
 //! Character sets of East Asia: ASCII, and characters of two to four bytes.
 
-use super::{Table, put};
+use super::Table;
 
 /// Characters of two bytes, each of which is within a range.
 #[derive(Debug, Clone, Copy)]
@@ -30,17 +30,17 @@ impl Grid {
 /// Appends runs of ASCII as they are; `next` takes one other character off the front.
 fn decode(
     mut bytes: &[u8],
-    out: &mut Vec<u8>,
+    out: &mut String,
     next: impl Fn(&[u8]) -> Option<(char, &[u8])>,
 ) -> Option<()> {
     while !bytes.is_empty() {
         let run = bytes.iter().take_while(|byte| byte.is_ascii()).count();
         let (ascii, rest) = bytes.split_at_checked(run)?;
-        out.extend_from_slice(ascii);
+        out.push_str(std::str::from_utf8(ascii).ok()?);
         bytes = rest;
         if !rest.is_empty() {
             let (character, after) = next(rest)?;
-            put(character, out);
+            out.push(character);
             bytes = after;
         }
     }
@@ -58,7 +58,7 @@ fn katakana(byte: u8) -> Option<char> {
 pub(super) struct DoubleByte(Grid);
 
 impl DoubleByte {
-    pub(super) fn decode(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    pub(super) fn decode(&self, bytes: &[u8], out: &mut String) -> Option<()> {
         decode(bytes, out, |bytes| {
             let (&[lead, trail], rest) = bytes.split_first_chunk()?;
             Some((self.0.character(lead, trail)?, rest))
@@ -81,7 +81,7 @@ impl ShiftJis {
         Self { low: Grid::new(low, LOW, TRAILS), high: Grid::new(high, (0xe0, 0xfc), TRAILS) }
     }
 
-    pub(super) fn decode(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    pub(super) fn decode(&self, bytes: &[u8], out: &mut String) -> Option<()> {
         decode(bytes, out, |bytes| {
             let (&lead, rest) = bytes.split_first()?;
             if let Some(character) = katakana(lead) {
@@ -106,7 +106,7 @@ impl ExtendedUnix {
         Self { two: Grid::new(two, RANGE, RANGE), three: Grid::new(three, RANGE, RANGE) }
     }
 
-    pub(super) fn decode(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    pub(super) fn decode(&self, bytes: &[u8], out: &mut String) -> Option<()> {
         decode(bytes, out, |bytes| {
             let (&[lead, trail], rest) = bytes.split_first_chunk()?;
             match lead {
@@ -129,7 +129,7 @@ pub(super) struct FourByte {
 }
 
 impl FourByte {
-    pub(super) fn decode(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    pub(super) fn decode(&self, bytes: &[u8], out: &mut String) -> Option<()> {
         decode(bytes, out, |bytes| {
             let (&[lead, trail], rest) = bytes.split_first_chunk()?;
             if !trail.is_ascii_digit() {

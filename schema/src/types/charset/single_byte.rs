@@ -1,6 +1,6 @@
 //! Character sets of one byte a character: a table of 256 each.
 
-use super::{Table, put};
+use super::Table;
 
 /// The characters of all bytes.
 pub(super) struct SingleByte(Table);
@@ -10,9 +10,9 @@ impl SingleByte {
         Self(Table::new(table))
     }
 
-    pub(super) fn decode(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    pub(super) fn decode(&self, bytes: &[u8], out: &mut String) -> Option<()> {
         for byte in bytes {
-            put(self.0.character(usize::from(*byte))?, out);
+            out.push(self.0.character(usize::from(*byte))?);
         }
         Some(())
     }
