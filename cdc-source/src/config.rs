@@ -27,7 +27,7 @@ pub(crate) struct SourceConfig {
     pub(crate) server_id: u32,
     /// `topic.prefix`: begins every topic, and names the server in offsets.
     pub(crate) topic_prefix: String,
-    /// `table.include.list` and `table.exclude.list`.
+    /// `database.include.list`, `table.include.list` and the lists of what is taken away again.
     pub(crate) tables: TableFilter,
     /// What records look like.
     pub(crate) records: RecordConfig,
@@ -114,38 +114,59 @@ fn derived_server_id(group: &str, name: &str) -> u32 {
     crc32fast::hash(format!("{group}/{name}").as_bytes()) | 0x8000_0000
 }
 
-/// Which tables are captured: regular expressions on `database.table`, anchored, as Debezium's.
+/// Which tables are captured: regular expressions on `database` and `database.table`, anchored, as
+/// Debezium's.
 #[derive(Debug, Clone)]
 pub(crate) struct TableFilter {
-    includes: Vec<Regex>,
-    excludes: Vec<Regex>,
+    databases: NameFilter,
+    tables: NameFilter,
+    /// Whether a pattern of `table.include.list` must match a table at the start.
+    must_match: bool,
 }
 
 impl TableFilter {
     fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
-        let includes = patterns(settings, "table.include.list")?;
-        if includes.is_empty() {
+        let is_ours = settings.origin() == Origin::PipelineFile;
+        let databases = NameFilter {
+            includes: patterns(settings, "database.include.list")?,
+            excludes: patterns(settings, "database.exclude.list")?,
+        };
+        let tables = NameFilter {
+            includes: patterns(settings, "table.include.list")?,
+            excludes: patterns(settings, "table.exclude.list")?,
+        };
+        if is_ours && tables.includes.is_empty() && databases.includes.is_empty() {
             return Err(settings.error(
                 "table.include.list",
-                "is required: the tables to capture, as database.table or a regular expression",
+                "or `database.include.list` is required: the tables to capture, as \
+                 database.table or a regular expression",
             ));
         }
-        Ok(Self { includes, excludes: patterns(settings, "table.exclude.list")? })
+        Ok(Self { databases, tables, must_match: is_ours })
     }
 
     /// Whether the table is captured. MySQL's own databases never are.
     pub(crate) fn matches(&self, table: &TableId) -> bool {
         const SYSTEM: [&str; 4] = ["mysql", "sys", "information_schema", "performance_schema"];
-        let name = table.to_string();
         !SYSTEM.contains(&table.database.as_str())
-            && self.includes.iter().any(|pattern| pattern.is_match(&name))
-            && !self.excludes.iter().any(|pattern| pattern.is_match(&name))
+            && self.databases.includes(&table.database)
+            && self.tables.includes(&table.to_string())
     }
 
-    /// The includes that match none of the tables, as they were written.
+    /// The place of the first include that matches the table.
+    pub(crate) fn rank(&self, table: &TableId) -> usize {
+        let name = table.to_string();
+        let includes = &self.tables.includes;
+        includes.iter().position(|pattern| pattern.is_match(&name)).unwrap_or_default()
+    }
+
+    /// The includes that match none of the tables, as they were written. A Debezium configuration
+    /// may name tables that are made later.
     pub(crate) fn unmatched<'a>(&'a self, tables: &'a [TableId]) -> impl Iterator<Item = &'a str> {
-        self.includes
+        self.tables
+            .includes
             .iter()
+            .filter(|_| self.must_match)
             .filter(|pattern| !tables.iter().any(|table| pattern.is_match(&table.to_string())))
             .map(|pattern| {
                 let text = pattern.as_str().trim_start_matches("(?i)");
@@ -154,13 +175,24 @@ impl TableFilter {
     }
 }
 
-/// Which columns are in the rows: regular expressions on `database.table.column`. The key has its
-/// columns whether they are or not.
+/// Names that match one of some patterns, or of which there are none, and none of others.
 #[derive(Debug, Clone)]
-pub(crate) struct ColumnFilter {
+struct NameFilter {
     includes: Vec<Regex>,
     excludes: Vec<Regex>,
 }
+
+impl NameFilter {
+    fn includes(&self, name: &str) -> bool {
+        (self.includes.is_empty() || self.includes.iter().any(|pattern| pattern.is_match(name)))
+            && !self.excludes.iter().any(|pattern| pattern.is_match(name))
+    }
+}
+
+/// Which columns are in the rows: regular expressions on `database.table.column`. The key has its
+/// columns whether they are or not.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnFilter(NameFilter);
 
 impl ColumnFilter {
     fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
@@ -170,13 +202,12 @@ impl ColumnFilter {
             return Err(settings
                 .error("column.exclude.list", "cannot be combined with column.include.list"));
         }
-        Ok(Self { includes, excludes })
+        Ok(Self(NameFilter { includes, excludes }))
     }
 
     /// Whether the column of this full name is written.
     fn includes(&self, name: &str) -> bool {
-        (self.includes.is_empty() || self.includes.iter().any(|pattern| pattern.is_match(name)))
-            && !self.excludes.iter().any(|pattern| pattern.is_match(name))
+        self.0.includes(name)
     }
 }
 
@@ -207,6 +238,10 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<SourceConfig, String> {
+        read_as(Origin::PipelineFile, pairs)
+    }
+
+    fn read_as(origin: Origin, pairs: &[(&str, &str)]) -> Result<SourceConfig, String> {
         let base = [
             ("database.hostname", "db"),
             ("database.user", "u"),
@@ -215,7 +250,7 @@ mod tests {
         ];
         let all = base.iter().chain(pairs);
         let values = all.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut settings = Settings::new("connector `x`", Origin::PipelineFile, values);
+        let mut settings = Settings::new("connector `x`", origin, values);
         let config = SourceConfig::read("x", "g", &mut settings).map_err(|e| e.to_string())?;
         settings.finish().map_err(|e| e.to_string())?;
         Ok(config)
@@ -228,6 +263,26 @@ mod tests {
 
         assert!(captured("shop.orders") && captured("shop.customers"));
         assert!(!captured("shop.orders2") && !captured("shop.carts") && !captured("mysql.orders"));
+    }
+
+    #[test]
+    fn databases_and_tables_are_both_looked_at() {
+        let lists = [("table.include.list", ""), ("database.include.list", "shop,crm.*")];
+        let config = read(&[&lists[..], &[("table.exclude.list", ".*\\.tmp")]].concat()).unwrap();
+        let captured = |name: &str| config.tables.matches(&name.parse().unwrap());
+
+        assert!(captured("shop.orders") && captured("crm2.x"));
+        assert!(!captured("shop.tmp") && !captured("shops.x"));
+    }
+
+    #[test]
+    fn debeziums_configuration_captures_all_databases_and_tables_that_are_made_later() {
+        let config = read_as(Origin::Connect, &[("table.include.list", "")]).unwrap();
+
+        assert!(config.tables.matches(&TableId::new("any", "table")));
+        assert!(!config.tables.matches(&TableId::new("mysql", "user")));
+        let config = read_as(Origin::Connect, &[]).unwrap();
+        assert_eq!(config.tables.unmatched(&[]).count(), 0);
     }
 
     #[test]
@@ -244,7 +299,7 @@ mod tests {
     fn mistakes_are_named() {
         let error = |pairs: &[(&str, &str)]| read(pairs).err().unwrap();
 
-        assert!(error(&[("table.include.list", "")]).contains("`table.include.list` is required"));
+        assert!(error(&[("table.include.list", "")]).contains("`table.include.list` or"));
         assert!(error(&[("table.exclude.list", "a(")]).contains("invalid pattern"));
         assert!(error(&[("snapshot.mode", "never")]).contains("expected one of initial, no_data"));
         assert!(error(&[("databse.port", "1")]).contains("`databse.port` is not a known setting"));

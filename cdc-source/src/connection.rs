@@ -24,7 +24,8 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects and sets what all our statements rely on: UTC, literals in utf8mb4, and text as
     /// its column stores it. Were it converted, the server would send `?` for each character that
-    /// it can store but not convert, and nobody would know.
+    /// it can store but not convert, and nobody would know. A CHAR is not padded, and a definition
+    /// is printed in MySQL's own quotes.
     pub(crate) async fn open(config: &SourceConfig) -> Result<Self, SourceError> {
         let address = config.address();
         let options = OptsBuilder::default()
@@ -39,6 +40,7 @@ impl Connection {
             .stmt_cache_size(0)
             .init(vec![
                 "SET NAMES utf8mb4, character_set_results = NULL, time_zone = '+00:00', \
+                 sql_mode = '', sql_quote_show_create = 1, \
                  transaction_isolation = 'READ-COMMITTED', autocommit = 1"
                     .to_owned(),
             ]);

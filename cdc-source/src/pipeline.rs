@@ -117,7 +117,10 @@ impl Pipeline {
                 Next::Stop => return Ok(()),
                 Next::Event(event) => self.take_events(event).await?,
                 Next::Chunk(Step::Waiting) | Next::Tick => {}
-                Next::Chunk(Step::Parked { table, reason }) => self.tables.park(&table, &reason),
+                Next::Chunk(Step::Parked { table, reason }) => {
+                    self.tables.park(&table, &reason);
+                    self.flush().await?;
+                }
             }
             self.emit_chunk().await?;
             self.flush_if_due().await?;
@@ -310,17 +313,14 @@ impl Pipeline {
         if self.snapshot.is_open() || !self.transaction.is_at_boundary() {
             return;
         }
-        let next = self.tables.offsets().iter().find_map(|(table, offset)| match &offset.state {
-            TableState::Snapshot(progress) => Some((table, progress)),
-            TableState::Streaming | TableState::Parked { .. } => None,
-        });
-        let Some((table, progress)) = next else { return };
+        let Some((table, progress)) = self.tables.next_to_copy() else { return };
         let request = ChunkRequest {
             table: table.clone(),
             after: progress.last_key.clone(),
             rows: self.config.chunk_rows,
             number: progress.chunks,
             blanks_in_json: self.config.records.depends_on_origin(),
+            order: self.config.records.depends_on_origin().then(|| self.tables.order_of(table)),
         };
         self.snapshot.begin(request, self.transaction.executed());
     }

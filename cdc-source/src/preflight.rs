@@ -7,6 +7,7 @@ use std::fmt;
 use schema::fault::{Disposition, Fault};
 use schema::position::BinlogPosition;
 use schema::table::TableId;
+use schema::types::Fidelity;
 use uuid::Uuid;
 
 use crate::config::{SnapshotMode, SourceConfig};
@@ -352,6 +353,10 @@ async fn check_table(
     }
     match structure::read(connection, table).await? {
         Ok(_) if config.snapshot_mode == SnapshotMode::NoData => {}
+        // As Debezium: its records have no key then, which no sink here can take.
+        Ok(found)
+            if found.schema.key.is_empty()
+                && config.records.values.fidelity == Fidelity::Debezium => {}
         Ok(found) if found.schema.key.is_empty() => findings.push(Finding {
             what: format!("table {table} has no primary key and no unique key without NULL"),
             why: "its rows cannot be copied in chunks, and a document needs an id",

@@ -24,6 +24,8 @@
 //! rows.
 
 mod chunk;
+mod create_table;
+mod place;
 pub(crate) mod structure;
 mod values;
 mod window;
@@ -39,7 +41,8 @@ use crate::config::SourceConfig;
 use crate::connection::Connection;
 use crate::error::SourceError;
 
-pub(crate) use chunk::{Chunk, ChunkRequest, Loaded};
+pub(crate) use chunk::{Chunk, ChunkRequest, Loaded, Order};
+pub(crate) use place::Place;
 pub(crate) use window::Window;
 
 /// The chunk that is under way. At most one is: the next begins when it is emitted.

@@ -10,7 +10,7 @@ use connect::kafka::batch::TopicIndex;
 use connect::kafka::producer::TransactionalProducer;
 use schema::bytes::equal;
 use schema::names;
-use schema::offset::{TableOffset, TableState};
+use schema::offset::{SnapshotProgress, TableOffset, TableState};
 use schema::plan::record::{CompileError, RecordPlan};
 use schema::registry::{Registry, RegistryError, SchemaId};
 use schema::table::{Column, TableId, TableSchema};
@@ -21,7 +21,7 @@ use crate::binlog::table_map::{EncodedTableMap, TableMap};
 use crate::config::SourceConfig;
 use crate::connection::Connection;
 use crate::error::SourceError;
-use crate::snapshot::structure;
+use crate::snapshot::{Order, structure};
 
 /// How often skipped row events are told of.
 const TELL_SKIPPED_EVERY: Duration = Duration::from_secs(30);
@@ -218,7 +218,9 @@ impl Tables {
             None => self.connection.insert(Connection::open(&self.config).await?),
         };
         match structure::read(connection, &schema.id).await? {
-            Ok(declared) if declared.schema.covers(&schema) => return Ok(declared.schema),
+            Ok(declared) if declared.schema.covers(&schema) => {
+                return Ok(declared.schema.with_types_of(schema));
+            }
             Ok(_) | Err(_) => {}
         }
         for column in &mut schema.columns {
@@ -376,6 +378,34 @@ impl Tables {
     /// All captured tables with their offsets.
     pub(crate) fn offsets(&self) -> &BTreeMap<TableId, TableOffset> {
         &self.offsets
+    }
+
+    /// The table whose rows are copied next, and how far it is.
+    pub(crate) fn next_to_copy(&self) -> Option<(&TableId, &SnapshotProgress)> {
+        let copying = self.offsets.iter().filter_map(|(table, offset)| match &offset.state {
+            TableState::Snapshot(progress) => Some((table, progress)),
+            TableState::Streaming | TableState::Parked { .. } => None,
+        });
+        copying.min_by_key(|(table, _)| self.rank(table))
+    }
+
+    /// Where a table is among those that are copied.
+    pub(crate) fn order_of(&self, table: &TableId) -> Order {
+        let rank = self.rank(table);
+        let is_copied = |state: &TableState| matches!(state, TableState::Snapshot(_));
+        let later = self
+            .offsets
+            .iter()
+            .filter(|(other, offset)| is_copied(&offset.state) && self.rank(other) > rank);
+        Order {
+            is_first: self.offsets.keys().all(|other| self.rank(other) >= rank),
+            later: later.map(|(other, _)| other.clone()).collect(),
+        }
+    }
+
+    /// Tables are copied in the order of `table.include.list`, then of their names.
+    fn rank<'a>(&self, table: &'a TableId) -> (usize, &'a TableId) {
+        (self.config.tables.rank(table), table)
     }
 
     /// Takes the offsets that have changed since the last call.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::types::ColumnType;
+use crate::types::{ColumnType, Fidelity};
 
 /// A table, written `database.table`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +99,29 @@ pub struct Declaration {
     pub comment: String,
 }
 
+/// The members of an `enum('a','it''s')`, as the server prints them: only the quotes are single
+/// again.
+#[must_use]
+pub fn members_as_printed(type_text: &str) -> Vec<String> {
+    let mut members = Vec::new();
+    let mut current: Option<String> = None;
+    let mut characters = type_text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match (&mut current, c) {
+            (None, '\'') => current = Some(String::new()),
+            (None, _) => {}
+            (Some(member), '\'') if characters.next_if_eq(&'\'').is_some() => member.push('\''),
+            (Some(_), '\'') => members.extend(current.take()),
+            (Some(member), '\\') => {
+                member.push('\\');
+                member.extend(characters.next());
+            }
+            (Some(member), c) => member.push(c),
+        }
+    }
+    members
+}
+
 /// What a new row gets in a column that it does not name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Default {
@@ -133,6 +156,22 @@ impl Declaration {
         length.bytes().all(|b| b.is_ascii_digit()).then(|| (length.to_owned(), scale))
     }
 
+    /// The comment as schemas have it. Debezium leaves quotes doubled, as the statement has them.
+    #[must_use]
+    pub fn comment_for(&self, fidelity: Fidelity) -> String {
+        match fidelity {
+            Fidelity::Exact => self.comment.clone(),
+            Fidelity::Debezium => self.comment.replace('\'', "''"),
+        }
+    }
+
+    /// The members of an ENUM or SET as Debezium knows them: as the statement has them, with its
+    /// backslashes, and with a question mark for each character of four bytes.
+    #[must_use]
+    pub fn printed_members(&self) -> Vec<String> {
+        members_as_printed(&self.type_text)
+    }
+
     /// Whether it is a `FLOAT(M,D)`, which Debezium widens to a double.
     #[must_use]
     pub fn has_float_digits(&self) -> bool {
@@ -158,12 +197,21 @@ impl TableSchema {
     #[must_use]
     pub fn covers(&self, logged: &Self) -> bool {
         let same = |(a, b): (&Column, &Column)| {
-            (&a.name, &a.column_type, a.nullable) == (&b.name, &b.column_type, b.nullable)
+            (&a.name, a.nullable) == (&b.name, b.nullable) && a.column_type.shows(&b.column_type)
         };
         self.id == logged.id
             && (self.key == logged.key || logged.key.is_empty())
             && self.columns.len() == logged.columns.len()
             && self.columns.iter().zip(&logged.columns).all(same)
+    }
+
+    /// This declaration with the types that the log has, which shows more of some.
+    #[must_use]
+    pub fn with_types_of(mut self, logged: Self) -> Self {
+        for (column, logged) in self.columns.iter_mut().zip(logged.columns) {
+            column.column_type = logged.column_type;
+        }
+        self
     }
 
     /// The columns of the primary key with their places, in key order.

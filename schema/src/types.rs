@@ -140,6 +140,23 @@ impl ColumnType {
         matches!(self, Self::DateTime { .. } | Self::Timestamp { .. })
     }
 
+    /// Whether this is what `information_schema` says of a column that the log has as `logged`.
+    /// Members of ENUM and SET have a question mark there for each character of four bytes.
+    #[must_use]
+    pub fn shows(&self, logged: &Self) -> bool {
+        let (Self::Enum { members } | Self::Set { members }) = self else { return self == logged };
+        let (Self::Enum { members: others } | Self::Set { members: others }) = logged else {
+            return false;
+        };
+        let shown = |c: char| if c > '\u{ffff}' { '?' } else { c };
+        let is_same = |(member, other): (&String, &String)| {
+            member == other || member.chars().eq(other.chars().map(shown))
+        };
+        std::mem::discriminant(self) == std::mem::discriminant(logged)
+            && members.len() == others.len()
+            && members.iter().zip(others).all(is_same)
+    }
+
     /// Whether its values are bytes that are not text.
     #[must_use]
     pub fn is_binary(&self) -> bool {

@@ -37,7 +37,7 @@ pub(crate) struct RecordConfig {
     rules: Vec<(Vec<Regex>, ValueRule)>,
     /// `column.propagate.source.type`.
     propagated_columns: Vec<Regex>,
-    /// `datatype.propagate.source.type`: matched with `database.TYPE`.
+    /// `datatype.propagate.source.type`: matched with `database.table.TYPE`.
     propagated_types: Vec<Regex>,
     /// `include.schema.comments`. Default false.
     comments: bool,
@@ -82,7 +82,7 @@ impl RecordConfig {
     pub(crate) fn choice(&self, table: &TableId, column: &Column) -> ColumnChoice {
         let name = format!("{table}.{}", column.name);
         let type_name = column.declaration.as_ref().map(Declaration::type_name);
-        let type_name = format!("{}.{}", table.database, type_name.unwrap_or_default());
+        let type_name = format!("{table}.{}", type_name.unwrap_or_default());
         let matches =
             |patterns: &[Regex], name: &str| patterns.iter().any(|pattern| pattern.is_match(name));
         let rule = self.rules.iter().find(|(columns, _)| matches(columns, &name));
@@ -235,6 +235,7 @@ fn read_flat(settings: &mut Settings) -> Result<Option<FlatOptions>, ConfigError
         )?,
         fields: added(settings.list(&format!("{prefix}add.fields")), &field_prefix),
         headers: added(settings.list(&format!("{prefix}add.headers")), &header_prefix),
+        header_prefix,
     };
     refuse_others(settings, &prefix)?;
     Ok(Some(flat))

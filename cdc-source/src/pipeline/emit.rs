@@ -8,6 +8,7 @@ use schema::lsn::Lsn;
 use schema::offset::{SnapshotProgress, TableState};
 use schema::plan::record::PlanError;
 use schema::table::TableId;
+use schema::types::MysqlValue;
 
 use super::Pipeline;
 use super::record_writer::RecordWriter;
@@ -142,13 +143,14 @@ impl Pipeline {
         let Some((window, chunk)) = due else { return Ok(()) };
         let table = window.table().clone();
         let Some(plan) = self.tables.plan(&chunk.schema, &mut self.producer).await? else {
-            return Ok(());
+            return self.flush().await;
         };
         let emitted = match self.emit_chunk_rows(&plan, &window, &chunk) {
             Ok(emitted) => emitted,
             Err(error) => {
+                // At once: on a quiet server nothing else would say so.
                 self.tables.park(&table, &schema::fault::chain(&error));
-                return Ok(());
+                return self.flush().await;
             }
         };
         self.finish_chunk(&table, &chunk, emitted);
@@ -162,13 +164,12 @@ impl Pipeline {
         window: &Window,
         chunk: &Chunk,
     ) -> Result<u64, PlanError> {
-        let mut emitted = 0;
-        let mut identity = Vec::new();
         let record = plan.snapshot_record();
+        let rows = kept_rows(plan, window, chunk)?;
         // The rows and the progress are one Kafka transaction: an error takes all of them back.
         let (records, bytes) = (self.batch.records(), self.batch.bytes());
         let now_us = now_us();
-        let source = Source {
+        let mut source = Source {
             ts_us: now_us,
             snapshot: SnapshotMarker::Incremental,
             lsn: self.lsn.last(),
@@ -182,13 +183,11 @@ impl Pipeline {
         };
         let mut shared = EventSource::default();
         record.prepare(&source, now_us, &mut shared);
-        for row in &chunk.rows {
-            let row = row.as_slice();
-            identity.clear();
-            // By the log's plan, as the keys that the stream has touched.
-            let written = plan.record.write_identity(&row, &mut identity);
-            if written.is_ok() && !window.keeps(&identity) {
-                continue;
+        for (number, row) in rows.iter().enumerate() {
+            let marker = chunk.place.map(|place| place.marker(number, rows.len()));
+            if let Some(marker) = marker.filter(|marker| *marker != source.snapshot) {
+                source.snapshot = marker;
+                record.prepare(&source, now_us, &mut shared);
             }
             let mut writer = RecordWriter {
                 plan,
@@ -200,16 +199,14 @@ impl Pipeline {
                 event: &mut shared,
                 tombstones: false,
             };
-            let written = written
-                .and_then(|()| writer.change(&RowChange::Read(row), &mut self.scratch, None));
+            let written = writer.change(&RowChange::Read(*row), &mut self.scratch, None);
             if let Err(error) = written {
                 self.batch.truncate(records, bytes);
                 return Err(error);
             }
-            emitted += 1;
         }
         plan.tell_losses();
-        Ok(emitted)
+        Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
     }
 
     fn finish_chunk(&mut self, table: &TableId, chunk: &Chunk, emitted: u64) {
@@ -230,6 +227,26 @@ impl Pipeline {
         let last_key = chunk.last_key.clone();
         offset.state = TableState::Snapshot(SnapshotProgress { last_key, rows, chunks });
     }
+}
+
+/// The rows of a chunk that no change has overtaken.
+fn kept_rows<'a>(
+    plan: &TablePlan,
+    window: &Window,
+    chunk: &'a Chunk,
+) -> Result<Vec<&'a [Option<MysqlValue<'static>>]>, PlanError> {
+    let mut identity = Vec::new();
+    let mut kept = Vec::with_capacity(chunk.rows.len());
+    for row in &chunk.rows {
+        let row = row.as_slice();
+        identity.clear();
+        // By the log's plan, as the keys that the stream has touched.
+        plan.record.write_identity(&row, &mut identity)?;
+        if window.keeps(&identity) {
+            kept.push(row);
+        }
+    }
+    Ok(kept)
 }
 
 /// Where a change comes from: the row of this number in an event.

@@ -1,5 +1,7 @@
 //! One row change → its records: one, or more when a delete or a new key is involved.
 
+use std::sync::Arc;
+
 use connect::kafka::batch::{
     HeaderName, LSN_HEADER, NEW_KEY_HEADER, OLD_KEY_HEADER, RecordBatch, RecordBounds,
 };
@@ -101,33 +103,32 @@ impl RecordWriter<'_> {
         let partition = partition_of(self.batch.slice(&(key_start..key_end)), self.plan.partitions);
         let is_delete = matches!(change, RowChange::Delete(_));
         let deletes = self.record.deletes();
-        let mut lsn = self.lsn.last();
+        let writes_value = !is_delete || deletes.writes_value();
+        let mut lsn = if writes_value { self.lsn.tick() } else { self.lsn.last() };
+        self.source.lsn = lsn;
         let key = key_start..key_end;
         let has_tombstone = is_delete && deletes.writes_tombstone(self.tombstones);
         let tombstone_key =
             if has_tombstone { self.batch.slice(&key).to_vec() } else { Vec::new() };
         let transaction = self.order.as_mut().map(|order| order.next(&self.plan.schema.id));
-        if is_delete && !deletes.writes_value() {
-            self.batch.buffer().truncate(key_start);
+        let ordered;
+        let source = if transaction.is_none() {
+            &self.source
         } else {
-            lsn = self.lsn.tick();
-            self.source.lsn = lsn;
-            let ordered;
-            let source = if transaction.is_none() {
-                &self.source
-            } else {
-                ordered = Source { transaction, ..self.source };
-                &ordered
-            };
+            ordered = Source { transaction, ..self.source };
+            &ordered
+        };
+        if writes_value {
             self.record.write_prepared(change, source, self.event, self.batch.buffer())?;
             let bounds = RecordBounds { key_start, key_end, has_value: true };
             self.batch.push(self.plan.topic, partition, bounds);
             Self::headers(self.batch, header);
             if self.record.is_flat() {
                 self.batch.push_lsn(lsn);
-                let now_us = self.event.now_us();
-                Self::flat_headers(self.batch, self.record, change.op(), source, now_us);
+                Self::flat_headers(self.batch, self.record, change, (source, self.event.now_us()))?;
             }
+        } else {
+            self.batch.buffer().truncate(key_start);
         }
         if has_tombstone {
             let key_start = self.batch.bytes();
@@ -135,6 +136,11 @@ impl RecordWriter<'_> {
             let bounds = RecordBounds { key_start, key_end: self.batch.bytes(), has_value: false };
             self.batch.push(self.plan.topic, partition, bounds);
             Self::headers(self.batch, header);
+            Self::flat_headers(self.batch, self.record, change, (source, self.event.now_us()))?;
+            if let Some(name) = self.record.repeated_header() {
+                let name = HeaderName::Chosen(Arc::clone(name));
+                self.batch.push_header(name, Some(change.op().as_bytes()));
+            }
             lsn = self.lsn.tick();
             self.batch.push_lsn(lsn);
         }
@@ -143,20 +149,19 @@ impl RecordWriter<'_> {
 
     fn headers(batch: &mut RecordBatch, header: Option<(&'static str, &[u8])>) {
         if let Some((name, value)) = header {
-            batch.push_header(HeaderName::Fixed(name), value);
+            batch.push_header(HeaderName::Fixed(name), Some(value));
         }
     }
 
-    fn flat_headers(
+    fn flat_headers<R: Row>(
         batch: &mut RecordBatch,
         record: &RecordPlan,
-        op: &str,
-        source: &Source<'_>,
-        now_us: i64,
-    ) {
-        record.write_headers(op, source, now_us, |name, value| {
-            batch.push_header(HeaderName::Chosen(std::sync::Arc::clone(name)), value);
-        });
+        change: &RowChange<R>,
+        (source, now_us): (&Source<'_>, i64),
+    ) -> Result<(), PlanError> {
+        record.write_headers(change, source, now_us, |name, value| {
+            batch.push_header(HeaderName::Chosen(Arc::clone(name)), value);
+        })
     }
 }
 
@@ -167,6 +172,6 @@ trait PushLsn {
 
 impl PushLsn for RecordBatch {
     fn push_lsn(&mut self, lsn: Lsn) {
-        self.push_header(HeaderName::Fixed(LSN_HEADER), lsn.to_string().as_bytes());
+        self.push_header(HeaderName::Fixed(LSN_HEADER), Some(lsn.to_string().as_bytes()));
     }
 }

@@ -8,8 +8,8 @@ use schema::table::{TableId, TableSchema};
 use schema::types::{ColumnType, MysqlValue};
 use uuid::Uuid;
 
-use super::structure::{self, Structure, quoted, quoted_name, text_literal};
-use super::values;
+use super::structure::{self, NO_SUCH_TABLE, Structure, quoted, quoted_name, text_literal};
+use super::{Place, values};
 use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::preflight;
@@ -20,9 +20,6 @@ const SELECT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Longest time for the wait of step 2 in one statement.
 const WAIT_SECONDS: u32 = 50;
-
-/// `ER_NO_SUCH_TABLE`.
-const NO_SUCH_TABLE: u16 = 1146;
 
 /// Which chunk to read.
 #[derive(Debug, Clone)]
@@ -36,6 +33,17 @@ pub(crate) struct ChunkRequest {
     pub(crate) number: u64,
     /// Whether JSON keeps the blanks that the server prints.
     pub(crate) blanks_in_json: bool,
+    /// What the chunk's place depends on, if records are to tell it.
+    pub(crate) order: Option<Order>,
+}
+
+/// Where a table is among those that are copied.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    /// Whether no table comes before it.
+    pub(crate) is_first: bool,
+    /// The tables that are copied after it.
+    pub(crate) later: Vec<TableId>,
 }
 
 /// The rows of a chunk and what bounds them.
@@ -50,6 +58,8 @@ pub(crate) struct Chunk {
     pub(crate) high: BinlogPosition,
     /// The server that `high` is of.
     pub(crate) server: Uuid,
+    /// Where its rows are in the copy of all tables, if records are to tell it.
+    pub(crate) place: Option<Place>,
 }
 
 /// What came of reading a chunk.
@@ -78,7 +88,7 @@ pub(super) async fn load(
     };
     let statement = select(&structure.schema, request, processed.is_none());
     let selected = connection.rows_in_binary("read a chunk", &statement, SELECT_TIMEOUT).await;
-    let rows = match selected {
+    let mut rows = match selected {
         Ok(rows) => rows,
         Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => {
             return Ok(Loaded::Parked(gone()));
@@ -89,18 +99,57 @@ pub(super) async fn load(
     let (high, server) = preflight::log_end(connection, status).await?.ok_or_else(|| {
         SourceError::Purged { reason: "the server has no binary log any more".to_owned() }
     })?;
-    let is_last = rows.len() < usize::try_from(request.rows).unwrap_or(usize::MAX);
+    let is_last = rows.len() <= usize::try_from(request.rows).unwrap_or(usize::MAX);
+    if !is_last {
+        rows.pop();
+    }
     let last_key = rows.last().and_then(|row| values::key_literals(&structure.schema, row));
+    let last_key = last_key.filter(|key| !key.is_empty());
+    let place = place(connection, request, is_last).await?;
     let converted: Result<Vec<_>, String> =
         rows.into_iter().map(|row| values::row(&structure, row, request.blanks_in_json)).collect();
     let Structure { schema, .. } = structure;
     Ok(match converted {
         Err(reason) => Loaded::Parked(reason),
-        Ok(_) if last_key.is_none() && !is_last => {
-            Loaded::Parked("its key cannot bound a chunk".to_owned())
-        }
-        Ok(rows) => Loaded::Chunk(Chunk { schema, rows, last_key, is_last, high, server }),
+        Ok(_) if last_key.is_none() && !is_last => Loaded::Parked(unbounded(&schema)),
+        Ok(rows) => Loaded::Chunk(Chunk { schema, rows, last_key, is_last, high, server, place }),
     })
+}
+
+/// Looks whether rows follow in later tables.
+async fn place(
+    connection: &mut Connection,
+    request: &ChunkRequest,
+    is_last: bool,
+) -> Result<Option<Place>, SourceError> {
+    let Some(order) = &request.order else { return Ok(None) };
+    let mut nothing_follows = is_last;
+    for table in &order.later {
+        if !nothing_follows {
+            break;
+        }
+        let statement = format!("SELECT 1 FROM {} LIMIT 1", quoted(table));
+        match connection.first::<u8>("look for rows", &statement).await {
+            Ok(found) => nothing_follows = found.is_none(),
+            Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(Place {
+        in_first_table: order.is_first,
+        is_first_chunk: request.number == 0,
+        is_last_chunk: is_last,
+        nothing_follows,
+    }))
+}
+
+fn unbounded(schema: &TableSchema) -> String {
+    if schema.key.is_empty() {
+        return "it has no key, so it must fit into one chunk; add a primary key, or raise \
+                snapshot.chunk.rows"
+            .to_owned();
+    }
+    "its key cannot bound a chunk".to_owned()
 }
 
 fn gone() -> String {
@@ -121,19 +170,21 @@ async fn wait_for(connection: &mut Connection, processed: Option<&str>) -> Resul
     }
 }
 
-/// The chunk's SELECT. Names are given, so invisible columns come too.
+/// The chunk's SELECT. Names are given, so invisible columns come too. It asks for one row more than
+/// the chunk has, which tells whether another one follows.
 fn select(schema: &TableSchema, request: &ChunkRequest, with_locks: bool) -> String {
     let columns: Vec<_> = schema.columns.iter().map(|column| quoted_name(&column.name)).collect();
     let key: Vec<_> = schema.key_columns().map(|column| quoted_name(&column.name)).collect();
     let bound = request.after.as_ref().map(|after| bound(schema, after));
     let filter = bound.map(|bound| format!(" WHERE {bound}")).unwrap_or_default();
+    let order =
+        if key.is_empty() { String::new() } else { format!(" ORDER BY {}", key.join(", ")) };
     let locks = if with_locks { " FOR SHARE" } else { "" };
     format!(
-        "SELECT {} FROM {}{filter} ORDER BY {} LIMIT {}{locks}",
+        "SELECT {} FROM {}{filter}{order} LIMIT {}{locks}",
         columns.join(", "),
         quoted(&schema.id),
-        key.join(", "),
-        request.rows
+        u64::from(request.rows) + 1
     )
 }
 
@@ -211,6 +262,7 @@ mod tests {
             rows: 10,
             number: 0,
             blanks_in_json: false,
+            order: None,
         }
     }
 
@@ -219,8 +271,17 @@ mod tests {
         assert_eq!(
             select(&table(), &request(None), false),
             "SELECT `note`, `order_id`, `line` FROM `shop`.`order_items` \
-             ORDER BY `order_id`, `line` LIMIT 10"
+             ORDER BY `order_id`, `line` LIMIT 11"
         );
+    }
+
+    #[test]
+    fn a_table_without_a_key_has_no_order() {
+        let table = TableSchema { key: vec![], ..table() };
+
+        let statement = select(&table, &request(None), false);
+
+        assert!(statement.ends_with("FROM `shop`.`order_items` LIMIT 11"), "{statement}");
     }
 
     #[test]
@@ -245,7 +306,7 @@ mod tests {
             statement,
             "SELECT `note`, `order_id`, `line` FROM `shop`.`order_items` \
              WHERE (`order_id` > 7) OR (`order_id` = 7 AND `line` > _utf8mb4 x'61') \
-             ORDER BY `order_id`, `line` LIMIT 10 FOR SHARE"
+             ORDER BY `order_id`, `line` LIMIT 11 FOR SHARE"
         );
     }
 }

@@ -7,8 +7,12 @@ use schema::types::ColumnType;
 use schema::types::charset::Charset;
 use schema::types::temporal::Fraction;
 
+use super::create_table;
 use crate::connection::Connection;
 use crate::error::SourceError;
+
+/// `ER_NO_SUCH_TABLE`.
+pub(super) const NO_SUCH_TABLE: u16 = 1146;
 
 /// A column whose type is not exact yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +41,7 @@ pub(crate) async fn read(
         text_literal(&table.database),
         text_literal(&table.name)
     );
-    let columns: Vec<ColumnRow> = connection
+    let mut columns: Vec<ColumnRow> = connection
         .rows(
             "read a table's columns",
             &format!(
@@ -49,18 +53,67 @@ pub(crate) async fn read(
             ),
         )
         .await?;
-    let keys: Vec<KeyRow> = connection
-        .rows(
-            "read a table's keys",
-            &format!(
-                "SELECT INDEX_NAME, COLUMN_NAME, CAST(SUB_PART AS UNSIGNED) FROM \
-                 information_schema.STATISTICS WHERE {filter} AND NON_UNIQUE = 0 \
-                 ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
-            ),
-        )
-        .await?;
+    let shown = if columns.is_empty() { None } else { show(connection, table).await? };
+    let keys = match shown {
+        Some((keys, statement)) => {
+            complete_defaults(&mut columns, &statement);
+            keys
+        }
+        None => {
+            columns.clear();
+            Vec::new()
+        }
+    };
     let charsets = columns.iter().map(charset).collect();
     Ok(assemble(table, &columns, &keys).map(|schema| Structure { schema, charsets }))
+}
+
+/// The unique keys of a table and the statement that makes it; `None` if there is no such table.
+async fn show(
+    connection: &mut Connection,
+    table: &TableId,
+) -> Result<Option<(Vec<KeyRow>, String)>, SourceError> {
+    let name = quoted(table);
+    let shown = async {
+        // In the order in which the server has them, which `information_schema.STATISTICS` cannot
+        // say.
+        let statement = format!("SHOW KEYS FROM {name}");
+        let keys: Vec<mysql_async::Row> =
+            connection.rows("read a table's keys", &statement).await?;
+        let statement = format!("SHOW CREATE TABLE {name}");
+        let statement: Option<(String, String)> =
+            connection.first("read a table's definition", &statement).await?;
+        let keys = keys.iter().filter_map(unique_key_row).collect();
+        Ok((keys, statement.map(|(_, statement)| statement).unwrap_or_default()))
+    };
+    match shown.await {
+        Ok(shown) => Ok(Some(shown)),
+        Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn complete_defaults(columns: &mut [ColumnRow], statement: &str) {
+    let literals = create_table::defaults(statement);
+    for row in columns {
+        let literal = literals.get(&row.0);
+        let whole = literal.and_then(|literal| create_table::whole(&column_type(row)?, literal));
+        if let Some(whole) = whole {
+            row.6 = Some(whole);
+        }
+    }
+}
+
+/// A row of `SHOW KEYS` if it is of a unique key.
+fn unique_key_row(row: &mysql_async::Row) -> Option<KeyRow> {
+    const NON_UNIQUE: usize = 1;
+    const NAME: usize = 2;
+    const COLUMN: usize = 4;
+    const PREFIX: usize = 7;
+    let is_unique = row.get_opt::<u8, _>(NON_UNIQUE)?.ok()? == 0;
+    let text = |place: usize| row.get_opt::<Option<String>, _>(place)?.ok();
+    let prefix: Option<u64> = row.get_opt(PREFIX)?.ok()?;
+    is_unique.then_some((text(NAME)??, text(COLUMN)?, prefix))
 }
 
 /// Index, column (none for an expression), length of the prefix.
@@ -108,10 +161,10 @@ fn charset(row: &ColumnRow) -> Option<Charset> {
 /// The primary key, or the first unique key of which no column can be NULL, as `InnoDB` and Debezium
 /// choose.
 fn key_of(columns: &[Column], keys: &[KeyRow]) -> Vec<usize> {
-    let place = |(_, name, prefix): &KeyRow| {
+    let place = |(_, name, _): &KeyRow| {
         let place = columns.iter().position(|column| Some(&column.name) == name.as_ref())?;
-        let is_whole = prefix.is_none() && columns.get(place).is_some_and(|c| !c.nullable);
-        is_whole.then_some(place)
+        // What is unique in its beginning is unique as a whole.
+        columns.get(place).is_some_and(|column| !column.nullable).then_some(place)
     };
     let by_index = keys.chunk_by(|(a, ..), (b, ..)| a == b);
     by_index
@@ -187,21 +240,12 @@ fn sizes(column_type: &str) -> impl Iterator<Item = usize> {
     inside.map_or("", |(sizes, _)| sizes).split(',').map_while(|size| size.parse().ok())
 }
 
-/// The members in `enum('a','it''s')`.
+/// The members in `enum('a','it''s','c\\\\d')`.
 fn members(column_type: &str) -> Vec<String> {
-    let mut members = Vec::new();
-    let mut current: Option<String> = None;
-    let mut characters = column_type.chars().peekable();
-    while let Some(c) = characters.next() {
-        match (&mut current, c) {
-            (None, '\'') => current = Some(String::new()),
-            (None, _) => {}
-            (Some(member), '\'') if characters.next_if_eq(&'\'').is_some() => member.push('\''),
-            (Some(_), '\'') => members.extend(current.take()),
-            (Some(member), c) => member.push(c),
-        }
-    }
-    members
+    schema::table::members_as_printed(column_type)
+        .iter()
+        .map(|member| create_table::unescaped(member))
+        .collect()
 }
 
 /// The type of a key column whose values cannot be written as bounds that MySQL compares along its
@@ -262,7 +306,34 @@ mod tests {
 
     #[test]
     fn members_are_read_with_their_quotes_and_commas() {
-        assert_eq!(members("enum('a','it''s','c,d','')"), ["a", "it's", "c,d", ""]);
+        let text = r"enum('a','it''s','c,d','','\\\n')";
+
+        assert_eq!(members(text), ["a", "it's", "c,d", "", "\\\n"]);
+    }
+
+    #[test]
+    fn the_key_is_the_first_that_no_row_can_lack() {
+        let column = |name: &str, nullable| Column {
+            name: name.to_owned(),
+            column_type: ColumnType::Int { unsigned: false },
+            nullable,
+            declaration: None,
+        };
+        let columns = [column("a", false), column("b", true), column("c", false)];
+        let key = |name: &str, column: Option<&str>, prefix| {
+            (name.to_owned(), column.map(str::to_owned), prefix)
+        };
+        let keys = [
+            key("z", Some("a"), None),
+            key("z", Some("b"), None),
+            key("y", None, None),
+            key("x", Some("c"), Some(10)),
+            key("x", Some("a"), None),
+            key("w", Some("a"), None),
+        ];
+
+        assert_eq!(key_of(&columns, &keys), [2, 0]);
+        assert_eq!(key_of(&columns, &keys[..3]), [0_usize; 0]);
     }
 
     #[test]

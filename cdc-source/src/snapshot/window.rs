@@ -26,9 +26,10 @@ impl Window {
         &self.table
     }
 
-    /// The stream has emitted a change of the row with this key.
+    /// The stream has emitted a change of the row with this key. Without a key, any row of the
+    /// chunk may be the one.
     pub(crate) fn touch(&mut self, key: &[u8]) {
-        if self.touched.len() >= TOUCHED_MAX {
+        if key.is_empty() || self.touched.len() >= TOUCHED_MAX {
             return self.void();
         }
         if !self.touched.contains(key) {
@@ -155,6 +156,16 @@ mod tests {
             server.visible = server.log.len();
             prop_assert_eq!(index, server.select());
         }
+    }
+
+    #[test]
+    fn a_change_without_a_key_voids_the_window() {
+        let mut window = Window::new(TableId::new("d", "t"));
+        assert!(window.keeps(&[]));
+
+        window.touch(&[]);
+
+        assert!(window.is_void());
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl HeaderName {
 pub struct RecordBatch {
     pub(super) bytes: Vec<u8>,
     pub(super) records: Vec<RecordSlot>,
-    headers: Vec<(HeaderName, Range<usize>)>,
+    headers: Vec<HeaderSlot>,
     /// Keys and values for the offsets topic.
     pub(super) offsets: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether a MySQL transaction ends here, so that a Kafka transaction can.
@@ -78,6 +78,9 @@ impl RecordSlot {
         self.has_value.then_some(self.key_end..self.value_end)
     }
 }
+
+/// A header's name, and where its value is; none has no value.
+pub(super) type HeaderSlot = (HeaderName, Option<Range<usize>>);
 
 /// A record that was written into a batch's buffer: its parts end where they are said to.
 #[derive(Debug, Clone, Copy)]
@@ -130,16 +133,18 @@ impl RecordBatch {
     }
 
     /// The headers of a record.
-    pub(super) fn headers(&self, record: &RecordSlot) -> &[(HeaderName, Range<usize>)] {
+    pub(super) fn headers(&self, record: &RecordSlot) -> &[HeaderSlot] {
         let range = record.headers_start..record.headers_end;
         self.headers.get(range).unwrap_or_default()
     }
 
-    /// Adds a header to the last record.
-    pub fn push_header(&mut self, name: HeaderName, value: &[u8]) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        let range = start..self.bytes.len();
+    /// Adds a header to the last record; `None` is a header without a value.
+    pub fn push_header(&mut self, name: HeaderName, value: Option<&[u8]>) {
+        let range = value.map(|value| {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(value);
+            start..self.bytes.len()
+        });
         self.headers.push((name, range));
         if let Some(record) = self.records.last_mut() {
             record.headers_end = self.headers.len();

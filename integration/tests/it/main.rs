@@ -10,6 +10,8 @@ mod compose;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod oracle;

@@ -146,7 +146,7 @@ impl RecordPlan {
                 if let Some(row) = change.after().or(change.before()) {
                     self.write_row(row, out)?;
                 }
-                flat.write(change.op(), source, event.now_us(), out);
+                flat.write(change, source, event.now_us(), out)?;
             }
         }
         Ok(())
@@ -168,15 +168,29 @@ impl RecordPlan {
     }
 
     /// Hands on the headers that a flat record carries beside its value.
-    pub fn write_headers(
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PlanError`] naming the column that does not hold a value of its type.
+    pub fn write_headers<R: Row>(
         &self,
-        op: &str,
+        change: &RowChange<R>,
         source: &Source<'_>,
         now_us: i64,
-        mut push: impl FnMut(&Arc<str>, &[u8]),
-    ) {
-        if let Body::Flat(flat) = &self.body {
-            flat.headers(op, source, now_us, &mut push);
+        mut push: impl FnMut(&Arc<str>, Option<&[u8]>),
+    ) -> Result<(), PlanError> {
+        match &self.body {
+            Body::Envelope => Ok(()),
+            Body::Flat(flat) => flat.headers(change, source, now_us, &mut push),
+        }
+    }
+
+    /// The header that a flat record's tombstone has once more, as `op`.
+    #[must_use]
+    pub fn repeated_header(&self) -> Option<&Arc<str>> {
+        match &self.body {
+            Body::Envelope => None,
+            Body::Flat(flat) => flat.repeated(),
         }
     }
 

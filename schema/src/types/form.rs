@@ -197,9 +197,13 @@ impl Form {
             ColumnType::Text { .. } => Self::Text,
             ColumnType::Binary { .. } | ColumnType::Blob => Self::Bytes(options.binary),
             ColumnType::Enum { .. } if clean => Self::Text,
-            ColumnType::Enum { members } => Self::Enum { allowed: members.clone() },
+            ColumnType::Enum { members } => {
+                Self::Enum { allowed: options.fidelity.members(members, declaration) }
+            }
             ColumnType::Set { .. } if clean => Self::SetArray,
-            ColumnType::Set { members } => Self::Set { allowed: members.clone() },
+            ColumnType::Set { members } => {
+                Self::Set { allowed: options.fidelity.members(members, declaration) }
+            }
             ColumnType::Year if clean => Self::PlainYear,
             ColumnType::Year => Self::Year { zero: options.fidelity.year_zero(origin) },
             ColumnType::Json if clean => Self::PlainJson,
@@ -255,6 +259,15 @@ impl Form {
             Self::Point => spatial::point_schema(),
             Self::Vector => spatial::vector_schema(),
         }
+    }
+}
+
+impl Form {
+    /// Whether Debezium's schema takes NULL even if the column does not: only that of a geometry
+    /// that is not declared a point.
+    #[must_use]
+    pub fn is_always_optional(&self, style: SchemaStyle) -> bool {
+        style == SchemaStyle::Debezium && *self == Self::Geometry
     }
 }
 

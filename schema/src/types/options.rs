@@ -1,6 +1,8 @@
 //! How values are written: what the settings choose for all columns of a connector.
 
 pub use crate::avro::SchemaStyle;
+use crate::table::Declaration;
+use crate::types::ColumnType;
 
 /// The choices that decide what a column's values become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,8 +148,37 @@ impl Fidelity {
         (self, origin) == (Self::Debezium, Origin::Snapshot)
     }
 
-    /// Whether commas within the members of an ENUM are preceded by a backslash.
-    pub(crate) fn escapes_members(self, origin: Origin) -> bool {
-        (self, origin) == (Self::Debezium, Origin::Log)
+    /// The members of an ENUM or SET in its schema.
+    pub(crate) fn members(
+        self,
+        members: &[String],
+        declaration: Option<&Declaration>,
+    ) -> Vec<String> {
+        let printed = declaration.filter(|_| self == Self::Debezium);
+        let printed = printed.map(Declaration::printed_members);
+        // A declaration in a test may have none.
+        printed.filter(|printed| printed.len() == members.len()).unwrap_or(members.to_vec())
+    }
+
+    /// As what the log's values of a column are read: Debezium takes the members of its schema,
+    /// with a backslash before the commas in an ENUM's.
+    pub(crate) fn read_as(
+        self,
+        column_type: &ColumnType,
+        declaration: Option<&Declaration>,
+        origin: Origin,
+    ) -> ColumnType {
+        if (self, origin) != (Self::Debezium, Origin::Log) {
+            return column_type.clone();
+        }
+        let members = |members: &[String]| self.members(members, declaration);
+        if let ColumnType::Enum { members: known } = column_type {
+            let escaped = members(known).iter().map(|m| m.replace(',', "\\,")).collect();
+            return ColumnType::Enum { members: escaped };
+        }
+        if let ColumnType::Set { members: known } = column_type {
+            return ColumnType::Set { members: members(known) };
+        }
+        column_type.clone()
     }
 }

@@ -287,7 +287,8 @@ impl Session {
             let mut headers = OwnedHeaders::new_with_capacity(named.len());
             for (key, value) in named {
                 let key = key.as_str();
-                headers = headers.insert(Header { key, value: Some(batch.slice(value)) });
+                let value = value.as_ref().map(|value| batch.slice(value));
+                headers = headers.insert(Header { key, value });
             }
             message = message.headers(headers);
         }

@@ -165,6 +165,20 @@ impl ColumnPlan {
         Field::new(self.name.clone(), self.schema.clone())
     }
 
+    /// The same column as an optional field whose schema has no default.
+    pub(super) fn without_default(&self) -> Self {
+        let mut plan = self.clone();
+        plan.schema.default = None;
+        plan.schema.optional = true;
+        // NULL is the first branch.
+        plan.branch = Some(2);
+        plan.null_value = Some(plan.null_value.unwrap_or(Value::Null));
+        let encoded = |value: &Option<Value>| value.as_ref().and_then(|value| plan.encoded(value));
+        let (null, failed) = (encoded(&plan.null_value), encoded(&plan.failed_value));
+        let zero_date = encoded(&plan.zero_date_value);
+        Self { null, failed, zero_date, ..plan }
+    }
+
     /// Appends the column of a row; tells whether something else was written than the row holds.
     #[inline]
     pub(super) fn write(

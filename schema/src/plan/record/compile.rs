@@ -1,14 +1,14 @@
 //! Table, settings → plan.
 
 use super::column::{ColumnPlan, ValueRule};
-use super::flat::{FlatOptions, FlatPlan, UnknownField};
+use super::flat::{FlatOptions, FlatPlan, FlatTable, UnknownField};
 use super::losses::Losses;
 use super::{Body, RecordPlan, generic};
 use crate::avro::{self, FRAME_BYTES};
 use crate::envelope::SourceWriter;
 use crate::names::{self, NameAdjustment};
 use crate::table::{Column, TableSchema};
-use crate::types::{ColumnType, ConversionFailure, Fidelity, Form, Origin, ValueOptions};
+use crate::types::{ConversionFailure, Fidelity, Form, Origin, ValueOptions};
 use crate::value::{Schema, Value};
 
 /// What a plan depends on beside the table.
@@ -90,7 +90,12 @@ impl RecordPlan {
         let style = options.values.style;
         let body = match options.format {
             Format::Envelope => Body::Envelope,
-            Format::Flat(flat) => Body::Flat(FlatPlan::new(flat, options.server, &table.id)?),
+            Format::Flat(flat) => {
+                let (server, id, columns) = (options.server, &table.id, columns.as_slice());
+                let fidelity = options.values.fidelity;
+                let table = FlatTable { server, id, columns, fidelity };
+                Body::Flat(FlatPlan::new(flat, &table)?)
+            }
         };
         let value_form = generic::value_schema(&namespace, record("Value", &columns), &body);
         let key_form = (!key.is_empty()).then(|| record("Key", &key));
@@ -174,27 +179,23 @@ fn value_column(
     let mut schema = form.schema();
     // Debezium has one mapper for a column, and a rule is one.
     if choice.propagated && rule.is_none() {
-        schema.parameters.extend(super::key::source_parameters(column, choice));
+        schema.parameters.extend(super::key::source_parameters(column, choice, values.fidelity));
     }
     if let (true, Some(declaration)) = (choice.commented, declaration)
         && !declaration.comment.is_empty()
     {
-        // Debezium leaves quotes doubled, as the statement has them.
-        schema = schema.doc(&match values.fidelity {
-            Fidelity::Exact => declaration.comment.clone(),
-            Fidelity::Debezium => declaration.comment.replace('\'', "''"),
-        });
+        schema = schema.doc(&declaration.comment_for(values.fidelity));
     }
     if let Some((name, value)) = rule.as_ref().map(ValueRule::parameter) {
         schema = schema.parameter(name, value);
     }
     schema.default.clone_from(&default);
-    schema.optional = column.nullable;
+    schema.optional = column.nullable || form.is_always_optional(values.style);
     let name = options
         .field_names
         .field(&column.name)
         .ok_or_else(|| CompileError::Name { column: column.name.clone() })?;
-    let read_as = read_as(&column.column_type, values.fidelity, options.origin);
+    let read_as = values.fidelity.read_as(&column.column_type, declaration, options.origin);
     let mut plan = ColumnPlan::new(index, name, read_as, form);
     plan.branch = schema.optional.then(|| if default.is_some() { 0 } else { 2 });
     plan.schema = schema;
@@ -255,15 +256,6 @@ fn applicable(
         }
         mask @ (ValueRule::Mask { .. } | ValueRule::Ineffective) => mask,
     }))
-}
-
-/// As what the bytes of the log are read.
-fn read_as(column_type: &ColumnType, fidelity: Fidelity, origin: Origin) -> ColumnType {
-    let ColumnType::Enum { members } = column_type else { return column_type.clone() };
-    if !fidelity.escapes_members(origin) {
-        return column_type.clone();
-    }
-    ColumnType::Enum { members: members.iter().map(|member| member.replace(',', "\\,")).collect() }
 }
 
 /// Two columns can get the same name when characters are replaced.

@@ -1,16 +1,20 @@
 //! Flat records: the row alone, as Debezium's `ExtractNewRecordState` leaves it, with what that
 //! transform adds to it. Folded into the plan, it costs nothing but the bytes that it adds.
 
+mod added;
 mod metadata;
 
 use std::sync::Arc;
 
+use super::{ColumnPlan, PlanError, Row};
 use crate::avro::put_bytes;
+use crate::change::RowChange;
 use crate::envelope::Source;
 use crate::table::TableId;
+use crate::types::Fidelity;
 use crate::value::{Field, Kind, Schema, Value};
 
-use metadata::Metadata;
+use added::Added;
 
 /// What flat records are beside the row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub struct FlatOptions {
     pub fields: Vec<AddedField>,
     /// `add.headers`.
     pub headers: Vec<AddedField>,
+    /// `add.headers.prefix`.
+    pub header_prefix: String,
 }
 
 /// What becomes of a deleted row.
@@ -81,29 +87,46 @@ impl AddedField {
 #[derive(Debug)]
 pub(super) struct FlatPlan {
     deletes: DeleteHandling,
-    fields: Vec<(String, Metadata)>,
-    headers: Vec<(Arc<str>, Metadata)>,
+    fields: Vec<(String, Added)>,
+    headers: Vec<(Arc<str>, Added)>,
+    /// The header that Debezium gives a tombstone once more.
+    repeated: Option<Arc<str>>,
+}
+
+/// For which table a flat record's additions are settled.
+pub(super) struct FlatTable<'a> {
+    pub(super) server: &'a str,
+    pub(super) id: &'a TableId,
+    pub(super) columns: &'a [ColumnPlan],
+    pub(super) fidelity: Fidelity,
+}
+
+impl FlatTable<'_> {
+    /// Debezium passes over what a change does not have.
+    fn settle(&self, added: &[AddedField]) -> Result<Vec<(String, Added)>, UnknownField> {
+        let mut settled = Vec::with_capacity(added.len());
+        for AddedField { reference, name } in added {
+            match Added::parse(reference, self.server, self.id, self.columns) {
+                Some(found) => settled.push((name.clone(), found)),
+                None if self.fidelity == Fidelity::Debezium => {}
+                None => return Err(UnknownField { reference: reference.clone() }),
+            }
+        }
+        Ok(settled)
+    }
 }
 
 impl FlatPlan {
-    pub(super) fn new(
-        options: &FlatOptions,
-        server: &str,
-        table: &TableId,
-    ) -> Result<Self, UnknownField> {
-        let one = |added: &AddedField| {
-            let metadata = Metadata::parse(&added.reference, server, table);
-            let unknown = || UnknownField { reference: added.reference.clone() };
-            Ok((added.name.clone(), metadata.ok_or_else(unknown)?))
-        };
-        let settle = |added: &[AddedField]| added.iter().map(one).collect::<Result<Vec<_>, _>>();
+    pub(super) fn new(options: &FlatOptions, table: &FlatTable<'_>) -> Result<Self, UnknownField> {
+        let headers = table.settle(&options.headers)?;
+        let repeats = table.fidelity == Fidelity::Debezium
+            && !headers.is_empty()
+            && options.deletes != DeleteHandling::DeleteToTombstone;
         Ok(Self {
             deletes: options.deletes,
-            fields: settle(&options.fields)?,
-            headers: settle(&options.headers)?
-                .into_iter()
-                .map(|(name, metadata)| (name.into(), metadata))
-                .collect(),
+            fields: table.settle(&options.fields)?,
+            headers: headers.into_iter().map(|(name, added)| (name.into(), added)).collect(),
+            repeated: repeats.then(|| format!("{}op", options.header_prefix).into()),
         })
     }
 
@@ -118,50 +141,61 @@ impl FlatPlan {
             .writes_value()
             .then(|| Field::new("__deleted", Schema::new(Kind::String).optional()));
         let added =
-            self.fields.iter().map(|(name, metadata)| Field::new(name.clone(), metadata.schema()));
+            self.fields.iter().map(|(name, added)| Field::new(name.clone(), added.schema()));
         mark.into_iter().chain(added).collect()
     }
 
     /// Appends the values of these fields.
-    pub(super) fn write(&self, op: &str, source: &Source<'_>, now_us: i64, out: &mut Vec<u8>) {
+    pub(super) fn write<R: Row>(
+        &self,
+        change: &RowChange<R>,
+        source: &Source<'_>,
+        now_us: i64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), PlanError> {
         if self.deletes.writes_value() {
             out.push(2);
-            put_bytes(if op == "d" { b"true" } else { b"false" }, out);
+            put_bytes(if change.op() == "d" { b"true" } else { b"false" }, out);
         }
-        for (_, metadata) in &self.fields {
-            metadata.write(op, source, now_us, out);
-        }
+        self.fields.iter().try_for_each(|(_, added)| added.write(change, source, now_us, out))
     }
 
     /// The values of the added fields, in Connect's data model.
-    pub(super) fn values(
+    pub(super) fn values<R: Row>(
         &self,
-        op: &str,
+        change: &RowChange<R>,
         source: &Source<'_>,
         now_us: i64,
-    ) -> impl Iterator<Item = Value> {
-        self.fields.iter().map(move |(_, metadata)| metadata.value(op, source, now_us))
+    ) -> Result<Vec<Value>, PlanError> {
+        self.fields.iter().map(|(_, added)| added.value(change, source, now_us)).collect()
     }
 
-    pub(super) fn headers(
+    /// Hands on the headers of a change's record. NULL is a header without a value.
+    pub(super) fn headers<R: Row>(
         &self,
-        op: &str,
+        change: &RowChange<R>,
         source: &Source<'_>,
         now_us: i64,
-        push: &mut impl FnMut(&Arc<str>, &[u8]),
-    ) {
-        for (name, metadata) in &self.headers {
-            if let Some(text) = metadata.text(op, source, now_us) {
-                push(name, text.as_bytes());
-            }
+        push: &mut impl FnMut(&Arc<str>, Option<&[u8]>),
+    ) -> Result<(), PlanError> {
+        for (name, added) in &self.headers {
+            let text = added.text(change, source, now_us)?;
+            push(name, text.as_ref().map(String::as_bytes));
         }
+        Ok(())
+    }
+
+    /// The header that a tombstone has once more: in Debezium it shares the headers of the delete
+    /// before it, and gets its own.
+    pub(super) fn repeated(&self) -> Option<&Arc<str>> {
+        self.repeated.as_ref()
     }
 }
 
 /// Something that a change does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{reference} is nothing that a flat record can add; use op, ts_ms, transaction.id or source.<field>"
+    "{reference} is nothing that a flat record can add; use op, ts_ms, transaction.id, source.<field>, before.<column> or after.<column>"
 )]
 pub struct UnknownField {
     reference: String,

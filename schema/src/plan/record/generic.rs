@@ -1,7 +1,6 @@
 //! The generic path: row → Connect's data model → Avro. Slow and plain, it is what the plan's one
 //! pass is held against, and what a transform that needs values works on.
 
-use super::flat::FlatPlan;
 use super::{Body, ColumnPlan, PlanError, RecordPlan, Row};
 use crate::avro;
 use crate::change::RowChange;
@@ -54,7 +53,10 @@ impl RecordPlan {
             Body::Flat(flat) => {
                 let image = change.after().or(change.before());
                 let mut fields = image.map(row).transpose()?.unwrap_or_default();
-                fields.extend(flat_values(flat, change.op(), source, now_us));
+                if flat.deletes().writes_value() {
+                    fields.push(Value::String((change.op() == "d").to_string()));
+                }
+                fields.extend(flat.values(change, source, now_us)?);
                 Ok(Value::Struct(fields))
             }
         }
@@ -95,7 +97,7 @@ impl RecordPlan {
 
 impl ColumnPlan {
     /// The column's value as its field has it.
-    fn generic_field(&self, row: &impl Row) -> Result<Value, PlanError> {
+    pub(super) fn generic_field(&self, row: &impl Row) -> Result<Value, PlanError> {
         let (replacement, error) = match self.generic(row) {
             Ok(Value::Null) => (&self.null_value, self.error(ValueError::Null)),
             Ok(value) => {
@@ -117,11 +119,6 @@ fn transaction_value(block: TransactionBlock<'_>) -> Value {
         Value::Int64(block.total_order),
         Value::Int64(block.collection_order),
     ])
-}
-
-fn flat_values(flat: &FlatPlan, op: &str, source: &Source<'_>, now_us: i64) -> Vec<Value> {
-    let mark = flat.deletes().writes_value().then(|| Value::String((op == "d").to_string()));
-    mark.into_iter().chain(flat.values(op, source, now_us)).collect()
 }
 
 /// The schemas of an envelope or a flat record, kept for the generic path.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{ColumnChoice, ColumnPlan, PlanError, Row};
 use crate::table::Column;
-use crate::types::ColumnType;
+use crate::types::{ColumnType, Fidelity};
 use crate::value::Value;
 
 /// Appends a key as Connect's `SimpleHeaderConverter` prints it: JSON.
@@ -21,6 +21,15 @@ pub(super) fn write_json(
     }
     out.extend_from_slice(Json::Object(object).to_string().as_bytes());
     Ok(())
+}
+
+/// A value as a header has it: text as it is, else JSON. NULL is none.
+pub(super) fn header_text(value: Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(json(other).to_string()),
+    }
 }
 
 fn json(value: Value) -> Json {
@@ -38,7 +47,11 @@ fn json(value: Value) -> Json {
 }
 
 /// The parameters by which `column.propagate.source.type` tells a column's type.
-pub(super) fn source_parameters(column: &Column, choice: &ColumnChoice) -> Vec<(String, String)> {
+pub(super) fn source_parameters(
+    column: &Column,
+    choice: &ColumnChoice,
+    fidelity: Fidelity,
+) -> Vec<(String, String)> {
     let Some(declaration) = &column.declaration else { return Vec::new() };
     let parameter = |name: &str, value: String| (format!("__debezium.source.column.{name}"), value);
     let mut parameters = vec![parameter("type", declaration.type_name())];
@@ -54,7 +67,7 @@ pub(super) fn source_parameters(column: &Column, choice: &ColumnChoice) -> Vec<(
         parameters.extend(scale.map(|scale| parameter("scale", scale)));
     }
     if choice.commented && !declaration.comment.is_empty() {
-        parameters.push(parameter("comment", declaration.comment.clone()));
+        parameters.push(parameter("comment", declaration.comment_for(fidelity)));
     }
     parameters.push(parameter("name", column.name.clone()));
     parameters

@@ -1,6 +1,7 @@
 //! Plans against the generic path, against `apache-avro`, and against Debezium's schemas.
 
 mod agreement;
+mod debezium;
 mod random;
 
 use super::*;

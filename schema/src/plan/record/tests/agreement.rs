@@ -20,10 +20,11 @@ fn flat_options() -> FlatOptions {
     let added = |text: &str| AddedField::parse(text, "__");
     FlatOptions {
         deletes: DeleteHandling::RewriteWithTombstone,
-        fields: ["op", "source.ts_ms", "row", "gtid", "snapshot", "transaction.id:tx"]
+        fields: ["op", "source.ts_ms", "row", "gtid", "snapshot", "transaction.id:tx", "before.c0"]
             .map(added)
             .into(),
         headers: vec![added("op")],
+        header_prefix: "__".to_owned(),
     }
 }
 

@@ -1,0 +1,10 @@
+drop database if exists g_names; create database g_names character set utf8mb4; use g_names;
+create table odd (`id` int not null primary key, `col-1 x` int, `1st` int default 5, `ünï` varchar(10), `a.b` int, `$x` int, `日本` int, `A_b` int, `_u` int, `é_e9` int, `x:y` enum('a','b'));
+create table `k-t $1é` (`k-1` int not null, `日` varchar(5) not null, `v.v` int, primary key(`k-1`,`日`));
+create table `Upper_Case` (Id int not null primary key, CamelCase int);
+create table coll (id int not null primary key, `a.b` int, `a_b` int);
+create table `1num` (id int not null primary key);
+create table plain (id int not null primary key, v int);
+insert into odd values(1,1,2,'ü',3,4,5,6,7,8,'a');
+insert into `k-t $1é` values(1,'日',1);
+insert into `Upper_Case` values(1,1); insert into coll values(1,1,2); insert into `1num` values(1); insert into plain values(1,1);

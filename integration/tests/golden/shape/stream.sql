@@ -1,0 +1,10 @@
+use g_shape; set sql_mode='';
+insert into gen(id,a) values(11,11); insert into gen(id,a,inv,c) values(12,null,null,4);
+insert into genkey(a) values(11); insert into invkey(v) values(1); insert into uk_nn values(1,11); insert into uk_null values(1,11),(2,null); insert into uk_two values(11,2,13); insert into uk_two2 values(11,2,13); insert into uk_mix values(11,null); insert into uk_mix2 values(null,11); insert into uk_prefix values('s1',1); insert into uk_expr values(11,2); insert into uk_col values(1,12,13); insert into nokey values(1,2); insert into pk_uk values(11,12); insert into pk_order values(11,2,3); insert into Upper_T values(11,1); insert into nn_pk_null values(11,1); insert into aipk(v) values(1); insert into gipk(v) values(1); insert into part values(11,1),(12,2);
+update gen set a=55 where id=11; delete from gen where id=12; update genkey set a=50 where a=11; update invkey set v=2 where v=1; update uk_two set b=9 where a=11; update uk_null set v=7 where u is null; delete from uk_mix2 where b=11; delete from nokey;
+create table uk_new (a int not null, b int not null, c int, unique key z_ba (b,a), unique key m_a (a)); insert into uk_new values(1,2,3);
+create table uk_new2 (a int not null unique, b int not null); insert into uk_new2 values(1,2); alter table uk_new2 add primary key(b); insert into uk_new2 values(2,3); alter table uk_new2 drop primary key; insert into uk_new2 values(3,4);
+create table uk_new3 (a int not null, b int not null); insert into uk_new3 values(1,2); create unique index i on uk_new3(b); insert into uk_new3 values(2,3); drop index i on uk_new3; insert into uk_new3 values(3,4);
+create table uk_new4 (a int null, b int not null, unique key(a)); insert into uk_new4 values(null,2);
+create table gen_new (id int primary key, a int, v int generated always as (a+1) virtual, inv int invisible default 9, u serial); insert into gen_new(id,a) values(1,1);
+rename table part to part2; insert into part2 values(21,1); create table like_t like uk_two; insert into like_t values(1,2,3); create table as_t select id,a from gen;

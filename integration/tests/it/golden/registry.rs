@@ -1,0 +1,69 @@
+//! The registry's subjects and schemas.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use serde_json::{Value as Json, json};
+
+use super::recording::Recording;
+
+/// Confluent's API of the registry.
+pub(super) struct RegistryClient {
+    url: String,
+    client: reqwest::Client,
+}
+
+impl RegistryClient {
+    pub(super) fn new(url: &str) -> Self {
+        Self { url: url.to_owned(), client: reqwest::Client::new() }
+    }
+
+    async fn get(&self, path: &str) -> Json {
+        let answer = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        answer.error_for_status().unwrap().json().await.unwrap()
+    }
+
+    /// Registers the recorded schemas in their order; the numbers that they get.
+    pub(super) async fn register(&self, recording: &Recording) -> Vec<u32> {
+        let mut ids = Vec::new();
+        let mut known = BTreeSet::new();
+        for (subject, schema) in &recording.schemas {
+            let is_new = known.insert(subject);
+            let url = format!("{}/subjects/{subject}/versions", self.url);
+            let request = self.client.post(url).json(&json!({ "schema": schema }));
+            let answer = request.send().await.unwrap().error_for_status().unwrap();
+            let answer: Json = answer.json().await.unwrap();
+            ids.push(u32::try_from(answer["id"].as_u64().unwrap()).unwrap());
+            if is_new {
+                self.allow_all(subject).await;
+            }
+        }
+        ids
+    }
+
+    /// Lets a subject take versions that are not compatible: Debezium's recordings have some, and
+    /// what differs is to be seen and not refused.
+    async fn allow_all(&self, subject: &str) {
+        let url = format!("{}/config/{subject}", self.url);
+        let request = self.client.put(url).json(&json!({ "compatibility": "NONE" }));
+        request.send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// How many schemas the subjects have that begin so.
+    pub(super) async fn versions(&self, prefixes: &[String]) -> BTreeMap<String, usize> {
+        let subjects = self.get("/subjects").await;
+        let subjects = subjects.as_array().unwrap().iter().map(|subject| subject.as_str().unwrap());
+        let ours = subjects.filter(|subject| prefixes.iter().any(|p| subject.starts_with(p)));
+        let versions = ours.map(async |subject| {
+            let versions = self.get(&format!("/subjects/{subject}/versions")).await;
+            (subject.to_owned(), versions.as_array().unwrap().len())
+        });
+        join_all(versions).await.into_iter().collect()
+    }
+
+    /// The text of a schema.
+    pub(super) async fn schema(&self, id: u32) -> String {
+        let answer = self.get(&format!("/schemas/ids/{id}")).await;
+        answer["schema"].as_str().unwrap().to_owned()
+    }
+}
