@@ -193,9 +193,6 @@ impl Pipeline {
             BinlogEvent::Incident => {
                 return Err(unsupported(event, Feature::Gap).into());
             }
-            BinlogEvent::PartialRows => {
-                return Err(unsupported(event, Feature::PartialJson).into());
-            }
             BinlogEvent::Other => {
                 if self.transaction.is_at_boundary() {
                     self.transaction.advance(event.end.clone());

@@ -12,9 +12,9 @@ use schema::table::TableId;
 use super::Pipeline;
 use super::record_writer::RecordWriter;
 use crate::binlog::table_map::TableMap;
-use crate::binlog::{BinlogError, Feature, RawEvent, RowsEvent, RowsKind};
+use crate::binlog::{BinlogError, Feature, RawEvent, RowsEvent};
 use crate::error::SourceError;
-use crate::rows::{ImageError, ImageReader};
+use crate::rows::ImageReader;
 use crate::snapshot::{Chunk, Window};
 use crate::tables::{Mapping, TablePlan};
 use crate::transaction::TransactionTracker;
@@ -56,7 +56,7 @@ impl Pipeline {
     }
 
     fn emit_rows(&mut self, captured: &CapturedRows<'_>, images: &mut ImageReader) {
-        let data = captured.rows.rows;
+        let (kind, data) = (captured.rows.kind, captured.rows.rows);
         let plan = captured.plan;
         let mut at = 0;
         let mut number = 0;
@@ -69,9 +69,13 @@ impl Pipeline {
             &mut shared,
         );
         while at < data.len() {
-            let Ok((change, end)) = read_change(captured, images, at) else {
-                self.park_at(&plan.schema.id, "a row image does not fit its table", captured.event);
-                break;
+            let (change, end) = match images.change(kind, captured.map, data, at) {
+                Ok(read) => read,
+                Err(error) => {
+                    let reason = schema::fault::chain(&error);
+                    self.park_at(&plan.schema.id, &reason, captured.event);
+                    break;
+                }
             };
             at = end;
             if number >= captured.skip {
@@ -259,32 +263,6 @@ struct CapturedRows<'a> {
     event: &'a RawEvent,
     /// Rows that were emitted before a restart.
     skip: u64,
-}
-
-/// The change that begins at `at`, and where it ends.
-fn read_change<'a>(
-    captured: &CapturedRows<'a>,
-    images: &'a mut ImageReader,
-    at: usize,
-) -> Result<(RowChange<RowImage<'a>>, usize), ImageError> {
-    let data = captured.rows.rows;
-    let (change, end) = match captured.rows.kind {
-        RowsKind::Write => {
-            let (cells, end) = images.one(captured.map, data, at)?;
-            (RowChange::Create(RowImage::new(data, cells)), end)
-        }
-        RowsKind::Delete => {
-            let (cells, end) = images.one(captured.map, data, at)?;
-            (RowChange::Delete(RowImage::new(data, cells)), end)
-        }
-        RowsKind::Update => {
-            let (before, after, end) = images.two(captured.map, data, at)?;
-            let before = RowImage::new(data, before);
-            (RowChange::Update { before, after: RowImage::new(data, after) }, end)
-        }
-    };
-    // An image of a table without columns has no bytes and would never end.
-    if end == at { Err(ImageError) } else { Ok((change, end)) }
 }
 
 fn now_us() -> i64 {

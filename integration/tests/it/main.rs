@@ -14,6 +14,8 @@ mod kill;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod partial_json;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod readme;
