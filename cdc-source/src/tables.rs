@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect::config::WorkerConfig;
-use connect::kafka::Admin;
 use connect::kafka::batch::TopicIndex;
 use connect::kafka::producer::TransactionalProducer;
+use connect::kafka::{Admin, RecordLimit};
 use schema::names;
 use schema::offset::{TableOffset, TableState};
 use schema::plan::record::{CompileError, RecordPlan};
@@ -34,13 +34,16 @@ pub(crate) struct TablePlan {
     snapshot: Option<RecordPlan>,
     pub(crate) topic: TopicIndex,
     pub(crate) partitions: i32,
+    /// The largest record that the topic takes.
+    pub(crate) limit: RecordLimit,
 }
 
 impl TablePlan {
     /// A plan of a topic with one partition, whose snapshots are written like changes.
     #[cfg(any(test, feature = "bench"))]
     pub(crate) fn new(schema: TableSchema, record: RecordPlan, topic: TopicIndex) -> Self {
-        Self { schema, record, snapshot: None, topic, partitions: 1 }
+        let limit = RecordLimit::default();
+        Self { schema, record, snapshot: None, topic, partitions: 1, limit }
     }
 
     /// How the rows are written that a snapshot reads.
@@ -265,12 +268,13 @@ impl Tables {
         }
         let (partitions, replication) =
             (self.worker.topic_partitions, self.worker.topic_replication);
-        let partitions = self.admin.ensure_topic(&topic, partitions, replication, &[]).await?;
+        let (partitions, limit) =
+            self.admin.ensure_record_topic(&topic, partitions, replication).await?;
         let columns = schema.columns.len();
         tracing::info!(table = %schema.id, columns, "table definition taken");
         let topic = producer.add_topic(&topic)?;
         let schema = schema.clone();
-        let plan = Arc::new(TablePlan { schema, record, snapshot, topic, partitions });
+        let plan = Arc::new(TablePlan { schema, record, snapshot, topic, partitions, limit });
         self.plans.insert(plan.schema.id.clone(), Arc::clone(&plan));
         Ok(Some(plan))
     }

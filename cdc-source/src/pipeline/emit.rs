@@ -6,11 +6,10 @@ use schema::change::{RowChange, RowImage};
 use schema::envelope::{EventSource, SnapshotMarker, Source};
 use schema::lsn::Lsn;
 use schema::offset::{SnapshotProgress, TableState};
-use schema::plan::record::PlanError;
 use schema::table::TableId;
 
 use super::Pipeline;
-use super::record_writer::RecordWriter;
+use super::record_writer::{RecordError, RecordWriter};
 use crate::binlog::table_map::TableMap;
 use crate::binlog::{BinlogError, Feature, RawEvent, RowsEvent};
 use crate::error::SourceError;
@@ -114,7 +113,7 @@ impl Pipeline {
         change: &RowChange<RowImage<'_>>,
         row: u64,
         event: &EventSource,
-    ) -> Result<Lsn, PlanError> {
+    ) -> Result<Lsn, RecordError> {
         let plan = captured.plan;
         let source = source_of(&self.transaction, captured.event, row);
         let mut writer = RecordWriter {
@@ -165,7 +164,7 @@ impl Pipeline {
         plan: &TablePlan,
         window: &Window,
         chunk: &Chunk,
-    ) -> Result<u64, PlanError> {
+    ) -> Result<u64, RecordError> {
         let mut emitted = 0;
         let mut identity = Vec::new();
         let record = plan.snapshot_record();
@@ -205,6 +204,7 @@ impl Pipeline {
                 tombstones: false,
             };
             let written = written
+                .map_err(RecordError::from)
                 .and_then(|()| writer.change(&RowChange::Read(row), &mut self.scratch, None));
             if let Err(error) = written {
                 self.batch.truncate(records, bytes);

@@ -3,7 +3,7 @@
 use connect::kafka::batch::{
     HeaderName, LSN_HEADER, NEW_KEY_HEADER, OLD_KEY_HEADER, RecordBatch, RecordBounds,
 };
-use connect::kafka::partition_of;
+use connect::kafka::{RecordTooLarge, partition_of};
 use schema::change::RowChange;
 use schema::envelope::{EventSource, Source};
 use schema::lsn::{Lsn, LsnClock};
@@ -34,6 +34,17 @@ pub(crate) struct RecordWriter<'a> {
 pub(crate) struct Scratch {
     before: Vec<u8>,
     after: Vec<u8>,
+}
+
+/// Why a change has no record.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// A value that its column or its form does not hold.
+    #[error(transparent)]
+    Value(#[from] PlanError),
+    /// More than its topic takes.
+    #[error(transparent)]
+    TooLarge(#[from] RecordTooLarge),
 }
 
 /// Whether the record keys of an update's two images differ.
@@ -68,7 +79,7 @@ impl RecordWriter<'_> {
         change: &RowChange<R>,
         scratch: &mut Scratch,
         window: Option<&mut Window>,
-    ) -> Result<Lsn, PlanError> {
+    ) -> Result<Lsn, RecordError> {
         if let Some(window) = window {
             for row in change.before().into_iter().chain(change.after()) {
                 scratch.before.clear();
@@ -92,7 +103,7 @@ impl RecordWriter<'_> {
         &mut self,
         change: &RowChange<R>,
         header: Option<(&'static str, &[u8])>,
-    ) -> Result<Lsn, PlanError> {
+    ) -> Result<Lsn, RecordError> {
         let key_start = self.batch.bytes();
         if let Some(row) = change.after().or(change.before()) {
             self.record.write_key(row, self.batch.buffer())?;
@@ -122,6 +133,7 @@ impl RecordWriter<'_> {
                 let now_us = self.event.now_us();
                 Self::flat_headers(self.batch, self.record, change.op(), &source, now_us);
             }
+            self.plan.limit.check(self.batch.bytes() - key_start)?;
         }
         if has_tombstone {
             let key_start = self.batch.bytes();

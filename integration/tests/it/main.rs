@@ -12,6 +12,8 @@ mod exactly_once;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod large;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod partial_json;
