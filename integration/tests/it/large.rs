@@ -55,11 +55,11 @@ async fn rows_of_64_kib_are_read_as_they_are_streamed() {
     let insert = |id: u32| {
         format!(
             "INSERT INTO t VALUES ({id}, REPEAT(x'00ff', 16000), REPEAT('é', 33400), \
-                 REPEAT('😀', 20000))"
+                 REPEAT('😀', 100000))"
         )
     };
 
-    read_as_streamed("long_rows", create, (0..3).map(insert).collect()).await;
+    read_as_streamed("long_rows", create, (0..5).map(insert).collect()).await;
 }
 
 #[tokio::test]
@@ -76,6 +76,7 @@ async fn a_value_beyond_the_limit_parks_its_table_with_size_and_setting_and_the_
 
     let parked = |table: &str| format!("table=too_large.{table} reason=");
     log_has(&rowcast, &parked("copied")).await;
+    log_has(&rowcast, "table copied table=too_large.streamed").await;
     scenario.sql("INSERT INTO streamed VALUES (1, 'short')").await;
     scenario.sql("INSERT INTO streamed VALUES (2, REPEAT('x', 20971520))").await;
     log_has(&rowcast, &parked("streamed")).await;

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bad_values;
+#[cfg(test)]
 mod charsets;
 #[cfg(test)]
 mod compose;
