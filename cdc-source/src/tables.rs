@@ -158,6 +158,13 @@ impl Tables {
         Ok(())
     }
 
+    /// Takes note of a number whose rows cannot be read.
+    pub(crate) fn map_without_rows(&mut self, encoded: EncodedTableMap<'_>, is_captured: bool) {
+        let mapping = if is_captured { Mapping::Parked } else { Mapping::Ignored };
+        let numbered = Numbered { bytes: encoded.bytes.into(), mapping };
+        self.numbers.insert(encoded.number, numbered);
+    }
+
     async fn mapping(
         &mut self,
         map: TableMap,

@@ -32,7 +32,7 @@ impl Pipeline {
             Mapping::Ignored => {}
             Mapping::Parked => self.tables.skip_row_event(),
             Mapping::Captured { map, .. } if map.columns.len() != rows.columns => {
-                return Err(malformed("it has other columns than its table").into());
+                self.park_at(&map.id, "a row event has other columns than its table", event);
             }
             Mapping::Captured { map, .. } if !rows.is_full => {
                 self.park(&map.id, "its rows were logged without all columns (binlog_row_image)");

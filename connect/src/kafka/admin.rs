@@ -81,9 +81,10 @@ impl Admin {
         let settings = [(RecordLimit::TOPIC_SETTING, bytes.as_str())];
         let made = self.ensure_topic(name, partitions, replication, &settings).await;
         let partitions = match made {
-            Err(KafkaError::Other { source: RdKafkaError::AdminOp(code), .. })
-                if matches!(code, Code::PolicyViolation | Code::InvalidConfig) =>
-            {
+            Err(KafkaError::Other {
+                source: RdKafkaError::AdminOp(Code::PolicyViolation | Code::InvalidConfig),
+                ..
+            }) => {
                 tracing::warn!(topic = name, bytes, "kafka does not let a topic take our records");
                 self.ensure_topic(name, partitions, replication, &[]).await?
             }
