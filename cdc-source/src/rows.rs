@@ -49,17 +49,13 @@ pub(crate) enum ImageError {
 }
 
 impl ImageReader {
-    /// Reads one image that begins at `start` of `data`; returns where it ends.
-    fn image(
-        map: &TableMap,
-        data: &[u8],
-        start: usize,
-        cells: &mut Vec<Cell>,
-    ) -> Result<usize, ImageError> {
+    /// Reads one image that begins at `start` of `data`; returns where it ends, `None` if that is
+    /// beyond the data.
+    fn image(map: &TableMap, data: &[u8], start: usize, cells: &mut Vec<Cell>) -> Option<usize> {
         cells.clear();
         let count = map.columns.len();
-        let nulls_end = start.checked_add(count.div_ceil(8)).ok_or(ImageError::Damaged)?;
-        let nulls = data.get(start..nulls_end).ok_or(ImageError::Damaged)?;
+        let nulls_end = start.checked_add(count.div_ceil(8))?;
+        let nulls = data.get(start..nulls_end)?;
         let mut at = nulls_end;
         let mut nulls = nulls.iter();
         let mut null_bits = 0;
@@ -73,11 +69,11 @@ impl ImageReader {
                 cells.push(Cell::Null);
                 continue;
             }
-            let (begin, end) = extent(column.width, data, at).ok_or(ImageError::Damaged)?;
+            let (begin, end) = extent(column.width, data, at)?;
             cells.push(Cell::Bytes { start: begin, end });
             at = end;
         }
-        Ok(at)
+        Some(at)
     }
 
     /// Reads the change of a row that begins at `at`; returns where it ends.
@@ -115,9 +111,10 @@ impl ImageReader {
         data: &'a [u8],
         start: usize,
     ) -> Result<(RowChange<RowImage<'a>>, usize), ImageError> {
-        let middle = Self::image(map, data, start, &mut self.before)?;
+        let middle = Self::image(map, data, start, &mut self.before).ok_or(ImageError::Damaged)?;
         let partial = PartialColumns::read(map, data, middle)?;
-        let end = Self::image(map, data, partial.image_start, &mut self.after)?;
+        let end = Self::image(map, data, partial.image_start, &mut self.after)
+            .ok_or(ImageError::Damaged)?;
         let images =
             Images { before: &self.before, after: &mut self.after, end, built: &mut self.built };
         partial.apply(map, data, images)?;
@@ -133,7 +130,7 @@ impl ImageReader {
         data: &[u8],
         start: usize,
     ) -> Result<(&[Cell], usize), ImageError> {
-        let end = Self::image(map, data, start, &mut self.after)?;
+        let end = Self::image(map, data, start, &mut self.after).ok_or(ImageError::Damaged)?;
         Ok((&self.after, end))
     }
 
@@ -144,8 +141,8 @@ impl ImageReader {
         data: &[u8],
         start: usize,
     ) -> Result<(&[Cell], &[Cell], usize), ImageError> {
-        let middle = Self::image(map, data, start, &mut self.before)?;
-        let end = Self::image(map, data, middle, &mut self.after)?;
+        let middle = Self::image(map, data, start, &mut self.before).ok_or(ImageError::Damaged)?;
+        let end = Self::image(map, data, middle, &mut self.after).ok_or(ImageError::Damaged)?;
         Ok((&self.before, &self.after, end))
     }
 }

@@ -5,7 +5,7 @@ use integration::stack::shared;
 use crate::scenario::{Scenario, log_has, stop};
 use crate::types::read_as_streamed;
 
-/// Most columns of an InnoDB table.
+/// Most columns of a table of `InnoDB`.
 const INNODB_COLUMNS: usize = 1017;
 
 /// Most columns of any table of MySQL.

@@ -97,7 +97,7 @@ async fn each_record_has_the_whole_document_that_a_partial_update_makes() {
     assert!((1..ROWS * 3 * 2000).contains(&first), "{first}");
     let events = history.partial_events().await;
     assert!(events.len() >= updates.len(), "{events:?}");
-    history.is_what_was_streamed(updates.len() * usize::try_from(ROWS).unwrap()).await;
+    history.was_streamed(updates.len() * usize::try_from(ROWS).unwrap()).await;
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn random_partial_updates_are_whole_documents_in_the_topic() {
 
     let partial = history.partial_events().await;
     assert!(partial.len() > UPDATES / 4, "{}", partial.len());
-    history.is_what_was_streamed(UPDATES).await;
+    history.was_streamed(UPDATES).await;
 }
 
 /// Makes differences worth it.
@@ -207,7 +207,7 @@ impl History {
     }
 
     /// Every state of every row is in both topics, with the same bytes.
-    async fn is_what_was_streamed(mut self, updates: usize) {
+    async fn was_streamed(mut self, updates: usize) {
         self.scenario.topic_is_table("states").await;
         let records = self.scenario.topic_is_table("t").await;
         let states = self.scenario.records("states").await;
