@@ -1,6 +1,9 @@
 //! Wide tables, long rows, and values that no record can hold.
 
 use integration::stack::shared;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 
 use crate::scenario::{Scenario, log_has, stop};
 use crate::types::read_as_streamed;
@@ -93,4 +96,31 @@ async fn a_value_beyond_the_limit_parks_its_table_with_size_and_setting_and_the_
     assert_eq!(scenario.records("streamed").await.len(), 1);
     assert_eq!(scenario.records("copied").await, []);
     stop(&rowcast).await;
+}
+
+#[tokio::test]
+async fn a_topic_that_takes_less_than_the_producer_sends_decides() {
+    let mut scenario = Scenario::new("small_topic").await;
+    let mysql = &scenario.stack.mysql;
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", scenario.stack.kafka.bootstrap())
+        .create()
+        .unwrap();
+    let topic = scenario.topic("t");
+    let small =
+        NewTopic::new(&topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "99999");
+    let made = admin.create_topics([&small], &AdminOptions::new()).await.unwrap();
+    assert_eq!(made, [Ok(topic.clone())]);
+    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY, b LONGBLOB)").await;
+    let rowcast = scenario.start(&scenario.source(mysql)).await;
+    log_has(&rowcast, "table copied table=small_topic.t").await;
+
+    scenario.sql("INSERT INTO t VALUES (1, RANDOM_BYTES(1024)), (2, REPEAT('x', 99999))").await;
+
+    log_has(&rowcast, "table=small_topic.t reason=").await;
+    let log = rowcast.log().unwrap();
+    assert!(log.contains("larger than the 99999 of the topic's `max.message.bytes`"), "{log}");
+    stop(&rowcast).await;
+    let keys: Vec<_> = scenario.records("t").await.into_iter().map(|record| record.key).collect();
+    assert_eq!(keys.len(), 1, "{keys:?}");
 }
