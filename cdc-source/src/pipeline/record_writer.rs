@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect::kafka::batch::{
     HeaderName, LSN_HEADER, NEW_KEY_HEADER, OLD_KEY_HEADER, RecordBatch, RecordBounds,
 };
-use connect::kafka::partition_of;
+use connect::kafka::{RecordTooLarge, partition_of};
 use schema::change::RowChange;
 use schema::envelope::{EventSource, Source};
 use schema::lsn::{Lsn, LsnClock};
@@ -36,6 +36,17 @@ pub(crate) struct RecordWriter<'a> {
 pub(crate) struct Scratch {
     before: Vec<u8>,
     after: Vec<u8>,
+}
+
+/// Why a change has no record.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// A value that its column or its form does not hold.
+    #[error(transparent)]
+    Value(#[from] PlanError),
+    /// More than its topic takes.
+    #[error(transparent)]
+    TooLarge(#[from] RecordTooLarge),
 }
 
 /// Whether the record keys of an update's two images differ.
@@ -70,7 +81,7 @@ impl RecordWriter<'_> {
         change: &RowChange<R>,
         scratch: &mut Scratch,
         window: Option<&mut Window>,
-    ) -> Result<Lsn, PlanError> {
+    ) -> Result<Lsn, RecordError> {
         if let Some(window) = window {
             for row in change.before().into_iter().chain(change.after()) {
                 scratch.before.clear();
@@ -94,7 +105,7 @@ impl RecordWriter<'_> {
         &mut self,
         change: &RowChange<R>,
         header: Option<(&'static str, &[u8])>,
-    ) -> Result<Lsn, PlanError> {
+    ) -> Result<Lsn, RecordError> {
         let key_start = self.batch.bytes();
         if let Some(row) = change.after().or(change.before()) {
             self.record.write_key(row, self.batch.buffer())?;
@@ -120,6 +131,7 @@ impl RecordWriter<'_> {
         };
         if writes_value {
             self.record.write_prepared(change, source, self.event, self.batch.buffer())?;
+            self.plan.limit.check(self.batch.bytes() - key_start)?;
             let bounds = RecordBounds { key_start, key_end, has_value: true };
             self.batch.push(self.plan.topic, partition, bounds);
             Self::headers(self.batch, header);

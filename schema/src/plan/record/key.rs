@@ -25,10 +25,12 @@ pub(super) fn write_json(
 
 /// A value as a header has it: text as it is, else JSON. NULL is none.
 pub(super) fn header_text(value: Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text),
-        other => Some(json(other).to_string()),
+    match json(value) {
+        Json::Null => None,
+        Json::String(text) => Some(text),
+        other @ (Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+            Some(other.to_string())
+        }
     }
 }
 
