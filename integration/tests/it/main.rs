@@ -16,6 +16,8 @@ mod oracle;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod random_types;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod scenario;
