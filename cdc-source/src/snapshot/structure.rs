@@ -187,7 +187,8 @@ fn sizes(column_type: &str) -> impl Iterator<Item = usize> {
     inside.map_or("", |(sizes, _)| sizes).split(',').map_while(|size| size.parse().ok())
 }
 
-/// The members in `enum('a','it''s')`.
+/// The members in `enum('a','it''s')`. A backslash and what ends a line come behind a backslash,
+/// whatever mode the session has.
 fn members(column_type: &str) -> Vec<String> {
     let mut members = Vec::new();
     let mut current: Option<String> = None;
@@ -198,10 +199,21 @@ fn members(column_type: &str) -> Vec<String> {
             (None, _) => {}
             (Some(member), '\'') if characters.next_if_eq(&'\'').is_some() => member.push('\''),
             (Some(_), '\'') => members.extend(current.take()),
+            (Some(member), '\\') => member.extend(characters.next().map(unescaped)),
             (Some(member), c) => member.push(c),
         }
     }
     members
+}
+
+/// The character that is shown as this one behind a backslash.
+fn unescaped(shown: char) -> char {
+    match shown {
+        '0' => '\0',
+        'n' => '\n',
+        'r' => '\r',
+        other => other,
+    }
 }
 
 /// The type of a key column whose values cannot be written as bounds that MySQL compares along its
@@ -263,6 +275,11 @@ mod tests {
     #[test]
     fn members_are_read_with_their_quotes_and_commas() {
         assert_eq!(members("enum('a','it''s','c,d','')"), ["a", "it's", "c,d", ""]);
+    }
+
+    #[test]
+    fn members_are_read_without_their_backslashes() {
+        assert_eq!(members(r"set('a\\b','\\','\n\r\0')"), [r"a\b", r"\", "\n\r\0"]);
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl<'a> Sources<'a> {
         for (key, image) in &rows {
             let copy = copies.get(key);
             if copy.is_none_or(|copy| copy.avro != image.avro) {
-                found.push(format!("{key:?} is streamed as {image:02x?}, copied as {copy:02x?}"));
+                found.push(format!("{key:?}: {}", different(image, copy.copied())));
             }
             report.rows += 1;
             report.values += u64::try_from(image.cells.len()).unwrap_or_default();
@@ -158,6 +158,24 @@ async fn settled(
             return Err(format!("{error}\n{}", tail.join("\n")));
         }
     }
+}
+
+/// How the bytes of two images of a row differ, and in which columns.
+fn different(streamed: &Image, copied: Option<&Image>) -> String {
+    let Some(copied) = copied else { return "it is not copied".to_owned() };
+    let pairs = streamed.avro.iter().zip(&copied.avro);
+    let at = pairs.take_while(|(a, b)| a == b).count();
+    let from = |bytes: &[u8]| -> Vec<u8> { bytes.iter().skip(at).take(16).copied().collect() };
+    let cells: Vec<_> = streamed
+        .cells
+        .iter()
+        .filter(|(name, cell)| copied.cells.get(*name) != Some(*cell))
+        .collect();
+    format!(
+        "from byte {at} it is streamed as {:02x?}, copied as {:02x?}; columns {cells:?}",
+        from(&streamed.avro),
+        from(&copied.avro)
+    )
 }
 
 /// The last image of each row that is there. What a change says was there before it has to be,
