@@ -216,9 +216,11 @@ impl Tables {
             Some(connection) => connection,
             None => self.connection.insert(Connection::open(&self.config).await?),
         };
-        match structure::read(connection, &schema.id).await? {
-            Ok(declared) if declared.schema.covers(&schema) => return Ok(declared.schema),
-            Ok(_) | Err(_) => {}
+        if let Ok(mut declared) = structure::read(connection, &schema.id).await? {
+            declared.schema.take_members(&schema);
+            if declared.schema.covers(&schema) {
+                return Ok(declared.schema);
+            }
         }
         for column in &mut schema.columns {
             let same = |other: &&Column| {

@@ -166,6 +166,23 @@ impl TableSchema {
             && self.columns.iter().zip(&logged.columns).all(same)
     }
 
+    /// Takes the members of ENUM and SET from the log where this declaration has the same ones:
+    /// `information_schema` shows `?` for each character outside the first plane of Unicode.
+    pub fn take_members(&mut self, logged: &Self) {
+        let shown = |members: &[String]| -> Vec<String> {
+            members.iter().map(|member| member.replace(|c| c > '\u{ffff}', "?")).collect()
+        };
+        for (column, logged) in self.columns.iter_mut().zip(&logged.columns) {
+            if let (ColumnType::Enum { members }, ColumnType::Enum { members: real })
+            | (ColumnType::Set { members }, ColumnType::Set { members: real }) =
+                (&mut column.column_type, &logged.column_type)
+                && *members == shown(real)
+            {
+                members.clone_from(real);
+            }
+        }
+    }
+
     /// The columns of the primary key with their places, in key order.
     pub fn key_columns_with_index(&self) -> impl Iterator<Item = (usize, &Column)> {
         self.key.iter().filter_map(|index| Some((*index, self.columns.get(*index)?)))
@@ -174,5 +191,40 @@ impl TableSchema {
     /// The columns of the primary key, in key order.
     pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
         self.key.iter().filter_map(|index| self.columns.get(*index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(members: &[&str]) -> TableSchema {
+        let members = members.iter().map(|&member| member.to_owned()).collect();
+        let column = Column {
+            name: "mood".to_owned(),
+            column_type: ColumnType::Enum { members },
+            nullable: true,
+            declaration: None,
+        };
+        TableSchema { id: TableId::new("shop", "orders"), columns: vec![column], key: Vec::new() }
+    }
+
+    #[test]
+    fn members_outside_the_first_plane_are_taken_from_the_log() {
+        let logged = table(&["😀 good", "가", "?"]);
+        let mut declared = table(&["? good", "가", "?"]);
+
+        declared.take_members(&logged);
+
+        assert_eq!(declared, logged);
+    }
+
+    #[test]
+    fn other_members_are_left() {
+        let mut declared = table(&["a", "b"]);
+
+        declared.take_members(&table(&["😀", "b"]));
+
+        assert_eq!(declared, table(&["a", "b"]));
     }
 }

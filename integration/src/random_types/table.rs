@@ -61,7 +61,8 @@ fn columns(random: &mut Random, collations: &[Collation]) -> Vec<Column> {
             _ => format!("c{number}"),
         };
         let source = random.pick(&columns.iter().map(Some).collect::<Vec<_>>());
-        let source = source.filter(|source| !source.is_generated && random.chance(10));
+        let source = source
+            .filter(|source| !source.is_generated && !source.has_default && random.chance(10));
         let column = match source {
             Some(source) => generated(random, name, source),
             None => plain(random, name, collations),
