@@ -171,13 +171,6 @@ async fn is_taken(
     match server.query_drop(statement).await {
         Ok(()) => Ok(true),
         Err(mysql_async::Error::Server(refusal)) => {
-            if std::env::var_os("RANDOM_TYPES_DEBUG").is_some() {
-                std::io::Write::write_all(
-                    &mut std::io::stderr(),
-                    format!("{refusal}: {statement:.600}\n").as_bytes(),
-                )
-                .unwrap_or_default();
-            }
             *report.refused.entry(refusal.code).or_default() += 1;
             Ok(false)
         }

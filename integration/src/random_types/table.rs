@@ -1,7 +1,7 @@
 //! A random table and the statements that fill and change it.
 
 use super::kind::{self, Collation, Kind};
-use super::{text, value};
+use super::value;
 use crate::random::Random;
 
 /// Names of columns that are words of SQL, or look odd; each is a name in Avro too.
@@ -94,12 +94,7 @@ fn plain(random: &mut Random, name: String, collations: &[Collation]) -> Column 
     let mut suffix = if is_nullable { " NULL" } else { " NOT NULL" }.to_owned();
     let has_default = random.chance(30);
     if has_default {
-        let value = if let Kind::Text { longest, .. } = kind {
-            // MySQL takes no default that the character set does not have.
-            text::ascii(random, longest)
-        } else {
-            value::draw(random, &kind)
-        };
+        let value = value::default(random, &kind);
         suffix += &if let Kind::Enum { .. } | Kind::Set { .. } = kind {
             // A default names members; of numbers an expression is made.
             format!(" DEFAULT ({value})")

@@ -35,6 +35,29 @@ pub(super) fn draw(random: &mut Random, kind: &Kind) -> String {
     }
 }
 
+/// A value that MySQL takes as a default: it has no sign that an unsigned column refuses, no
+/// character that the character set does not have, and is not too large.
+pub(super) fn default(random: &mut Random, kind: &Kind) -> String {
+    match kind {
+        Kind::Text { longest, .. } => text::ascii(random, *longest),
+        Kind::Float | Kind::Double => random.pick(&["0", "0.5", "0.25", "0.1"]).to_owned(),
+        Kind::Decimal { .. } => draw(random, kind).trim_start_matches('-').to_owned(),
+        Kind::Integer { .. }
+        | Kind::Bit { .. }
+        | Kind::Bytes { .. }
+        | Kind::Enum { .. }
+        | Kind::Set { .. }
+        | Kind::Year
+        | Kind::Date
+        | Kind::Time { .. }
+        | Kind::DateTime { .. }
+        | Kind::Timestamp { .. }
+        | Kind::Json
+        | Kind::Geometry { .. }
+        | Kind::Vector { .. } => draw(random, kind),
+    }
+}
+
 /// So many bits: none, all, the highest, or any.
 fn pattern(random: &mut Random, length: u32) -> u64 {
     let all = u64::MAX >> (64 - length.clamp(1, 64));
@@ -66,13 +89,17 @@ fn decimal(random: &mut Random, precision: u64, scale: u64) -> String {
 }
 
 fn float(random: &mut Random) -> String {
+    format!("{:e}", single(random))
+}
+
+fn single(random: &mut Random) -> f32 {
     let bits = u32::try_from(random.bits() >> 32).unwrap_or_default();
     let any = f32::from_bits(bits);
     let any = if any.is_finite() { any } else { 0.1 };
     let corners =
         [0.0, -0.0, 1.0, -0.1, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-45, 16_777_217.0];
     let corner = random.pick(&corners);
-    format!("{:e}", random.pick(&[any, any, corner]))
+    random.pick(&[any, any, corner])
 }
 
 fn double(random: &mut Random) -> String {
@@ -156,6 +183,11 @@ fn timestamp(random: &mut Random, digits: u32) -> String {
 
 fn vector(random: &mut Random, entries: u64) -> String {
     let count = random.pick(&[1, entries]);
-    let numbers: Vec<String> = (0..count).map(|_| float(random)).collect();
+    // Smaller numbers than the least normal one are refused.
+    let number = |_| {
+        let number = single(random);
+        if number.is_subnormal() { "0".to_owned() } else { format!("{number:e}") }
+    };
+    let numbers: Vec<String> = (0..count).map(number).collect();
     format!("STRING_TO_VECTOR('[{}]')", numbers.join(","))
 }
