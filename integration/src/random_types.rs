@@ -132,7 +132,9 @@ pub async fn run(
                 tables.insert(name, table);
             }
         }
-        let chunk = random.pick(&[2, 3, 5, 10, 1000]);
+        let drawn = random.pick(&[2, 3, 5, 10, 1000]);
+        // The tables that failed once need bounds.
+        let chunk = if report.rounds == 0 { 3 } else { drawn };
         sources.compare(&tables, chunk, &mut report).await?;
         for name in tables.keys() {
             server.query_drop(format!("DROP TABLE {name}")).await?;

@@ -26,7 +26,6 @@ pub(super) enum Kind {
     /// Text of so many characters at most.
     Text {
         longest: u64,
-        charset: String,
     },
     /// Bytes, so many at most.
     Bytes {
@@ -73,7 +72,7 @@ impl Kind {
     /// TIME, ENUM, SET and prefixes.
     pub(super) fn can_be_key(&self, sql: &str) -> bool {
         match self {
-            Self::Text { longest, .. } | Self::Bytes { longest } => {
+            Self::Text { longest } | Self::Bytes { longest } => {
                 (1..=60).contains(longest) && !sql.contains("TEXT") && !sql.contains("BLOB")
             }
             Self::Integer { .. }
@@ -160,27 +159,18 @@ fn float(random: &mut Random) -> (Kind, String) {
     (kind, format!("{name}{size}{sign}"))
 }
 
-/// The clause of a character set, a collation or both.
+/// A character set, and a clause that names it or one of its collations.
 fn clause(random: &mut Random, collations: &[Collation]) -> (String, String) {
     if random.chance(20) {
         return ("utf8mb4".to_owned(), String::new());
     }
-    // By character set first: most collations are those of one.
-    let (charset, _) = random.pick(collations);
-    let of_it: Vec<String> = collations
-        .iter()
-        .filter(|(name, _)| *name == charset || (random.chance(1) && name == "utf8mb4"))
-        .map(|(_, collation)| collation.clone())
-        .collect();
-    let collation = random.pick(&of_it);
-    let clause =
-        random.pick(&[format!(" CHARACTER SET {charset}"), format!(" COLLATE {collation}")]);
-    let charset = collation.split('_').next().unwrap_or(&charset).to_owned();
-    (charset, clause)
+    let (charset, collation) = random.pick(collations);
+    let some = random.pick(&[format!(" CHARACTER SET {charset}"), format!(" COLLATE {collation}")]);
+    (charset, some)
 }
 
 fn text(random: &mut Random, collations: &[Collation]) -> (Kind, String) {
-    let (charset, clause) = clause(random, collations);
+    let (_, clause) = clause(random, collations);
     let some = random.between(1, 60);
     let short = random.pick(&[1, some, some, 255]);
     let long = random.pick(&[some, some, 255, 256, 1000]);
@@ -195,7 +185,7 @@ fn text(random: &mut Random, collations: &[Collation]) -> (Kind, String) {
         (20_000, "MEDIUMTEXT".to_owned()),
         (20_000, "LONGTEXT".to_owned()),
     ]);
-    (Kind::Text { longest, charset }, format!("{name}{clause}"))
+    (Kind::Text { longest }, format!("{name}{clause}"))
 }
 
 fn bytes(random: &mut Random) -> (Kind, String) {
@@ -213,36 +203,13 @@ fn bytes(random: &mut Random) -> (Kind, String) {
     (Kind::Bytes { longest }, name)
 }
 
-/// An ENUM or a SET with members that have to be quoted, or are numbers, or are not of ASCII.
+/// An ENUM or a SET.
 fn members(random: &mut Random, collations: &[Collation], is_enum: bool) -> (Kind, String) {
-    const ODD: [&str; 12] =
-        ["it's", "a b", " b", "\"", "\\", "1", "0", "NULL", "`", "é", "한", "😀"];
-    let some = random.between(1, 12);
-    let count = if is_enum {
-        random.pick(&[1, 2, some, some, 255, 256, 300])
-    } else {
-        random.pick(&[1, 2, some, some, 8, 9, 16, 17, 33, 63, 64])
-    };
-    let mut list = Vec::new();
-    for number in 1..=count {
-        let odd = random.pick(&ODD);
-        let name = match random.below(6) {
-            0 if !list.contains(&odd.to_owned()) => odd.to_owned(),
-            1 => format!("{number}{odd}m"),
-            2 if is_enum => format!("m{number},x"),
-            _ => format!("m{number}"),
-        };
-        list.push(name);
-    }
-    if is_enum && random.chance(20) {
-        list.push(String::new());
-    }
     let (charset, clause) = clause(random, collations);
-    let unicode = charset.starts_with("utf") || charset == "gb18030";
-    if !unicode {
-        list = list.into_iter().filter(|member| member.is_ascii()).collect();
-    } else if charset == "utf8mb3" {
-        list.retain(|member| !member.contains('😀'));
+    let mut list = member_names(random, is_enum);
+    let has_all = ["utf8mb4", "utf16", "utf16le", "utf32", "gb18030"].contains(&charset.as_str());
+    if !has_all {
+        list.retain(|member| member.is_ascii());
     }
     if list.is_empty() {
         list.push("only".to_owned());
@@ -256,6 +223,33 @@ fn members(random: &mut Random, collations: &[Collation], is_enum: bool) -> (Kin
         let members = u32::try_from(length).unwrap_or_default();
         (Kind::Set { members }, format!("SET({names}){clause}"))
     }
+}
+
+/// Members that have to be quoted, or are numbers, or are not of ASCII; up to what takes a byte
+/// more in the log.
+fn member_names(random: &mut Random, is_enum: bool) -> Vec<String> {
+    const ODD: [&str; 12] =
+        ["it's", "a b", " b", "\"", "\\", "1", "0", "NULL", "`", "é", "한", "😀"];
+    let some = random.between(1, 12);
+    let count = if is_enum {
+        random.pick(&[1, 2, some, some, 255, 256, 300])
+    } else {
+        random.pick(&[1, 2, some, some, 8, 9, 16, 17, 33, 63, 64])
+    };
+    let mut list = Vec::new();
+    for number in 1..=count {
+        let odd = random.pick(&ODD);
+        list.push(match random.below(6) {
+            0 if !list.contains(&odd.to_owned()) => odd.to_owned(),
+            1 => format!("{number}{odd}m"),
+            2 if is_enum => format!("m{number},x"),
+            _ => format!("m{number}"),
+        });
+    }
+    if is_enum && random.chance(20) {
+        list.push(String::new());
+    }
+    list
 }
 
 fn geometry(random: &mut Random) -> (Kind, String) {

@@ -12,7 +12,7 @@ pub(super) fn draw(random: &mut Random, kind: &Kind) -> String {
         Kind::Decimal { precision, scale } => decimal(random, *precision, *scale),
         Kind::Float => float(random),
         Kind::Double => double(random),
-        Kind::Text { longest, .. } => text::quoted(&text::draw(random, *longest)),
+        Kind::Text { longest } => text::quoted(&text::draw(random, *longest)),
         Kind::Bytes { longest } => bytes(random, *longest),
         Kind::Enum { members } => {
             let some = random.between(1, *members);
@@ -39,7 +39,7 @@ pub(super) fn draw(random: &mut Random, kind: &Kind) -> String {
 /// character that the character set does not have, and is not too large.
 pub(super) fn default(random: &mut Random, kind: &Kind) -> String {
     match kind {
-        Kind::Text { longest, .. } => text::ascii(random, *longest),
+        Kind::Text { longest } => text::ascii(random, *longest),
         Kind::Float | Kind::Double => random.pick(&["0", "0.5", "0.25", "0.1"]).to_owned(),
         Kind::Decimal { .. } => draw(random, kind).trim_start_matches('-').to_owned(),
         Kind::Integer { .. }
@@ -128,7 +128,7 @@ fn date(random: &mut Random) -> String {
     let year = random.pick(&[1, 1000, 1582, 1900, 1969, 1970, 2000, 2024, 2038, 9999, some, some]);
     let some = random.between(1, 12);
     let month = random.pick(&[1, 2, 12, some, some]);
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let last = match month {
         2 => 28 + u64::from(is_leap),
         4 | 6 | 9 | 11 => 30,

@@ -6,15 +6,15 @@ use integration::random::Random;
 use integration::random_types::{self, Options};
 use integration::stack::shared;
 
-/// Tables that were not captured right once, by their seeds.
+/// Tables with what was not captured right once, by their seeds. Another way to draw tables makes
+/// other tables of them; the same cases are tested beside the code that was wrong.
 const FIXED: &[u64] = &[
     // A bound of a DECIMAL was cut to 35 digits before the point: its rows came again and again.
-    1_501_835_286_251_455_644,
-    // Members with backslashes were read from information_schema with twice as many: streamed rows
-    // did not have the defaults.
-    8_196_980_753_821_780_235,
-    9_778_231_605_760_336_522,
-    15_040_563_541_741_120_241,
+    1525, 6029,
+    // Members with backslashes were read from information_schema with twice as many: what was
+    // streamed did not have the defaults.
+    2245, 11_698, // The same with members outside the first plane of Unicode.
+    1360, 10_255,
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
