@@ -24,6 +24,8 @@ mod partial_json;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod random_types;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod scenario;
