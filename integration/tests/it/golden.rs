@@ -7,6 +7,7 @@
 
 mod avro;
 mod compare;
+mod differences;
 mod exceptions;
 mod recording;
 mod registry;

@@ -80,6 +80,7 @@ fn every_file_is_a_module_of_its_parent() {
 fn config_files() -> Vec<PathBuf> {
     let root = repository();
     let mut files = rust_files(&root.join("connect/src/config"));
+    files.extend(rust_files(&root.join("cdc-source/src/config")));
     for file in ["connect/src/config.rs", "cdc-source/src/config.rs", "es-sink/src/config.rs"] {
         files.push(root.join(file));
     }
@@ -96,9 +97,11 @@ fn settings_of(code: &str) -> BTreeSet<String> {
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
         let pieces: Vec<&str> = line.split('"').collect();
         for (before, text) in pieces.iter().zip(pieces.iter().skip(1)).step_by(2) {
+            // The options of a transform have its name before them.
+            let text = text.strip_prefix("{prefix}").unwrap_or(text);
             let is_dotted =
                 text.contains('.') && text.trim_end_matches('.').split('.').all(is_word);
-            let is_argument = ["optional(", "required(", "list(", "text(", "secret("]
+            let is_argument = ["optional(", "required(", "list(", "text(", "secret(", "choice("]
                 .iter()
                 .any(|method| before.ends_with(method));
             if is_dotted || (is_argument && is_word(text)) {

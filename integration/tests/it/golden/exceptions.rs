@@ -30,6 +30,38 @@ pub(super) enum What {
     SnapshotKeys,
 }
 
+impl Exception {
+    pub(super) fn covers(&self, connector: &str, pair: &str, topic: &str) -> bool {
+        self.pair == pair
+            && (self.connectors.is_empty() || self.connectors.contains(&connector))
+            && topic.rsplit_once('.').is_some_and(|(_, table)| self.tables.contains(&table))
+    }
+}
+
+impl What {
+    /// Whether a field's value may differ; `path` is its place in the value.
+    pub(super) fn excuses(&self, path: &str, is_snapshot: bool) -> bool {
+        match self {
+            Self::Table => true,
+            Self::Columns(columns) => is_of(columns, path),
+            Self::SnapshotValues(columns) => is_snapshot && is_of(columns, path),
+            Self::LogValues(columns) => !is_snapshot && is_of(columns, path),
+            Self::SnapshotKeys => false,
+        }
+    }
+
+    pub(super) fn excuses_schema(&self, column: &str) -> bool {
+        matches!(self, Self::Columns(columns) if columns.contains(&column))
+    }
+}
+
+/// Whether a path leads to one of the columns.
+fn is_of(columns: &[&str], path: &str) -> bool {
+    let path = path.strip_prefix(".before").or(path.strip_prefix(".after")).unwrap_or(path);
+    let column = path.trim_start_matches('.').split(['.', '?']).next().unwrap_or_default();
+    columns.contains(&column)
+}
+
 /// Debezium reads the statement that makes a table while it streams, rowcast asks the server.
 const TYPED: &str = "Definitions as typed";
 const YEARS: &str = "Years below 100";

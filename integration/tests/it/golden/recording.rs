@@ -35,12 +35,18 @@ impl Recording {
 }
 
 /// One record, its frames replaced by places in [`Recording::schemas`].
-#[derive(Clone)]
 pub(super) struct Recorded {
     pub(super) topic: String,
     pub(super) key: Option<(usize, Vec<u8>)>,
     pub(super) value: Option<(usize, Vec<u8>)>,
     pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Recorded {
+    /// Key and value, as far as there are.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &(usize, Vec<u8>)> {
+        [&self.key, &self.value].into_iter().flatten()
+    }
 }
 
 /// The statements of a SQL pair.

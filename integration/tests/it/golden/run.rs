@@ -1,7 +1,7 @@
 //! Runs all recorded SQL once, with all recorded connectors in one `rowcast` process, and keeps
 //! what came of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -67,11 +67,11 @@ pub(super) async fn run() -> Outcome {
         let texts = recording.schemas.iter().map(|(_, text)| text.clone());
         schemas.extend(ids[&recording.name].iter().copied().zip(texts));
     }
-    let found = written.values().flatten().flat_map(|record| [&record.key, &record.value]);
-    for id in found.flatten().map(|bytes| frame_id(bytes)) {
-        if !schemas.contains_key(&id) {
-            schemas.insert(id, registry.schema(id).await);
-        }
+    let recorded: BTreeSet<u32> = schemas.keys().copied().collect();
+    let found = written.values().flatten().flat_map(Written::parts);
+    let found: BTreeSet<u32> = found.map(|bytes| frame_id(bytes)).collect();
+    for id in found.into_iter().filter(|id| !recorded.contains(id)) {
+        schemas.insert(id, registry.schema(id).await);
     }
     let versions = registry.versions(&prefixes).await;
     Outcome { recordings, ids, written, schemas, versions, registered: relay.texts() }

@@ -14,13 +14,13 @@ pub(super) fn statements(text: &str) -> Vec<&str> {
             (Some(open), close) if open == close => quote = None,
             (None, '\'' | '"' | '`') => quote = Some(character),
             (None, ';') => {
-                statements.push(&text[start..at]);
+                statements.push(text.get(start..at).unwrap());
                 start = at + 1;
             }
             (Some(_) | None, _) => {}
         }
     }
-    statements.push(&text[start..]);
+    statements.push(text.get(start..).unwrap());
     statements.into_iter().map(str::trim).filter(|statement| !statement.is_empty()).collect()
 }
 

@@ -24,6 +24,18 @@ pub(super) struct Written {
     pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+impl Written {
+    /// Key and value, as far as there are.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Vec<u8>> {
+        [&self.key, &self.value].into_iter().flatten()
+    }
+}
+
+/// Avro bytes behind the number of their schema.
+pub(super) fn frame(id: u32, body: &[u8]) -> Vec<u8> {
+    [&[0][..], &id.to_be_bytes(), body].concat()
+}
+
 /// The number of the schema in a key or a value.
 pub(super) fn frame_id(bytes: &[u8]) -> u32 {
     u32::from_be_bytes(bytes[1..5].try_into().unwrap())

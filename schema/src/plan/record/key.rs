@@ -25,13 +25,10 @@ pub(super) fn write_json(
 
 /// A value as a header has it: text as it is, else JSON. NULL is none.
 pub(super) fn header_text(value: Value) -> Option<String> {
-    match json(value) {
-        Json::Null => None,
-        Json::String(text) => Some(text),
-        other @ (Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
-            Some(other.to_string())
-        }
+    if let Value::String(text) = value {
+        return Some(text);
     }
+    (value != Value::Null).then(|| json(value).to_string())
 }
 
 fn json(value: Value) -> Json {
