@@ -1,8 +1,10 @@
 //! Debezium's envelope: its schemas, and the `source` block that every event carries.
 
-use std::io::Write as _;
+use std::ops::Range;
 
 use crate::avro::{put_bytes, put_long};
+use crate::bytes;
+use crate::digits::write_unsigned;
 use crate::lsn::Lsn;
 use crate::table::TableId;
 use crate::value::{Field, Kind, Schema, Value};
@@ -205,12 +207,12 @@ impl SourceWriter {
         writer
     }
 
-    /// Encodes what the records of an event share: all but the number of the row, the Lsn, the
-    /// place in the transaction and the operation.
+    /// Encodes what the records of an event share: all but the Lsn, the number of the row, the place
+    /// in the transaction and the operation.
     pub fn prepare(&self, source: &Source<'_>, now_us: i64, event: &mut EventSource) {
-        event.clear();
         event.now_us = now_us;
-        let out = &mut event.before_lsn;
+        event.before_row.clear();
+        let out = &mut event.before_row;
         out.extend_from_slice(&self.head);
         put_long(source.ts_us.div_euclid(1000), out);
         // The branch of the text stands first in this union, because it has a default.
@@ -218,7 +220,7 @@ impl SourceWriter {
         put_bytes(source.snapshot.marker().unwrap_or("false").as_bytes(), out);
         out.extend_from_slice(&self.database);
         put_long(1, out);
-        let out = &mut event.before_row;
+        event.lsn.put(source.lsn, out);
         put_optional_long(Some(source.ts_us), out);
         put_optional_long(Some(source.ts_us.saturating_mul(1000)), out);
         out.extend_from_slice(&self.table);
@@ -233,9 +235,11 @@ impl SourceWriter {
         put_bytes(source.file.as_bytes(), out);
         put_long(i64::try_from(source.pos).unwrap_or(i64::MAX), out);
         let out = &mut event.after_row;
+        out.clear();
         put_optional_long(source.thread.map(i64::from), out);
         put_long(0, out);
         let out = &mut event.clock;
+        out.clear();
         put_optional_long(Some(now_us.div_euclid(1000)), out);
         put_optional_long(Some(now_us), out);
         put_optional_long(Some(now_us.saturating_mul(1000)), out);
@@ -248,22 +252,14 @@ pub struct EventSource {
     now_us: i64,
     /// Where the columns of the last image stand.
     pub(crate) marks: Vec<usize>,
-    lsn: LsnDigits,
-    before_lsn: Vec<u8>,
+    /// From `version` to `pos`, with the Lsn of the last record.
     before_row: Vec<u8>,
+    lsn: LsnDigits,
     after_row: Vec<u8>,
     clock: Vec<u8>,
 }
 
 impl EventSource {
-    fn clear(&mut self) {
-        for part in
-            [&mut self.before_lsn, &mut self.before_row, &mut self.after_row, &mut self.clock]
-        {
-            part.clear();
-        }
-    }
-
     /// Our clock, microseconds since 1970.
     #[must_use]
     pub fn now_us(&self) -> i64 {
@@ -272,11 +268,10 @@ impl EventSource {
 
     /// Appends all that stands after a record's images.
     pub(crate) fn write(&mut self, op: &str, source: &Source<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.before_lsn);
-        self.lsn.put(source.lsn, out);
+        self.lsn.replace(source.lsn, &mut self.before_row);
         out.extend_from_slice(&self.before_row);
         put_long(i32::try_from(source.row).unwrap_or(i32::MAX).into(), out);
-        out.extend_from_slice(&self.after_row);
+        bytes::push(&self.after_row, out);
         match source.transaction {
             None => put_long(0, out),
             Some(block) => {
@@ -287,7 +282,7 @@ impl EventSource {
             }
         }
         put_bytes(op.as_bytes(), out);
-        out.extend_from_slice(&self.clock);
+        bytes::push(&self.clock, out);
     }
 }
 
@@ -301,37 +296,52 @@ fn put_optional_long(value: Option<i64>, out: &mut Vec<u8>) {
     }
 }
 
-/// The digits of the last Lsn that was written. The next one is nearly always one more.
+/// An Lsn's digits within bytes that are written again and again. The next one is nearly always
+/// one more.
 #[derive(Debug, Default)]
 struct LsnDigits {
     value: u64,
-    digits: Vec<u8>,
+    place: Range<usize>,
 }
 
 impl LsnDigits {
-    /// Appends a number's digits as an Avro string.
+    /// Appends the digits as an Avro string.
     fn put(&mut self, lsn: Lsn, out: &mut Vec<u8>) {
-        let is_next = !self.digits.is_empty() && self.value.checked_add(1) == Some(lsn.value());
-        if !(is_next && self.increment()) {
-            self.digits.clear();
-            // Writing into a Vec cannot fail.
-            write!(self.digits, "{lsn}").unwrap_or_default();
-        }
         self.value = lsn.value();
-        put_bytes(&self.digits, out);
+        let digits = self.value.checked_ilog10().unwrap_or(0) + 1;
+        put_long(digits.into(), out);
+        let start = out.len();
+        write_unsigned(self.value, out);
+        self.place = start..out.len();
     }
 
-    /// Adds one; `false` if that takes another digit.
-    fn increment(&mut self) -> bool {
-        for digit in self.digits.iter_mut().rev() {
-            if *digit < b'9' {
-                *digit += 1;
-                return true;
-            }
-            *digit = b'0';
+    /// Puts another Lsn into the place of the one that was written.
+    fn replace(&mut self, lsn: Lsn, bytes: &mut Vec<u8>) {
+        let is_next = self.value.checked_add(1) == Some(lsn.value());
+        let digits = bytes.get_mut(self.place.clone()).unwrap_or_default();
+        if is_next && increment(digits) {
+            self.value = lsn.value();
+        } else if self.value != lsn.value() {
+            // Its length stands in one byte before it.
+            let tail = bytes.split_off(self.place.end);
+            bytes.truncate(self.place.start.saturating_sub(1));
+            self.put(lsn, bytes);
+            bytes.extend_from_slice(&tail);
         }
-        false
     }
+}
+
+/// Adds one to a number of decimal digits; `false` if that takes another digit, and the digits are
+/// then zeros.
+fn increment(digits: &mut [u8]) -> bool {
+    for digit in digits.iter_mut().rev() {
+        if *digit < b'9' {
+            *digit += 1;
+            return true;
+        }
+        *digit = b'0';
+    }
+    false
 }
 
 #[cfg(test)]
@@ -341,13 +351,18 @@ mod tests {
     #[test]
     fn lsns_are_printed_in_and_out_of_order() {
         let mut digits = LsnDigits::default();
+        let lsn = |number| Lsn::new(number).unwrap();
+        let mut written = b"before".to_vec();
+        digits.put(lsn(5), &mut written);
+        written.extend_from_slice(b"after");
 
-        for number in [0, 1, 8, 9, 10, 11, 99, 100, 42, 43, 999_999, 1_000_000, 1_000_001] {
-            let mut out = Vec::new();
-            digits.put(Lsn::new(number).unwrap(), &mut out);
-            let mut expected = Vec::new();
+        for number in [6, 0, 1, 1, 8, 9, 10, 11, 99, 100, 42, 43, 999_999, 1_000_000, 1_000_001] {
+            digits.replace(lsn(number), &mut written);
+
+            let mut expected = b"before".to_vec();
             put_bytes(number.to_string().as_bytes(), &mut expected);
-            assert_eq!(out, expected, "{number}");
+            expected.extend_from_slice(b"after");
+            assert_eq!(written, expected, "{number}");
         }
     }
 }

@@ -6,7 +6,9 @@
 
 pub mod avro;
 pub mod bytes;
+mod calendar;
 pub mod change;
+mod digits;
 pub mod envelope;
 pub mod fault;
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! Avro's binary form of a generic value.
 
+use crate::bytes;
 use crate::value::{Kind, Schema, Value};
 
 /// Appends a value.
@@ -50,56 +51,45 @@ pub fn encode(schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result<(), E
 pub fn put_long(value: i64, out: &mut Vec<u8>) {
     let rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
     if rest < 0x80 {
-        out.push(low_seven_bits(rest));
-    } else if rest < 0x4000 {
-        out.extend_from_slice(&[low_seven_bits(rest) | 0x80, low_seven_bits(rest >> 7)]);
+        out.push((rest & 0x7f) as u8);
     } else {
         put_varint(rest, out);
     }
 }
 
-/// Seven bits a byte, without a loop: the groups of bits are moved apart by halves.
+/// Two bytes and more, without a loop: the groups of bits are moved apart by halves.
 #[inline]
 fn put_varint(rest: u64, out: &mut Vec<u8>) {
-    const LONGEST_BITS: u32 = 56;
+    /// All bytes but the last say that another one follows.
     const CONTINUED: u64 = 0x8080_8080_8080_8080;
-    let bits = 64 - rest.leading_zeros();
-    if bits > LONGEST_BITS {
-        return put_longest_varint(rest, out);
-    }
     let apart = (rest & 0x00ff_ffff_f000_0000) << 4 | rest & 0x0fff_ffff;
     let apart = (apart & 0x0fff_c000_0fff_c000) << 2 | apart & 0x0000_3fff_0000_3fff;
     let apart = (apart & 0x3f80_3f80_3f80_3f80) << 1 | apart & 0x007f_007f_007f_007f;
-    let length = bits.div_ceil(7);
-    // All bytes but the last say that another one follows.
-    let continued = CONTINUED & ((1 << (8 * (length - 1))) - 1);
-    let start = out.len();
-    out.extend_from_slice(&(apart | continued).to_le_bytes());
-    out.truncate(start + usize::try_from(length).unwrap_or(8));
-}
-
-/// Nine or ten bytes.
-#[cold]
-fn put_longest_varint(mut rest: u64, out: &mut Vec<u8>) {
-    while rest >= 0x80 {
-        out.push(low_seven_bits(rest) | 0x80);
-        rest >>= 7;
+    if rest >> 56 != 0 {
+        // Nine bytes; a tenth holds the 64th bit.
+        out.extend_from_slice(&(apart | CONTINUED).to_le_bytes());
+        let [highest, ..] = rest.to_be_bytes();
+        out.push(highest);
+        if highest >= 0x80 {
+            out.push(1);
+        }
+        return;
     }
-    out.push(low_seven_bits(rest));
-}
-
-fn low_seven_bits(value: u64) -> u8 {
-    (value & 0x7f) as u8
+    let unused = apart.leading_zeros() / 8;
+    let end = out.len() + 8 - usize::try_from(unused).unwrap_or_default();
+    out.extend_from_slice(&(apart | CONTINUED >> (8 * (unused + 1))).to_le_bytes());
+    out.truncate(end);
 }
 
 /// Appends Avro `bytes` or `string`: the length, then the bytes.
 #[inline]
-pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    put_count(bytes.len(), out);
-    out.extend_from_slice(bytes);
+pub fn put_bytes(value: &[u8], out: &mut Vec<u8>) {
+    put_count(value.len(), out);
+    bytes::push(value, out);
 }
 
 /// Appends the length of something in memory, which is never longer than [`isize::MAX`].
+#[inline]
 pub fn put_count(count: usize, out: &mut Vec<u8>) {
     put_long(i64::try_from(count).unwrap_or(i64::MAX), out);
 }
@@ -114,6 +104,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn put_by_loop(mut rest: u64, out: &mut Vec<u8>) {
+        while rest >= 0x80 {
+            out.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+            rest >>= 7;
+        }
+        out.push(u8::try_from(rest).unwrap());
+    }
+
     proptest! {
         #[test]
         fn a_long_of_any_size_is_what_the_loop_writes(number: u64, shift in 0_u32..64) {
@@ -122,7 +120,7 @@ mod tests {
             let (mut direct, mut looped) = (Vec::new(), Vec::new());
 
             put_long(number, &mut direct);
-            put_longest_varint(zigzag, &mut looped);
+            put_by_loop(zigzag, &mut looped);
 
             prop_assert_eq!(direct, looped);
         }

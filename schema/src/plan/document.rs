@@ -15,7 +15,6 @@
 
 mod cursor;
 mod decimal;
-mod digits;
 mod envelope;
 mod error;
 mod field;
@@ -38,7 +37,6 @@ use cursor::Cursor;
 use envelope::Envelope;
 use flat::FlatRow;
 
-pub use digits::write_unsigned;
 pub use error::{DecodeError, PlanError, Problem};
 pub use field::{DocumentField, FieldKind};
 pub use generic::GenericDocument;
@@ -46,6 +44,7 @@ pub use id::IdPlan;
 pub use json::write_string;
 
 use crate::avro::WriterSchema;
+pub use crate::digits::write_unsigned;
 use crate::lsn::Lsn;
 
 /// Choices about documents that no schema makes.

@@ -20,7 +20,7 @@ use crate::registry::SchemaId;
 use crate::types::ValueError;
 use crate::value::Schema;
 
-pub use column::{ColumnPlan, HashAlgorithm, Row, ValueRule};
+pub use column::{Cell, ColumnPlan, HashAlgorithm, Row, ValueRule};
 pub use compile::{ColumnChoice, CompileError, Format, PlanOptions};
 pub use flat::{AddedField, DeleteHandling, FlatOptions, UnknownField};
 pub use losses::{Loss, Losses};
@@ -78,7 +78,7 @@ impl RecordPlan {
     /// Whether two rows are known to have the same key without writing it.
     #[must_use]
     pub fn keeps_key<R: Row>(&self, before: &R, after: &R) -> bool {
-        self.key.iter().all(|column| before.holds_the_same(after, column.index()))
+        self.key.iter().all(|column| is_same(column.cell(before), column.cell(after)))
     }
 
     /// Appends what tells the row from all others of its table: the primary key.
@@ -233,7 +233,9 @@ impl RecordPlan {
         let mut is_exact = true;
         for (number, column) in self.columns.iter().enumerate() {
             marks.push(out.len());
-            if let Some(loss) = column.write(row, out).map_err(|error| column.error(error))? {
+            if let Some(loss) =
+                column.write(column.cell(row), out).map_err(|error| column.error(error))?
+            {
                 self.losses.count(number, loss);
                 is_exact = false;
             }
@@ -254,12 +256,13 @@ impl RecordPlan {
         let mark = |number: usize| marks.get(number).copied().unwrap_or_default();
         let mut copied = 0;
         for (number, column) in self.columns.iter().enumerate() {
-            if before.holds_the_same(after, column.index()) {
+            let cell = column.cell(after);
+            if is_same(column.cell(before), cell) {
                 continue;
             }
             out.extend_from_within(mark(copied)..mark(number));
             copied = number + 1;
-            if let Some(loss) = column.write(after, out).map_err(|error| column.error(error))? {
+            if let Some(loss) = column.write(cell, out).map_err(|error| column.error(error))? {
                 self.losses.count(number, loss);
             }
         }
@@ -269,7 +272,9 @@ impl RecordPlan {
 
     fn write_row<R: Row>(&self, row: &R, out: &mut Vec<u8>) -> Result<(), PlanError> {
         for (number, column) in self.columns.iter().enumerate() {
-            if let Some(loss) = column.write(row, out).map_err(|error| column.error(error))? {
+            if let Some(loss) =
+                column.write(column.cell(row), out).map_err(|error| column.error(error))?
+            {
                 self.losses.count(number, loss);
             }
         }
@@ -304,6 +309,16 @@ impl RecordPlan {
     #[must_use]
     pub fn column_name(&self, number: usize) -> &str {
         self.columns.get(number).map_or("", ColumnPlan::name)
+    }
+}
+
+/// Whether a column is known to hold the same in two rows.
+#[inline]
+fn is_same<C: Cell>(before: Option<C>, after: Option<C>) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => before.is_same(after),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }
 

@@ -2,6 +2,8 @@
 //! Type Representation" in the MySQL Internals manual).
 
 use super::ValueError;
+use crate::avro::put_count;
+use crate::{calendar, digits};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -158,7 +160,7 @@ pub(crate) fn timestamp_text(
     if seconds == 0 {
         return Err(ValueError::ZeroDate);
     }
-    Ok(TimestampText::of_parts(seconds / DAY, seconds % DAY, micros, fraction))
+    TimestampText::of_parts(i64::from(seconds / DAY), seconds % DAY, micros, fraction)
 }
 
 /// `TIMESTAMP(fraction)`: microseconds since 1970 UTC, or `None` for MySQL's zero.
@@ -217,76 +219,29 @@ pub fn epoch_micros(date: CivilDate, micros: i64) -> Result<i64, ValueError> {
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar, which MySQL's dates are in.
 ///
-/// Counts in 400-year eras of 146,097 days that begin on March 1st, so that the leap day is the
-/// last day of its year.
-///
 /// # Errors
 ///
 /// Returns [`ValueError`] when there is no such day.
+#[inline]
 pub fn days_from_civil(year: u32, month: u32, day: u32) -> Result<i64, ValueError> {
     if month == 0 || day == 0 {
         return Err(ValueError::ZeroDate);
     }
-    if year > 9999 || month > 12 || day > days_of_month(year, month) {
+    if year > 9999 || month > 12 || !calendar::is_day((year, month, day)) {
         return Err(ValueError::DateRange);
     }
-    // An era more, so that nothing is negative.
-    let shifted_year = year + 400 - u32::from(month <= 2);
-    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Ok(i64::from(era * ERA + day_of_era) - i64::from(ERA + EPOCH))
-}
-
-/// Days of 400 years.
-const ERA: u32 = 146_097;
-/// Days from 0000-03-01 to 1970-01-01.
-const EPOCH: u32 = 719_468;
-
-fn days_of_month(year: u32, month: u32) -> u32 {
-    match month {
-        2 if is_leap_year(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-fn is_leap_year(year: u32) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-/// The inverse of [`days_from_civil`]; `None` before the year 0.
-fn civil_from_days(days: i64) -> Option<(u32, u32, u32)> {
-    let shifted = u32::try_from(days + i64::from(ERA + EPOCH)).ok()?;
-    let (year, month, day) = civil(shifted);
-    Some((year.checked_sub(400)?, month, day))
-}
-
-/// Year, month and day of the days since March 1st of some year that begins an era.
-#[inline]
-fn civil(shifted: u32) -> (u32, u32, u32) {
-    let (era, day_of_era) = (shifted / ERA, shifted % ERA);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + u32::from(month <= 2), month, day)
+    Ok(calendar::days_from_civil((year, month, day)))
 }
 
 /// `2020-01-02T03:04:05.120Z` without an allocation: the fraction has the column's digits.
 #[derive(Debug, Clone, Copy)]
 pub struct TimestampText {
-    bytes: [u8; Self::LONGEST],
+    /// Four words, because that is how they are made.
+    bytes: [u8; 32],
     length: usize,
 }
 
 impl TimestampText {
-    const LONGEST: usize = "9999-12-31T23:59:59.999999Z".len();
-    const POINT: usize = "9999-12-31T23:59:59".len();
-
     /// Prints microseconds since 1970.
     ///
     /// # Errors
@@ -294,55 +249,54 @@ impl TimestampText {
     /// Returns [`ValueError::DateRange`] outside the years 0 to 9999.
     pub fn new(micros: i64, fraction: Fraction) -> Result<Self, ValueError> {
         let seconds = micros.div_euclid(MICROS_PER_SECOND);
-        let days = seconds.div_euclid(SECONDS_PER_DAY);
-        let date = civil_from_days(days).filter(|(year, ..)| *year <= 9999);
-        let date = date.ok_or(ValueError::DateRange)?;
         let small = |number: i64| u32::try_from(number).map_err(|_| ValueError::DateRange);
         let of_day = small(seconds.rem_euclid(SECONDS_PER_DAY))?;
         let parts = small(micros.rem_euclid(MICROS_PER_SECOND))?;
-        Ok(Self::print(date, of_day, parts, fraction))
+        Self::of_parts(seconds.div_euclid(SECONDS_PER_DAY), of_day, parts, fraction)
     }
 
     /// Prints days since 1970, seconds of the day and microseconds.
     #[inline]
-    fn of_parts(days: u32, of_day: u32, micros: u32, fraction: Fraction) -> Self {
-        Self::print(civil(days + EPOCH), of_day, micros, fraction)
-    }
-
-    #[inline]
-    fn print(
-        (year, month, day): (u32, u32, u32),
+    fn of_parts(
+        days: i64,
         of_day: u32,
-        parts: u32,
+        micros: u32,
         fraction: Fraction,
-    ) -> Self {
-        let [c1, c2] = two_digits(year / 100);
-        let [y1, y2] = two_digits(year % 100);
-        let [m1, m2] = two_digits(month);
-        let [d1, d2] = two_digits(day);
-        let [h1, h2] = two_digits(of_day / 3600);
-        let [i1, i2] = two_digits(of_day / 60 % 60);
-        let [s1, s2] = two_digits(of_day % 60);
-        let [a1, a2] = two_digits(parts / 10_000);
-        let [b1, b2] = two_digits(parts / 100 % 100);
-        let [e1, e2] = two_digits(parts % 100);
-        let mut bytes = [
-            c1, c2, y1, y2, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2,
-            b'.', a1, a2, b1, b2, e1, e2, b'Z',
-        ];
+    ) -> Result<Self, ValueError> {
+        const POINT: u32 = 19;
+        let date = calendar::civil_from_days(days).ok_or(ValueError::DateRange)?;
+        let (year_month, day) = calendar::date_text(date);
+        let clock = u64::from_le_bytes(calendar::clock_text(of_day));
+        let micros = digits::digits(micros.into()) | digits::ZEROS;
+        let word = |text: &[u8; 2]| u64::from(u16::from_le_bytes(*text));
+        // `DDTHH:MM`, and behind it `:SS.ffffff`.
+        let middle = word(&day) | u64::from(b'T') << 16 | clock << 24;
+        let tail =
+            u128::from(clock >> 40) | u128::from(b'.') << 24 | u128::from(micros >> 16) << 32;
         // Without digits the point goes too.
-        let digits = usize::from(fraction.digits());
-        let end = Self::POINT + if digits == 0 { 0 } else { digits + 1 };
-        if let Some(slot) = bytes.get_mut(end) {
-            *slot = b'Z';
-        }
-        Self { bytes, length: end + 1 }
+        let shown = u32::from(fraction.digits());
+        let end = if shown == 0 { POINT } else { POINT + 1 + shown };
+        let place = 8 * (end - 16);
+        let tail = tail & !(0xff << place) | u128::from(b'Z') << place;
+        let [a, b] = split(tail);
+        let words = [year_month, middle.to_le_bytes(), a, b];
+        let bytes = *words.as_flattened().first_chunk().ok_or(ValueError::DateRange)?;
+        Ok(Self { bytes, length: usize::try_from(end + 1).unwrap_or_default() })
     }
 
     /// The text's bytes, which are ASCII.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// Appends it as an Avro string.
+    #[inline]
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_count(self.length, out);
+        let end = out.len() + self.length;
+        out.extend_from_slice(&self.bytes);
+        out.truncate(end);
     }
 
     /// The text without zeros at the end of the fraction.
@@ -371,31 +325,17 @@ impl TimestampText {
     }
 }
 
-/// The two digits of a number below 100.
+/// The low and the high half.
 #[inline]
-fn two_digits(number: u32) -> [u8; 2] {
-    let place = usize::try_from(number).unwrap_or(usize::MAX);
-    TWO_DIGITS.get(place).copied().unwrap_or(*b"??")
+fn split(number: u128) -> [[u8; 8]; 2] {
+    let bytes = number.to_le_bytes();
+    let (halves, _) = bytes.as_chunks();
+    [halves.first().copied().unwrap_or_default(), halves.last().copied().unwrap_or_default()]
 }
-
-/// `00` to `99`.
-const TWO_DIGITS: [[u8; 2]; 100] = {
-    let mut digits = [[b'0'; 2]; 100];
-    let (mut tens, mut ones, mut rest) = (b'0', b'0', digits.as_mut_slice());
-    while let Some((first, others)) = rest.split_first_mut() {
-        *first = [tens, ones];
-        rest = others;
-        ones += 1;
-        if ones > b'9' {
-            (tens, ones) = (tens + 1, b'0');
-        }
-    }
-    digits
-};
 
 /// `2020-01-02Z`, as Debezium's `IsoDate` has it.
 pub(super) fn iso_date(days: i64) -> String {
-    let (year, month, day) = civil_from_days(days).unwrap_or_default();
+    let (year, month, day) = calendar::civil_from_days(days).unwrap_or_default();
     format!("{year:04}-{month:02}-{day:02}Z")
 }
 
@@ -473,12 +413,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn days_and_dates_are_inverse(days in -719_000_i64..2_932_000) {
-            let (year, month, day) = civil_from_days(days).unwrap();
+        fn timestamps_print_their_parts(
+            seconds in any::<u32>(), micros in 0_u32..1_000_000, digits in 0_u8..=6,
+        ) {
+            let total = i64::from(seconds) * MICROS_PER_SECOND + i64::from(micros);
+            let text = TimestampText::new(total, fraction(digits)).unwrap();
 
+            let (year, month, day) = calendar::civil_from_days(i64::from(seconds / DAY)).unwrap();
+            let clock = seconds % DAY;
+            let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+            let mut parts = format!(".{micros:06}");
+            parts.truncate(if digits == 0 { 0 } else { 1 + usize::from(digits) });
             prop_assert_eq!(
-                days_from_civil(year, month, day),
-                Ok(days)
+                text.as_str(),
+                format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{parts}Z")
             );
         }
 

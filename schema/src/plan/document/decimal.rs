@@ -1,8 +1,8 @@
 //! Decimals as exact numbers in text.
 
-use super::digits::{write_fixed_point, write_unsigned};
 use super::error::Problem;
 use crate::avro::{Field, Node, Shape};
+use crate::digits::{write_fixed_point, write_unsigned};
 
 /// Longest unscaled value: 64 bytes, 154 digits. MySQL's 65 digits take 28 bytes.
 const BYTES_MAX: usize = 64;

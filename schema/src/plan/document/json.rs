@@ -2,8 +2,8 @@
 
 use serde::de::IgnoredAny;
 
-use super::digits::push_bytes;
 use super::error::Problem;
+use crate::bytes;
 
 /// Writes a string with its quotes.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
@@ -29,7 +29,7 @@ fn push_string(bytes: &[u8], escapes: bool, out: &mut Vec<u8>) {
     if escapes {
         push_escaped(bytes, out);
     } else {
-        push_bytes(bytes, out);
+        bytes::push(bytes, out);
     }
     out.push(b'"');
 }

@@ -5,12 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::cursor::Cursor;
 use super::decimal::{self, write_decimal};
-use super::digits::write_integer;
 use super::error::{PlanError, Problem};
 use super::field::FieldKind;
 use super::json::{write_string, write_text};
 use super::temporal::{Unit, write_date, write_date_time, write_time};
 use crate::avro::{Node, Semantics, Shape};
+use crate::digits::write_integer;
 
 /// How to read one value without parts.
 #[derive(Debug, Clone)]

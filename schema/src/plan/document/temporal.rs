@@ -1,7 +1,8 @@
 //! Dates and times as text.
 
-use super::digits::{pair, push_padded, write_unsigned};
 use super::error::Problem;
+use crate::calendar;
+use crate::digits::{push_padded, write_unsigned};
 
 /// What a number of time counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +17,10 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// `YYYY-MM-DD` of a number of days since 1970-01-01.
 #[inline]
 pub(super) fn write_date(days: i64, out: &mut Vec<u8>) -> Result<(), Problem> {
-    let (year, month, day) = civil(days)?;
-    let ([y1, y2], [y3, y4]) = (pair(year / 100), pair(year % 100));
-    let ([m1, m2], [d1, d2]) = (pair(month), pair(day));
-    out.extend_from_slice(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2]);
+    let date = calendar::civil_from_days(days).ok_or(Problem::DateOutOfRange)?;
+    let (year_month, day) = calendar::date_text(date);
+    out.extend_from_slice(&year_month);
+    out.extend_from_slice(&day);
     Ok(())
 }
 
@@ -57,33 +58,6 @@ pub(super) fn write_time(ticks: i64, unit: Unit, out: &mut Vec<u8>) {
     push_fraction(ticks % per_second * micros, shown, out);
 }
 
-/// Year, month and day of a number of days since 1970-01-01 in the Gregorian calendar, which
-/// MySQL and Java's `LocalDate` extend backwards alike.
-///
-/// Counts from -0400-03-01, so that no number is negative, the leap day ends the year and a cycle
-/// of 400 years has 146,097 days.
-fn civil(days: i64) -> Result<(u64, u64, u64), Problem> {
-    let (first, last) = YEARS_0_TO_9999;
-    if !(first..=last).contains(&days) {
-        return Err(Problem::DateOutOfRange);
-    }
-    let shifted = u32::try_from(days + 719_468 + 146_097).map_err(|_| Problem::DateOutOfRange)?;
-    let (cycle, day_of_cycle) = (shifted / 146_097, shifted % 146_097);
-    let year_of_cycle = (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524
-        - day_of_cycle / 146_096)
-        / 365;
-    let day_of_year =
-        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = cycle * 400 + year_of_cycle + u32::from(month <= 2) - 400;
-    Ok((year.into(), month.into(), day.into()))
-}
-
-/// 0000-01-01 and 9999-12-31 as days.
-const YEARS_0_TO_9999: (i64, i64) = (-719_528, 2_932_896);
-
 /// Quotient towards the past, and what is left over.
 fn divide(ticks: i64, by: i64) -> (i64, u64) {
     (ticks.div_euclid(by), ticks.rem_euclid(by).unsigned_abs())
@@ -91,14 +65,17 @@ fn divide(ticks: i64, by: i64) -> (i64, u64) {
 
 #[inline]
 fn push_clock(seconds: u64, out: &mut Vec<u8>) {
-    let ([m1, m2], [s1, s2]) = (pair(seconds / 60 % 60), pair(seconds % 60));
-    let hours = seconds / 3_600;
-    if hours < 100 {
-        let [h1, h2] = pair(hours);
-        out.extend_from_slice(&[h1, h2, b':', m1, m2, b':', s1, s2]);
-    } else {
-        write_unsigned(hours, out);
-        out.extend_from_slice(&[b':', m1, m2, b':', s1, s2]);
+    const HUNDRED_HOURS: u32 = 360_000;
+    match u32::try_from(seconds) {
+        Ok(seconds) if seconds < HUNDRED_HOURS => {
+            out.extend_from_slice(&calendar::clock_text(seconds));
+        }
+        _ => {
+            let below_an_hour = u32::try_from(seconds % 3_600).unwrap_or_default();
+            let [_, _, clock @ ..] = calendar::clock_text(below_an_hour);
+            write_unsigned(seconds / 3_600, out);
+            out.extend_from_slice(&clock);
+        }
     }
 }
 
@@ -118,7 +95,6 @@ fn push_fraction(fraction: u64, digits: Unit, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn date(days: i64) -> String {
         let mut out = Vec::new();
@@ -158,31 +134,11 @@ mod tests {
 
     #[test]
     fn the_first_and_the_last_day_are_dates_and_their_neighbours_are_not() {
-        let (first, last) = YEARS_0_TO_9999;
+        let refused = Err(Problem::DateOutOfRange);
 
-        assert_eq!(date(first), "0000-01-01");
-        assert_eq!(date(last), "9999-12-31");
-        assert_eq!(civil(first - 1), Err(Problem::DateOutOfRange));
-        assert_eq!(civil(last + 1), Err(Problem::DateOutOfRange));
-    }
-
-    proptest! {
-        /// The calendar counted by hand: each day is the one after the day before.
-        #[test]
-        fn each_day_follows_the_day_before(days in YEARS_0_TO_9999.0..YEARS_0_TO_9999.1) {
-            let (year, month, day) = civil(days).unwrap();
-            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-            let in_month = match month {
-                2 => 28 + u64::from(leap),
-                4 | 6 | 9 | 11 => 30,
-                _ => 31,
-            };
-            let next = match (day == in_month, month) {
-                (false, _) => (year, month, day + 1),
-                (true, 12) => (year + 1, 1, 1),
-                (true, _) => (year, month + 1, 1),
-            };
-            prop_assert_eq!(civil(days + 1).unwrap(), next);
-        }
+        assert_eq!(date(-719_528), "0000-01-01");
+        assert_eq!(date(2_932_896), "9999-12-31");
+        assert_eq!(write_date(-719_529, &mut Vec::new()), refused);
+        assert_eq!(write_date(2_932_897, &mut Vec::new()), refused);
     }
 }

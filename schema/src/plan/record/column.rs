@@ -47,87 +47,89 @@ pub struct ColumnPlan {
 
 /// A row as a plan takes it: bytes of the log, or the values that a snapshot reads.
 pub trait Row {
-    /// Whether the column with this place in the row is NULL.
-    fn is_null(&self, index: usize) -> bool;
+    /// What a column holds that is not NULL.
+    type Cell: Cell;
 
-    /// The value of the column.
+    /// What the column with this place in the row holds; `None` for NULL.
+    fn cell(&self, index: usize) -> Option<Self::Cell>;
+}
+
+/// What one column of a row holds.
+pub trait Cell: Copy {
+    /// The value.
     ///
     /// # Errors
     ///
     /// Returns [`ValueError`] when the column does not hold a value of its type.
-    fn value<'a>(
-        &'a self,
-        index: usize,
-        read_as: &'a ColumnType,
-    ) -> Result<MysqlValue<'a>, ValueError>;
+    fn value<'a>(self, read_as: &'a ColumnType) -> Result<MysqlValue<'a>, ValueError>
+    where
+        Self: 'a;
 
-    /// Whether both rows are known to hold the same in the column. `false` may only mean that
-    /// comparing is not worth it.
-    fn holds_the_same(&self, _other: &Self, _index: usize) -> bool {
-        false
-    }
-
-    /// Appends the column's value as Avro, without the union's branch.
+    /// Appends the value as Avro, without the union's branch.
     ///
     /// # Errors
     ///
     /// Returns [`ValueError`] when the column does not hold a value of its type, or one that its
     /// form cannot hold.
-    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        column.form.write(&self.value(column.index, &column.read_as)?, out)
+    fn write(self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError>;
+
+    /// Whether both are known to be the same. `false` may only mean that comparing is not worth it.
+    fn is_same(self, _other: Self) -> bool {
+        false
     }
 }
 
-impl Row for RowImage<'_> {
+impl<'d> Row for RowImage<'d> {
+    type Cell = &'d [u8];
+
+    #[inline]
+    fn cell(&self, index: usize) -> Option<&'d [u8]> {
+        self.column(index)
+    }
+}
+
+impl Cell for &[u8] {
+    fn value<'a>(self, read_as: &'a ColumnType) -> Result<MysqlValue<'a>, ValueError>
+    where
+        Self: 'a,
+    {
+        read_as.read(self)
+    }
+
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call for each column is a tenth of a row's time")]
-    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        let bytes = self.column(column.index).ok_or(ValueError::Null)?;
-        match column.op.write(bytes, out) {
+    fn write(self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        match column.op.write(self, out) {
             Some(written) => written,
-            None => column.form.write(&column.read_as.read(bytes)?, out),
+            None => column.form.write(&column.read_as.read(self)?, out),
         }
     }
 
     #[inline]
-    fn holds_the_same(&self, other: &Self, index: usize) -> bool {
-        match (self.column(index), other.column(index)) {
-            (Some(before), Some(after)) => bytes::equal(before, after),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        }
-    }
-
-    fn is_null(&self, index: usize) -> bool {
-        self.column(index).is_none()
-    }
-
-    fn value<'a>(
-        &'a self,
-        index: usize,
-        read_as: &'a ColumnType,
-    ) -> Result<MysqlValue<'a>, ValueError> {
-        read_as.read(self.column(index).ok_or(ValueError::Null)?)
+    fn is_same(self, other: Self) -> bool {
+        bytes::equal(self, other)
     }
 }
 
 /// NULL is `None`.
-impl Row for &[Option<MysqlValue<'static>>] {
-    fn is_null(&self, index: usize) -> bool {
-        self.get(index).is_none_or(Option::is_none)
+impl<'d> Row for &'d [Option<MysqlValue<'static>>] {
+    type Cell = &'d MysqlValue<'static>;
+
+    fn cell(&self, index: usize) -> Option<Self::Cell> {
+        self.get(index).and_then(Option::as_ref)
+    }
+}
+
+impl Cell for &MysqlValue<'static> {
+    fn value<'a>(self, _read_as: &'a ColumnType) -> Result<MysqlValue<'a>, ValueError>
+    where
+        Self: 'a,
+    {
+        Ok(self.clone())
     }
 
-    fn value<'a>(
-        &'a self,
-        index: usize,
-        _read_as: &'a ColumnType,
-    ) -> Result<MysqlValue<'a>, ValueError> {
-        self.get(index).and_then(Option::as_ref).cloned().ok_or(ValueError::Null)
-    }
-
-    fn write(&self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        let value = self.get(column.index).and_then(Option::as_ref);
-        column.form.write(value.ok_or(ValueError::Null)?, out)
+    fn write(self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        column.form.write(self, out)
     }
 }
 
@@ -154,10 +156,6 @@ impl ColumnPlan {
         }
     }
 
-    pub(super) fn index(&self) -> usize {
-        self.index
-    }
-
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -180,26 +178,30 @@ impl ColumnPlan {
         Self { null, failed, zero_date, ..plan }
     }
 
-    /// Appends the column of a row; tells whether something else was written than the row holds.
+    /// What a row holds in the column.
+    #[inline]
+    pub(super) fn cell<R: Row>(&self, row: &R) -> Option<R::Cell> {
+        row.cell(self.index)
+    }
+
+    /// Appends what a row holds; tells whether something else was written than that.
     #[inline]
     pub(super) fn write(
         &self,
-        row: &impl Row,
+        cell: Option<impl Cell>,
         out: &mut Vec<u8>,
     ) -> Result<Option<Loss>, ValueError> {
-        if row.is_null(self.index) {
-            return self.write_null(out);
-        }
+        let Some(cell) = cell else { return self.write_null(out) };
         let start = out.len();
         if let Some(branch) = self.branch {
             out.push(branch);
         }
         let written = match &self.rule {
-            None => row.write(self, out),
-            Some(rule) => rule.write(self, row, out),
+            None => cell.write(self, out),
+            Some(rule) => rule.write(self, cell, out),
         };
         match written {
-            Ok(()) if self.may_wrap && self.is_wrapped(row) => Ok(Some(Loss::Wrapped)),
+            Ok(()) if self.may_wrap && self.is_wrapped(cell) => Ok(Some(Loss::Wrapped)),
             Ok(()) => Ok(None),
             Err(error) => {
                 out.truncate(start);
@@ -210,13 +212,13 @@ impl ColumnPlan {
 
     /// Appends the column of a row, which has to be what the row holds: a key.
     pub(super) fn write_exact(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<(), PlanError> {
-        if row.is_null(self.index) {
+        let Some(cell) = self.cell(row) else {
             return self.write_null(out).map(|_loss| ()).map_err(|source| self.error(source));
-        }
+        };
         if let Some(branch) = self.branch {
             out.push(branch);
         }
-        row.write(self, out).map_err(|source| self.error(source))
+        cell.write(self, out).map_err(|source| self.error(source))
     }
 
     /// The column's value in Connect's data model: the generic path.
@@ -225,10 +227,8 @@ impl ColumnPlan {
     ///
     /// Returns [`PlanError`] when the column does not hold a value of its type.
     pub(super) fn generic(&self, row: &impl Row) -> Result<Value, PlanError> {
-        if row.is_null(self.index) {
-            return Ok(Value::Null);
-        }
-        let value = row.value(self.index, &self.read_as).map_err(|source| self.error(source))?;
+        let Some(cell) = self.cell(row) else { return Ok(Value::Null) };
+        let value = cell.value(&self.read_as).map_err(|source| self.error(source))?;
         self.form.value(&value).map_err(|source| self.error(source))
     }
 
@@ -247,8 +247,9 @@ impl ColumnPlan {
         Ok(Loss::Unconvertible)
     }
 
-    fn is_wrapped(&self, row: &impl Row) -> bool {
-        let value = row.value(self.index, &self.read_as);
+    #[cold]
+    fn is_wrapped(&self, cell: impl Cell) -> bool {
+        let value = cell.value(&self.read_as);
         matches!(value, Ok(MysqlValue::Unsigned(number)) if number > i64::MAX.cast_unsigned())
     }
 

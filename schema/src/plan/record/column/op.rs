@@ -4,6 +4,7 @@
 //! property holds them equal. What is rare goes that way.
 
 use crate::avro::{put_bytes, put_long};
+use crate::bytes::is_utf8;
 use crate::types::charset::Charset;
 use crate::types::temporal::{self, Fraction};
 use crate::types::{BinaryMode, ColumnType, DateForm, DateTimeForm, Form, TimeForm, ValueError};
@@ -97,8 +98,7 @@ impl Op {
             Self::Unsigned(width) => put(width.unsigned(bytes), out),
             Self::Float => put_fixed::<4>(bytes, out),
             Self::Double => put_fixed::<8>(bytes, out),
-            // Most text is ASCII, which is quicker to see than UTF-8.
-            Self::Text if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() => {
+            Self::Text if is_utf8(bytes) => {
                 put_bytes(bytes, out);
                 Ok(())
             }
@@ -117,8 +117,9 @@ impl Op {
             Self::TimeMicros(fraction) => {
                 temporal::time_micros(bytes, *fraction).map(|micros| put_long(micros, out))
             }
-            Self::Timestamp(fraction) => temporal::timestamp_text(bytes, *fraction)
-                .map(|text| put_bytes(text.as_bytes(), out)),
+            Self::Timestamp(fraction) => {
+                temporal::timestamp_text(bytes, *fraction).map(|text| text.put(out))
+            }
             Self::SmallDecimal(decimal) => decimal.write(bytes, out),
             Self::Other => return None,
         })

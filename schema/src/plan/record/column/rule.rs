@@ -5,7 +5,7 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
-use super::{ColumnPlan, Row};
+use super::{Cell, ColumnPlan};
 use crate::avro::put_bytes;
 use crate::types::ValueError;
 use crate::value::Value;
@@ -140,10 +140,10 @@ impl ValueRule {
     pub(super) fn write(
         &self,
         column: &ColumnPlan,
-        row: &impl Row,
+        cell: impl Cell,
         out: &mut Vec<u8>,
     ) -> Result<(), ValueError> {
-        let value = column.form.value(&row.value(column.index, &column.read_as)?)?;
+        let value = column.form.value(&cell.value(&column.read_as)?)?;
         let bytes = match self.apply(value) {
             Value::String(text) => text.into_bytes(),
             Value::Bytes(bytes) => bytes,
@@ -154,7 +154,7 @@ impl ValueRule {
             | Value::Float32(_)
             | Value::Float64(_)
             | Value::Array(_)
-            | Value::Struct(_) => return row.write(column, out),
+            | Value::Struct(_) => return cell.write(column, out),
         };
         put_bytes(&bytes, out);
         Ok(())

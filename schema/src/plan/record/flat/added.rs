@@ -75,7 +75,7 @@ impl Added {
                 // The first branch, NULL.
                 None => out.push(0),
                 Some(row) => {
-                    column.write(row, out).map_err(|source| column.error(source))?;
+                    column.write(column.cell(row), out).map_err(|source| column.error(source))?;
                 }
             },
         }

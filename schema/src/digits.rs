@@ -1,15 +1,12 @@
 //! Whole numbers as text and back, and short texts, without a call for each.
 //!
 //! The standard ways are made for any length: copying a text of unknown length is a call, and so
-//! is a number's text. A document has twenty of each, all of them short, so here a copy has a
-//! length that the compiler knows, and the bytes too many are taken away again.
-
-use super::error::Problem;
-use crate::lsn::Lsn;
+//! is a number's text. A row has twenty of each, all of them short, so here a copy has a length
+//! that the compiler knows, and the bytes too many are taken away again.
 
 /// Writes a whole number.
 #[inline]
-pub(super) fn write_integer(number: i64, out: &mut Vec<u8>) {
+pub(crate) fn write_integer(number: i64, out: &mut Vec<u8>) {
     if number < 0 {
         out.push(b'-');
     }
@@ -35,7 +32,8 @@ pub fn write_unsigned(number: u64, out: &mut Vec<u8>) {
 
 /// 10^8.
 const EIGHT: u64 = 100_000_000;
-const ZEROS: u64 = 0x3030_3030_3030_3030;
+/// What makes eight digits characters.
+pub(crate) const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// A number below 10^8 without leading zeros: they are the lowest bytes of the word.
 #[inline]
@@ -51,7 +49,7 @@ fn write_trimmed(number: u64, out: &mut Vec<u8>) {
 /// Writes a number below 10^8 with a point before the last `scale` of its digits, up to seven, and
 /// one digit at least before the point. `false` for another number or scale: nothing is written.
 #[inline]
-pub(super) fn write_fixed_point(number: u64, scale: u16, out: &mut Vec<u8>) -> bool {
+pub(crate) fn write_fixed_point(number: u64, scale: u16, out: &mut Vec<u8>) -> bool {
     let scale = u32::from(scale);
     if number >= EIGHT || !(1..8).contains(&scale) {
         return false;
@@ -72,7 +70,7 @@ pub(super) fn write_fixed_point(number: u64, scale: u16, out: &mut Vec<u8>) -> b
 
 /// Writes the last `N` digits of a number below 10^8, with their leading zeros.
 #[inline]
-pub(super) fn push_padded<const N: usize>(number: u64, out: &mut Vec<u8>) {
+pub(crate) fn push_padded<const N: usize>(number: u64, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&((digits(number) | ZEROS) >> (64 - 8 * N)).to_le_bytes());
     out.truncate(start + N);
@@ -82,7 +80,7 @@ pub(super) fn push_padded<const N: usize>(number: u64, out: &mut Vec<u8>) {
 /// halves of four digits, both at once into pairs, all at once into digits. Multiplying by
 /// 10,486 / 2^20 divides a number below 10,000 by 100, and by 103 / 2^10 one below 100 by 10.
 #[inline]
-fn digits(number: u64) -> u64 {
+pub(crate) fn digits(number: u64) -> u64 {
     let halves = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
     let pairs = hundreds | ((halves - hundreds * 100) << 16);
@@ -90,68 +88,8 @@ fn digits(number: u64) -> u64 {
     tens | ((pairs - tens * 10) << 8)
 }
 
-/// The two digits of a number below 100.
-#[inline]
-pub(super) fn pair(number: u64) -> [u8; 2] {
-    const PAIRS: [[u8; 2]; 100] = pairs();
-    usize::try_from(number).ok().and_then(|number| PAIRS.get(number)).copied().unwrap_or(*b"00")
-}
-
-const fn pairs() -> [[u8; 2]; 100] {
-    let mut pairs = [[b'0'; 2]; 100];
-    let mut rest: &mut [[u8; 2]] = &mut pairs;
-    let (mut tens, mut ones) = (b'0', b'0');
-    while let Some((pair, others)) = rest.split_first_mut() {
-        *pair = [tens, ones];
-        rest = others;
-        if ones == b'9' {
-            (tens, ones) = (tens + 1, b'0');
-        } else {
-            ones += 1;
-        }
-    }
-    pairs
-}
-
-/// Appends bytes. Up to 32 of them are copied as two pieces that overlap.
-#[inline]
-pub(super) fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    if bytes.len() > 32 {
-        out.extend_from_slice(bytes);
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>())
-    {
-        out.extend_from_slice(first);
-        out.truncate(start + bytes.len() - last.len());
-        out.extend_from_slice(last);
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        out.extend_from_slice(first);
-        out.truncate(start + bytes.len() - last.len());
-        out.extend_from_slice(last);
-    } else {
-        // Fewer than eight are gathered in a word.
-        let word = bytes.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
-        let unused = u32::try_from(8 - bytes.len()).unwrap_or_default() * 8;
-        out.extend_from_slice(&word.checked_shl(unused).unwrap_or_default().to_be_bytes());
-        out.truncate(start + bytes.len());
-    }
-}
-
-/// Reads the text of an [`Lsn`]. One of 16 digits, as all are until 2286, takes two steps of
-/// eight.
-pub(super) fn parse_lsn(text: &[u8]) -> Result<Lsn, Problem> {
-    let fast = <&[u8; 16]>::try_from(text).ok().and_then(|digits| {
-        let [high, low] = digits.as_chunks().0 else { return None };
-        Lsn::new(eight_digits(*high)? * 100_000_000 + eight_digits(*low)?)
-    });
-    match fast {
-        Some(lsn) => Ok(lsn),
-        None => Ok(str::from_utf8(text).map_err(|_| Problem::InvalidLsn)?.parse()?),
-    }
-}
-
 /// The number that eight digits stand for: neighbours are joined to pairs, to fours, to eight.
-fn eight_digits(text: [u8; 8]) -> Option<u64> {
+pub(crate) fn eight_digits(text: [u8; 8]) -> Option<u64> {
     let word = u64::from_le_bytes(text);
     let digits = word.wrapping_sub(0x3030_3030_3030_3030);
     // A byte that is no digit has its high bit set here, or there when 0x76 makes it overflow.
@@ -194,21 +132,6 @@ mod tests {
             let digits = format!("{number:0>width$}", width = scale + 1);
             let (whole, fraction) = digits.split_at(digits.len() - scale);
             prop_assert_eq!(String::from_utf8(out).unwrap(), format!("{whole}.{fraction}"));
-        }
-
-        #[test]
-        fn bytes_of_any_length_are_appended(bytes in prop::collection::vec(any::<u8>(), 0..50)) {
-            let mut out = b"before".to_vec();
-            push_bytes(&bytes, &mut out);
-
-            prop_assert_eq!(out, [&b"before"[..], &bytes].concat());
-        }
-
-        #[test]
-        fn lsns_are_read_as_everywhere(text in "[0-9]{1,20}|[/-:0-9]{16}|[0-9]{15}[\\x00-\\x7f]|\\+[0-9]{15}") {
-            let expected = text.parse::<Lsn>().ok();
-
-            prop_assert_eq!(parse_lsn(text.as_bytes()).ok(), expected);
         }
     }
 }
