@@ -211,7 +211,7 @@ impl Tables {
         let known = self.plans.get(&schema.id).map(|plan| plan.schema.clone());
         let is_current = !self.redeclared.remove(&schema.id);
         if let Some(known) = known.as_ref().filter(|known| is_current && known.covers(&schema)) {
-            return Ok(known.clone());
+            return Ok(known.clone().with_types_of(schema));
         }
         let connection = match &mut self.connection {
             Some(connection) => connection,
