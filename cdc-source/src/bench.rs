@@ -18,7 +18,7 @@ use schema::registry::SchemaId;
 use schema::types::{Origin, ValueOptions};
 use uuid::Uuid;
 
-use crate::binlog::event::{BinlogEvent, RowsEvent, RowsKind, parse_body};
+use crate::binlog::event::{BinlogEvent, RowsEvent, parse_body};
 use crate::binlog::table_map::TableMap;
 use crate::pipeline::record_writer::{RecordWriter, Scratch};
 use crate::rows::ImageReader;
@@ -147,7 +147,6 @@ impl Codec {
             | BinlogEvent::TransactionPayload
             | BinlogEvent::XaPrepare
             | BinlogEvent::Incident
-            | BinlogEvent::PartialRows
             | BinlogEvent::Other => return Err("an event that is in no workload".to_owned()),
         }
         if !begins {
@@ -178,26 +177,27 @@ impl Codec {
             transaction: None,
         };
         plan.record.prepare(&source, NOW_US, &mut self.event);
+        let mut writer = RecordWriter {
+            plan,
+            record: &plan.record,
+            batch: &mut self.batch,
+            lsn: &mut self.lsn,
+            order: None,
+            source,
+            event: &mut self.event,
+            tombstones: true,
+        };
         let (mut at, mut number, data) = (0, 0, rows.rows);
         while at < data.len() {
-            let (change, end) = read(&mut self.images, map, rows, at).ok_or("a row image")?;
+            let read = self.images.change(rows.kind, map, rows.rows, at);
+            let (change, end) = read.map_err(|error| error.to_string())?;
             at = end;
-            let source = Source { row: number, ..source };
+            writer.source.row = number;
             number += 1;
             if path == Path::Generic {
-                generic(&plan.record, &change, &source, self.batch.buffer())?;
+                generic(&plan.record, &change, &writer.source, writer.batch.buffer())?;
                 continue;
             }
-            let mut writer = RecordWriter {
-                plan,
-                record: &plan.record,
-                batch: &mut self.batch,
-                lsn: &mut self.lsn,
-                order: None,
-                source,
-                event: &mut self.event,
-                tombstones: true,
-            };
             let _lsn: Lsn = writer
                 .change(&change, &mut self.scratch, None)
                 .map_err(|error| error.to_string())?;
@@ -219,30 +219,6 @@ fn tracker(position: &BinlogPosition) -> TransactionTracker {
         lsn: None,
     };
     TransactionTracker::resume(&offset, Uuid::nil())
-}
-
-fn read<'a>(
-    images: &'a mut ImageReader,
-    map: &TableMap,
-    rows: &RowsEvent<'a>,
-    at: usize,
-) -> Option<(RowChange<RowImage<'a>>, usize)> {
-    let data = rows.rows;
-    Some(match rows.kind {
-        RowsKind::Write => {
-            let (cells, end) = images.one(map, data, at).ok()?;
-            (RowChange::Create(RowImage::new(data, cells)), end)
-        }
-        RowsKind::Delete => {
-            let (cells, end) = images.one(map, data, at).ok()?;
-            (RowChange::Delete(RowImage::new(data, cells)), end)
-        }
-        RowsKind::Update => {
-            let (before, after, end) = images.two(map, data, at).ok()?;
-            let (before, after) = (RowImage::new(data, before), RowImage::new(data, after));
-            (RowChange::Update { before, after }, end)
-        }
-    })
 }
 
 fn generic(

@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use self::order::TransactionOrder;
 use self::record_writer::Scratch;
+use crate::binlog::table_map::EncodedTableMap;
 use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, RawEvent};
 use crate::config::SourceConfig;
 use crate::ddl::{self, Effect, Statement};
@@ -181,10 +182,10 @@ impl Pipeline {
                 self.take_statement(query.statement, query.database, event)?;
             }
             BinlogEvent::TableMap(map) if self.tables.knows(map) => {}
-            BinlogEvent::TableMap(map) => {
-                let parsed = map.parse().map_err(|error| event.error(error))?;
-                self.tables.map(map, parsed, &mut self.producer).await?;
-            }
+            BinlogEvent::TableMap(map) => match map.parse() {
+                Ok(parsed) => self.tables.map(map, parsed, &mut self.producer).await?,
+                Err(error) => self.park_undescribed(map, event.error(error))?,
+            },
             BinlogEvent::Rows(rows) => self.take_rows(&rows, event)?,
             BinlogEvent::Xid | BinlogEvent::XaPrepare => self.commit(event),
             BinlogEvent::Heartbeat => {
@@ -195,9 +196,6 @@ impl Pipeline {
             }
             BinlogEvent::Incident => {
                 return Err(unsupported(event, Feature::Gap).into());
-            }
-            BinlogEvent::PartialRows => {
-                return Err(unsupported(event, Feature::PartialJson).into());
             }
             BinlogEvent::Other => {
                 if self.transaction.is_at_boundary() {
@@ -288,6 +286,22 @@ impl Pipeline {
         if !self.tables.is_parked(table) {
             self.tables.park(table, reason);
         }
+    }
+
+    /// A table whose description in the log contradicts itself, if it says which one that is.
+    fn park_undescribed(
+        &mut self,
+        map: EncodedTableMap<'_>,
+        error: BinlogError,
+    ) -> Result<(), BinlogError> {
+        let Some(table) = map.table() else { return Err(error) };
+        let is_captured = self.config.tables.matches(&table);
+        if is_captured {
+            self.tables.add(&table, TableState::Streaming);
+            self.park(&table, &error.to_string());
+        }
+        self.tables.map_without_rows(map, is_captured);
+        Ok(())
     }
 
     /// Rows that were emitted and then rolled back cannot be taken back.

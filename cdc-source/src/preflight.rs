@@ -136,7 +136,7 @@ struct Settings(std::collections::BTreeMap<String, String>);
 impl Settings {
     async fn read(connection: &mut Connection) -> Result<Self, SourceError> {
         const NAMES: &str = "'version','version_comment','log_bin','binlog_format',\
-            'binlog_row_image','binlog_row_metadata','binlog_row_value_options',\
+            'binlog_row_image','binlog_row_metadata',\
             'binlog_transaction_compression','gtid_mode','gtid_executed','server_uuid',\
             'log_replica_updates','log_slave_updates'";
         let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({NAMES})");
@@ -159,7 +159,7 @@ impl Settings {
 
     /// Each setting with the values that will do; a setting that the server does not have passes.
     fn check(&self, findings: &mut Vec<Finding>) {
-        const RULES: [(&str, &[&str], &str, &str); 6] = [
+        const RULES: [(&str, &[&str], &str, &str); 5] = [
             (
                 "log_bin",
                 &["ON"],
@@ -183,12 +183,6 @@ impl Settings {
                 &["FULL"],
                 "rows are decoded by the names and types in the log itself",
                 "SET PERSIST binlog_row_metadata = 'FULL'",
-            ),
-            (
-                "binlog_row_value_options",
-                &[""],
-                "partial JSON updates cannot be followed yet",
-                "SET PERSIST binlog_row_value_options = ''",
             ),
             (
                 "binlog_transaction_compression",

@@ -1,7 +1,12 @@
 //! Row images: where each column's bytes are.
 
-use schema::change::Cell;
+mod partial;
 
+use schema::change::{Cell, RowChange, RowImage};
+use schema::types::ValueError;
+
+use self::partial::{Images, PartialColumns};
+use crate::binlog::RowsKind;
 use crate::binlog::table_map::TableMap;
 
 /// How many bytes a column's value takes in a row image.
@@ -21,26 +26,37 @@ pub(crate) enum CellWidth {
 pub(crate) struct ImageReader {
     before: Vec<Cell>,
     after: Vec<Cell>,
+    /// The after image of a partial update, which is nowhere in the event.
+    built: Vec<u8>,
 }
 
 /// The bytes of a row event are not rows of its table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("row image is damaged")]
-pub(crate) struct ImageError;
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ImageError {
+    /// Too few bytes, or lengths that lead beyond them.
+    #[error("a row image does not fit its table")]
+    Damaged,
+    /// Differences of what is or was NULL.
+    #[error("column {column} holds a partial update where there is no document")]
+    NoDocument { column: String },
+    /// Differences that cannot be applied.
+    #[error("column {column} cannot be updated")]
+    PartialJson {
+        column: String,
+        #[source]
+        source: ValueError,
+    },
+}
 
 impl ImageReader {
-    /// Reads one image that begins at `start` of `data`; returns where it ends.
-    fn image(
-        map: &TableMap,
-        data: &[u8],
-        start: usize,
-        cells: &mut Vec<Cell>,
-    ) -> Result<usize, ImageError> {
+    /// Reads one image that begins at `start` of `data`; returns where it ends, `None` if that is
+    /// beyond the data.
+    fn image(map: &TableMap, data: &[u8], start: usize, cells: &mut Vec<Cell>) -> Option<usize> {
         cells.clear();
         cells.reserve(map.columns.len());
         let count = map.columns.len();
-        let nulls_end = start.checked_add(count.div_ceil(8)).ok_or(ImageError)?;
-        let nulls = data.get(start..nulls_end).ok_or(ImageError)?;
+        let nulls_end = start.checked_add(count.div_ceil(8))?;
+        let nulls = data.get(start..nulls_end)?;
         let mut at = nulls_end;
         let mut nulls = nulls.iter();
         let mut null_bits = 0;
@@ -54,11 +70,58 @@ impl ImageReader {
                 cells.push(Cell::Null);
                 continue;
             }
-            let (begin, end) = extent(column.width, data, at).ok_or(ImageError)?;
+            let (begin, end) = extent(column.width, data, at)?;
             cells.push(Cell::Bytes { start: begin, end });
             at = end;
         }
-        Ok(at)
+        Some(at)
+    }
+
+    /// Reads the change of a row that begins at `at`; returns where it ends.
+    pub(crate) fn change<'a>(
+        &'a mut self,
+        kind: RowsKind,
+        map: &TableMap,
+        data: &'a [u8],
+        at: usize,
+    ) -> Result<(RowChange<RowImage<'a>>, usize), ImageError> {
+        let (change, end) = match kind {
+            RowsKind::Write => {
+                let (cells, end) = self.one(map, data, at)?;
+                (RowChange::Create(RowImage::new(data, cells)), end)
+            }
+            RowsKind::Delete => {
+                let (cells, end) = self.one(map, data, at)?;
+                (RowChange::Delete(RowImage::new(data, cells)), end)
+            }
+            RowsKind::Update => {
+                let (before, after, end) = self.two(map, data, at)?;
+                let before = RowImage::new(data, before);
+                (RowChange::Update { before, after: RowImage::new(data, after) }, end)
+            }
+            RowsKind::PartialUpdate => self.partial(map, data, at)?,
+        };
+        // An image of a table without columns has no bytes and would never end.
+        if end == at { Err(ImageError::Damaged) } else { Ok((change, end)) }
+    }
+
+    /// Reads a row whose after image may hold differences; builds the image that they mean.
+    fn partial<'a>(
+        &'a mut self,
+        map: &TableMap,
+        data: &'a [u8],
+        start: usize,
+    ) -> Result<(RowChange<RowImage<'a>>, usize), ImageError> {
+        let middle = Self::image(map, data, start, &mut self.before).ok_or(ImageError::Damaged)?;
+        let partial = PartialColumns::read(map, data, middle)?;
+        let end = Self::image(map, data, partial.image_start, &mut self.after)
+            .ok_or(ImageError::Damaged)?;
+        let images =
+            Images { before: &self.before, after: &mut self.after, end, built: &mut self.built };
+        partial.apply(map, data, images)?;
+        let before = RowImage::new(data, &self.before);
+        let after = RowImage::new(&self.built, &self.after);
+        Ok((RowChange::Update { before, after }, end))
     }
 
     /// Reads a row with one image; returns its cells and where it ends.
@@ -68,7 +131,7 @@ impl ImageReader {
         data: &[u8],
         start: usize,
     ) -> Result<(&[Cell], usize), ImageError> {
-        let end = Self::image(map, data, start, &mut self.after)?;
+        let end = Self::image(map, data, start, &mut self.after).ok_or(ImageError::Damaged)?;
         Ok((&self.after, end))
     }
 
@@ -79,8 +142,8 @@ impl ImageReader {
         data: &[u8],
         start: usize,
     ) -> Result<(&[Cell], &[Cell], usize), ImageError> {
-        let middle = Self::image(map, data, start, &mut self.before)?;
-        let end = Self::image(map, data, middle, &mut self.after)?;
+        let middle = Self::image(map, data, start, &mut self.before).ok_or(ImageError::Damaged)?;
+        let end = Self::image(map, data, middle, &mut self.after).ok_or(ImageError::Damaged)?;
         Ok((&self.before, &self.after, end))
     }
 }

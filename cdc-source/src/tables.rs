@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect::config::WorkerConfig;
-use connect::kafka::Admin;
 use connect::kafka::batch::TopicIndex;
 use connect::kafka::producer::TransactionalProducer;
+use connect::kafka::{Admin, RecordLimit};
 use schema::bytes::equal;
 use schema::names;
 use schema::offset::{SnapshotProgress, TableOffset, TableState};
@@ -35,13 +35,16 @@ pub(crate) struct TablePlan {
     snapshot: Option<RecordPlan>,
     pub(crate) topic: TopicIndex,
     pub(crate) partitions: i32,
+    /// The largest record that the topic takes.
+    pub(crate) limit: RecordLimit,
 }
 
 impl TablePlan {
     /// A plan of a topic with one partition, whose snapshots are written like changes.
     #[cfg(any(test, feature = "bench"))]
     pub(crate) fn new(schema: TableSchema, record: RecordPlan, topic: TopicIndex) -> Self {
-        Self { schema, record, snapshot: None, topic, partitions: 1 }
+        let limit = RecordLimit::default();
+        Self { schema, record, snapshot: None, topic, partitions: 1, limit }
     }
 
     /// How the rows are written that a snapshot reads.
@@ -156,6 +159,13 @@ impl Tables {
         Ok(())
     }
 
+    /// Takes note of a number whose rows cannot be read.
+    pub(crate) fn map_without_rows(&mut self, encoded: EncodedTableMap<'_>, is_captured: bool) {
+        let mapping = if is_captured { Mapping::Parked } else { Mapping::Ignored };
+        let numbered = Numbered { bytes: encoded.bytes.into(), mapping };
+        self.numbers.insert(encoded.number, numbered);
+    }
+
     async fn mapping(
         &mut self,
         map: TableMap,
@@ -268,12 +278,13 @@ impl Tables {
         }
         let (partitions, replication) =
             (self.worker.topic_partitions, self.worker.topic_replication);
-        let partitions = self.admin.ensure_topic(&topic, partitions, replication, &[]).await?;
+        let (partitions, limit) =
+            self.admin.ensure_record_topic(&topic, partitions, replication).await?;
         let columns = schema.columns.len();
         tracing::info!(table = %schema.id, columns, "table definition taken");
         let topic = producer.add_topic(&topic)?;
         let schema = schema.clone();
-        let plan = Arc::new(TablePlan { schema, record, snapshot, topic, partitions });
+        let plan = Arc::new(TablePlan { schema, record, snapshot, topic, partitions, limit });
         self.plans.insert(plan.schema.id.clone(), Arc::clone(&plan));
         Ok(Some(plan))
     }

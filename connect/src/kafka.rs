@@ -4,6 +4,7 @@ mod admin;
 pub mod batch;
 pub mod consumer;
 mod error;
+mod limit;
 mod log;
 mod partitioner;
 pub mod producer;
@@ -16,6 +17,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 pub use admin::Admin;
 pub use error::KafkaError;
+pub use limit::{RecordLimit, RecordTooLarge};
 pub use partitioner::partition_of;
 pub use tails::{Tail, read_tails};
 pub(crate) use topic_reader::read_compacted;

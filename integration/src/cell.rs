@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use apache_avro::types::Value as Avro;
-use mysql_async::consts::ColumnType;
+use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::{Column, Row, Value as Sql};
 
 /// A value of a row.
@@ -68,7 +68,9 @@ fn of_sql(column: &Column, value: Sql) -> Option<Cell> {
         }
         Sql::Bytes(bytes) if kind == ColumnType::MYSQL_TYPE_BIT => Cell::Bytes(bytes),
         Sql::Bytes(bytes) if kind == ColumnType::MYSQL_TYPE_NEWDECIMAL => {
-            Cell::Number(String::from_utf8(bytes).ok()?)
+            let text = String::from_utf8(bytes).ok()?;
+            let is_padded = column.flags().contains(ColumnFlags::ZEROFILL_FLAG);
+            Cell::Number(if is_padded { without_padding(&text) } else { text })
         }
         Sql::Bytes(bytes) if kind == ColumnType::MYSQL_TYPE_JSON => {
             json(&String::from_utf8(bytes).ok()?)
@@ -76,6 +78,13 @@ fn of_sql(column: &Column, value: Sql) -> Option<Cell> {
         Sql::Bytes(bytes) if column.character_set() == BINARY => Cell::Bytes(bytes),
         Sql::Bytes(bytes) => Cell::Text(String::from_utf8(bytes).ok()?),
     })
+}
+
+/// A decimal without the zeros that ZEROFILL puts before it.
+fn without_padding(text: &str) -> String {
+    let shortened = text.trim_start_matches('0');
+    let zero = if shortened.is_empty() || shortened.starts_with('.') { "0" } else { "" };
+    format!("{zero}{shortened}")
 }
 
 /// What a field of a record means: the Connect name of its schema.
@@ -261,6 +270,13 @@ mod tests {
         assert_eq!(decimal_text(&[0xff], 2), "-0.01");
         assert_eq!(decimal_text(&[0x00, 0xff, 0xff], 0), "65535");
         assert_eq!(decimal_text(&[0x80, 0x00], 3), "-32.768");
+    }
+
+    #[test]
+    fn the_padding_of_a_decimal_is_no_part_of_it() {
+        assert_eq!(without_padding("0007.50"), "7.50");
+        assert_eq!(without_padding("00.00"), "0.00");
+        assert_eq!(without_padding("000"), "0");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod oracle;
 pub mod pipeline;
 pub mod process;
 pub mod random;
+pub mod random_types;
 pub mod stack;
 pub mod topic;
 pub mod workload;

@@ -38,6 +38,22 @@ impl Random {
         self.bits().checked_rem(bound).unwrap_or(0)
     }
 
+    /// A number from `low` to `high`, both included.
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high.saturating_sub(low).saturating_add(1))
+    }
+
+    /// Whether something that happens so often in a hundred times happens now.
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of the items, the default if there are none.
+    pub fn pick<T: Clone + Default>(&mut self, items: &[T]) -> T {
+        let at = self.below(u64::try_from(items.len()).unwrap_or(u64::MAX));
+        usize::try_from(at).ok().and_then(|at| items.get(at)).cloned().unwrap_or_default()
+    }
+
     /// A duration below `bound`, to the microsecond.
     pub fn duration_below(&mut self, bound: Duration) -> Duration {
         let micros = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX);

@@ -9,7 +9,7 @@ mod decode;
 mod fetch;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub use self::check::{problems, replay};
 pub use self::table::{Difference, difference, read_table, wait_until_equal};
@@ -188,12 +188,14 @@ impl Topics {
     /// [`TopicError`] if a server does not answer or a record is no change.
     pub async fn read(&mut self, topic: &str) -> Result<Vec<ChangeRecord>, TopicError> {
         let raw = fetch::committed(&self.bootstrap, topic).await?;
-        for id in raw.iter().flat_map(fetch::RawRecord::schema_ids) {
-            self.learn(topic, id).await?;
+        let ids: HashSet<u32> = raw.iter().flat_map(fetch::RawRecord::schema_ids).collect();
+        for id in &ids {
+            self.learn(topic, *id).await?;
         }
         let decoders: HashMap<u32, Decoder<'_>> = self
             .schemas
             .iter()
+            .filter(|(id, _)| ids.contains(id))
             .map(|(id, schema)| Ok((*id, schema.decoder()?)))
             .collect::<Result<_, _>>()
             .map_err(|source| TopicError::Avro { topic: topic.to_owned(), source })?;

@@ -224,3 +224,33 @@ impl TableSchema {
         self.key.iter().filter_map(|index| self.columns.get(*index))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(members: &[&str]) -> TableSchema {
+        let members = members.iter().map(|&member| member.to_owned()).collect();
+        let column = Column {
+            name: "mood".to_owned(),
+            column_type: ColumnType::Enum { members },
+            nullable: true,
+            declaration: None,
+        };
+        TableSchema { id: TableId::new("shop", "orders"), columns: vec![column], key: Vec::new() }
+    }
+
+    #[test]
+    fn members_outside_the_first_plane_are_taken_from_the_log() {
+        let logged = table(&["😀 good", "가", "?"]);
+        let declared = table(&["? good", "가", "?"]);
+
+        assert!(declared.covers(&logged));
+        assert_eq!(declared.with_types_of(logged.clone()), logged);
+    }
+
+    #[test]
+    fn other_members_are_another_declaration() {
+        assert!(!table(&["a", "b"]).covers(&table(&["😀", "b"])));
+    }
+}

@@ -247,6 +247,9 @@ pub enum ValueError {
     /// Binary JSON that contradicts itself.
     #[error("binary JSON is damaged")]
     Json,
+    /// A partial update that is damaged, or of another document than the row's.
+    #[error("partial update of JSON is damaged or does not fit the document before it")]
+    JsonDiff,
     /// More digits than the column declares, or digits that are none.
     #[error("decimal is damaged or wider than its column")]
     Decimal,

@@ -23,7 +23,6 @@ pub(crate) enum BinlogError {
 pub(crate) enum Feature {
     CompressedTransaction,
     Gap,
-    PartialJson,
     RolledBackRows,
     XaTransaction,
     UnknownEvent,
@@ -34,7 +33,6 @@ impl Feature {
         match self {
             Self::CompressedTransaction => "it is a compressed transaction",
             Self::Gap => "the server reports a gap in its log",
-            Self::PartialJson => "it holds partial JSON updates",
             Self::RolledBackRows => "captured rows are rolled back in the log",
             Self::XaTransaction => "captured rows are changed in an XA transaction",
             Self::UnknownEvent => "its type is unknown",
@@ -51,10 +49,6 @@ impl Feature {
             Self::Gap => {
                 "look for the cause in MySQL's error log, then give the connector a new name to \
                  copy all tables again"
-            }
-            Self::PartialJson => {
-                "SET PERSIST binlog_row_value_options = '', and in sessions that set it \
-                 themselves, then give the connector a new name to copy all tables again"
             }
             Self::RolledBackRows => {
                 "change captured tables in transactions of InnoDB tables only, then give the \

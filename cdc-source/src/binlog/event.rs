@@ -33,8 +33,6 @@ pub(crate) enum BinlogEvent<'a> {
     XaPrepare,
     /// The server reports a gap in its log.
     Incident,
-    /// Rows of which some columns are stored as differences.
-    PartialRows,
     /// Nothing that concerns rows.
     Other,
 }
@@ -63,6 +61,8 @@ pub(crate) struct RowsEvent<'a> {
 pub(crate) enum RowsKind {
     Write,
     Update,
+    /// An update whose JSON columns may be logged as differences.
+    PartialUpdate,
     Delete,
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn parse_body(number: u8, data: &[u8]) -> Result<BinlogEvent<'_>, Eve
         kind::TRANSACTION_PAYLOAD => BinlogEvent::TransactionPayload,
         kind::XA_PREPARE => BinlogEvent::XaPrepare,
         kind::INCIDENT => BinlogEvent::Incident,
-        kind::PARTIAL_UPDATE_ROWS => BinlogEvent::PartialRows,
+        kind::PARTIAL_UPDATE_ROWS => rows(data, RowsKind::PartialUpdate, number)?,
         known if kind::WITHOUT_ROWS.contains(&known) => BinlogEvent::Other,
         _ => return Err(EventError::Unknown),
     })
@@ -210,7 +210,10 @@ fn rows(data: &[u8], rows_kind: RowsKind, number: u8) -> Result<BinlogEvent<'_>,
         reader.take(extra).ok_or_else(malformed)?;
     }
     let columns = reader.length().ok_or_else(malformed)?;
-    let bitmaps = if rows_kind == RowsKind::Update { 2 } else { 1 };
+    let bitmaps = match rows_kind {
+        RowsKind::Update | RowsKind::PartialUpdate => 2,
+        RowsKind::Write | RowsKind::Delete => 1,
+    };
     let mut is_full = true;
     for _ in 0..bitmaps {
         let bitmap = reader.take(columns.div_ceil(8)).ok_or_else(malformed)?;

@@ -110,7 +110,6 @@ fn stays_within(parsed: &BinlogEvent<'_>, data: &[u8]) {
         | BinlogEvent::TransactionPayload
         | BinlogEvent::XaPrepare
         | BinlogEvent::Incident
-        | BinlogEvent::PartialRows
         | BinlogEvent::Other => {}
     }
 }

@@ -83,19 +83,30 @@ impl<'a> EncodedTableMap<'a> {
         Ok(Self { number: number.ok_or(EventError::Malformed("table map"))?, bytes })
     }
 
+    /// The table that it is about; it stands before everything else that can be damaged.
+    pub(crate) fn table(self) -> Option<TableId> {
+        head(self.bytes).map(|(table, _)| table)
+    }
+
     /// What it says.
     pub(crate) fn parse(self) -> Result<TableMap, EventError> {
         parse(self.bytes)
     }
 }
 
-fn parse(data: &[u8]) -> Result<TableMap, EventError> {
-    let malformed = || EventError::Malformed("table map");
+/// The table's name, and what comes behind it.
+fn head(data: &[u8]) -> Option<(TableId, Reader<'_>)> {
     let mut reader = Reader::new(data);
     // The number, and flags that concern the server only.
-    reader.take(8).ok_or_else(malformed)?;
-    let database = reader.name().ok_or_else(malformed)?;
-    let name = reader.name().ok_or_else(malformed)?;
+    reader.take(8)?;
+    let database = reader.name()?;
+    let name = reader.name()?;
+    Some((TableId::new(database, name), reader))
+}
+
+fn parse(data: &[u8]) -> Result<TableMap, EventError> {
+    let malformed = || EventError::Malformed("table map");
+    let (id, mut reader) = head(data).ok_or_else(malformed)?;
     let count = reader.length().filter(|count| *count <= COLUMNS_MAX).ok_or_else(malformed)?;
     let types = reader.take(count).ok_or_else(malformed)?;
     let metadata_length = reader.length().ok_or_else(malformed)?;
@@ -117,7 +128,6 @@ fn parse(data: &[u8]) -> Result<TableMap, EventError> {
     if !is_key(&optional.key, count) || ![0, count].contains(&optional.names.len()) {
         return Err(malformed());
     }
-    let id = TableId::new(database, name);
     Ok(TableMap { id, columns, key: optional.key, has_prefix_key: optional.has_prefix_key })
 }
 

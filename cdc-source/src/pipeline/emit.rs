@@ -6,16 +6,15 @@ use schema::change::{RowChange, RowImage};
 use schema::envelope::{EventSource, SnapshotMarker, Source};
 use schema::lsn::Lsn;
 use schema::offset::{SnapshotProgress, TableState};
-use schema::plan::record::PlanError;
 use schema::table::TableId;
 use schema::types::MysqlValue;
 
 use super::Pipeline;
-use super::record_writer::RecordWriter;
+use super::record_writer::{RecordError, RecordWriter};
 use crate::binlog::table_map::TableMap;
-use crate::binlog::{BinlogError, Feature, RawEvent, RowsEvent, RowsKind};
+use crate::binlog::{BinlogError, Feature, RawEvent, RowsEvent};
 use crate::error::SourceError;
-use crate::rows::{ImageError, ImageReader};
+use crate::rows::ImageReader;
 use crate::snapshot::{Chunk, Window};
 use crate::tables::{Mapping, TablePlan};
 use crate::transaction::TransactionTracker;
@@ -34,7 +33,7 @@ impl Pipeline {
             Mapping::Ignored => {}
             Mapping::Parked => self.tables.skip_row_event(),
             Mapping::Captured { map, .. } if map.columns.len() != rows.columns => {
-                return Err(malformed("it has other columns than its table").into());
+                self.park_at(&map.id, "a row event has other columns than its table", event);
             }
             Mapping::Captured { map, .. } if !rows.is_full => {
                 self.park(&map.id, "its rows were logged without all columns (binlog_row_image)");
@@ -57,7 +56,7 @@ impl Pipeline {
     }
 
     fn emit_rows(&mut self, captured: &CapturedRows<'_>, images: &mut ImageReader) {
-        let data = captured.rows.rows;
+        let (kind, data) = (captured.rows.kind, captured.rows.rows);
         let plan = captured.plan;
         let mut at = 0;
         let mut number = 0;
@@ -70,9 +69,13 @@ impl Pipeline {
             &mut shared,
         );
         while at < data.len() {
-            let Ok((change, end)) = read_change(captured, images, at) else {
-                self.park_at(&plan.schema.id, "a row image does not fit its table", captured.event);
-                break;
+            let (change, end) = match images.change(kind, captured.map, data, at) {
+                Ok(read) => read,
+                Err(error) => {
+                    let reason = schema::fault::chain(&error);
+                    self.park_at(&plan.schema.id, &reason, captured.event);
+                    break;
+                }
             };
             at = end;
             if number >= captured.skip {
@@ -111,7 +114,7 @@ impl Pipeline {
         change: &RowChange<RowImage<'_>>,
         row: u64,
         event: &mut EventSource,
-    ) -> Result<Lsn, PlanError> {
+    ) -> Result<Lsn, RecordError> {
         let plan = captured.plan;
         let source = source_of(&self.transaction, captured.event, row);
         let mut writer = RecordWriter {
@@ -163,7 +166,7 @@ impl Pipeline {
         plan: &TablePlan,
         window: &Window,
         chunk: &Chunk,
-    ) -> Result<u64, PlanError> {
+    ) -> Result<u64, RecordError> {
         let record = plan.snapshot_record();
         let rows = kept_rows(plan, window, chunk)?;
         // The rows and the progress are one Kafka transaction: an error takes all of them back.
@@ -234,7 +237,7 @@ fn kept_rows<'a>(
     plan: &TablePlan,
     window: &Window,
     chunk: &'a Chunk,
-) -> Result<Vec<&'a [Option<MysqlValue<'static>>]>, PlanError> {
+) -> Result<Vec<&'a [Option<MysqlValue<'static>>]>, RecordError> {
     let mut identity = Vec::new();
     let mut kept = Vec::with_capacity(chunk.rows.len());
     for row in &chunk.rows {
@@ -276,32 +279,6 @@ struct CapturedRows<'a> {
     event: &'a RawEvent,
     /// Rows that were emitted before a restart.
     skip: u64,
-}
-
-/// The change that begins at `at`, and where it ends.
-fn read_change<'a>(
-    captured: &CapturedRows<'a>,
-    images: &'a mut ImageReader,
-    at: usize,
-) -> Result<(RowChange<RowImage<'a>>, usize), ImageError> {
-    let data = captured.rows.rows;
-    let (change, end) = match captured.rows.kind {
-        RowsKind::Write => {
-            let (cells, end) = images.one(captured.map, data, at)?;
-            (RowChange::Create(RowImage::new(data, cells)), end)
-        }
-        RowsKind::Delete => {
-            let (cells, end) = images.one(captured.map, data, at)?;
-            (RowChange::Delete(RowImage::new(data, cells)), end)
-        }
-        RowsKind::Update => {
-            let (before, after, end) = images.two(captured.map, data, at)?;
-            let before = RowImage::new(data, before);
-            (RowChange::Update { before, after: RowImage::new(data, after) }, end)
-        }
-    };
-    // An image of a table without columns has no bytes and would never end.
-    if end == at { Err(ImageError) } else { Ok((change, end)) }
 }
 
 fn now_us() -> i64 {

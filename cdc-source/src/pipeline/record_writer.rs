@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect::kafka::batch::{
     HeaderName, LSN_HEADER, NEW_KEY_HEADER, OLD_KEY_HEADER, RecordBatch, RecordBounds,
 };
-use connect::kafka::partition_of;
+use connect::kafka::{RecordTooLarge, partition_of};
 use schema::change::RowChange;
 use schema::envelope::{EventSource, Source};
 use schema::lsn::{Lsn, LsnClock};
@@ -36,6 +36,17 @@ pub(crate) struct RecordWriter<'a> {
 pub(crate) struct Scratch {
     before: Vec<u8>,
     after: Vec<u8>,
+}
+
+/// Why a change has no record.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// A value that its column or its form does not hold.
+    #[error(transparent)]
+    Value(#[from] PlanError),
+    /// More than its topic takes.
+    #[error(transparent)]
+    TooLarge(#[from] RecordTooLarge),
 }
 
 /// Whether the record keys of an update's two images differ.
@@ -70,7 +81,7 @@ impl RecordWriter<'_> {
         change: &RowChange<R>,
         scratch: &mut Scratch,
         window: Option<&mut Window>,
-    ) -> Result<Lsn, PlanError> {
+    ) -> Result<Lsn, RecordError> {
         if let Some(window) = window {
             for row in change.before().into_iter().chain(change.after()) {
                 scratch.before.clear();
@@ -94,40 +105,42 @@ impl RecordWriter<'_> {
         &mut self,
         change: &RowChange<R>,
         header: Option<(&'static str, &[u8])>,
-    ) -> Result<Lsn, PlanError> {
+    ) -> Result<Lsn, RecordError> {
         let key_start = self.batch.bytes();
         if let Some(row) = change.after().or(change.before()) {
             self.record.write_key(row, self.batch.buffer())?;
         }
         let key_end = self.batch.bytes();
         let partition = partition_of(self.batch.slice(&(key_start..key_end)), self.plan.partitions);
-        let transaction = self.order.as_mut().map(|order| order.next(&self.plan.schema.id));
         let is_delete = matches!(change, RowChange::Delete(_));
         let deletes = self.record.deletes();
-        let mut lsn = self.lsn.last();
-        let source = Source { transaction, ..self.source };
+        let writes_value = !is_delete || deletes.writes_value();
+        let mut lsn = if writes_value { self.lsn.tick() } else { self.lsn.last() };
+        self.source.lsn = lsn;
         let key = key_start..key_end;
         let has_tombstone = is_delete && deletes.writes_tombstone(self.tombstones);
         let tombstone_key =
             if has_tombstone { self.batch.slice(&key).to_vec() } else { Vec::new() };
-        if is_delete && !deletes.writes_value() {
-            self.batch.buffer().truncate(key_start);
+        let transaction = self.order.as_mut().map(|order| order.next(&self.plan.schema.id));
+        let ordered;
+        let source = if transaction.is_none() {
+            &self.source
         } else {
-            lsn = self.lsn.tick();
-            let source = Source { lsn, ..source };
-            self.record.write_prepared(change, &source, self.event, self.batch.buffer())?;
+            ordered = Source { transaction, ..self.source };
+            &ordered
+        };
+        if writes_value {
+            self.record.write_prepared(change, source, self.event, self.batch.buffer())?;
+            self.plan.limit.check(self.batch.bytes() - key_start)?;
             let bounds = RecordBounds { key_start, key_end, has_value: true };
             self.batch.push(self.plan.topic, partition, bounds);
             Self::headers(self.batch, header);
             if self.record.is_flat() {
                 self.batch.push_lsn(lsn);
-                Self::flat_headers(
-                    self.batch,
-                    self.record,
-                    change,
-                    (&source, self.event.now_us()),
-                )?;
+                Self::flat_headers(self.batch, self.record, change, (source, self.event.now_us()))?;
             }
+        } else {
+            self.batch.buffer().truncate(key_start);
         }
         if has_tombstone {
             let key_start = self.batch.bytes();
@@ -135,7 +148,7 @@ impl RecordWriter<'_> {
             let bounds = RecordBounds { key_start, key_end: self.batch.bytes(), has_value: false };
             self.batch.push(self.plan.topic, partition, bounds);
             Self::headers(self.batch, header);
-            Self::flat_headers(self.batch, self.record, change, (&source, self.event.now_us()))?;
+            Self::flat_headers(self.batch, self.record, change, (source, self.event.now_us()))?;
             if let Some(name) = self.record.repeated_header() {
                 let name = HeaderName::Chosen(Arc::clone(name));
                 self.batch.push_header(name, Some(change.op().as_bytes()));

@@ -218,8 +218,8 @@ fn literal(column_type: &ColumnType, key: &KeyLiteral) -> String {
         },
         KeyLiteral::Text(text) => {
             let text = text_literal(text);
-            if matches!(column_type, ColumnType::Decimal { .. }) {
-                format!("CAST({text} AS DECIMAL(65,30))")
+            if let ColumnType::Decimal { precision, scale } = column_type {
+                format!("CAST({text} AS DECIMAL({precision},{scale}))")
             } else if *column_type == ColumnType::Date {
                 format!("CAST({text} AS DATE)")
             } else if column_type.is_moment() {
@@ -294,6 +294,19 @@ mod tests {
         let statement = select(&table, &request(Some(after)), false);
 
         assert!(statement.contains("WHERE (`line` > _cp932 x'ed40') ORDER"), "{statement}");
+    }
+
+    /// In one with more digits after the point there is no room for all those before it.
+    #[test]
+    fn a_bound_of_a_decimal_has_the_size_of_its_column() {
+        let mut table = table();
+        table.columns[1].column_type = ColumnType::Decimal { precision: 65, scale: 0 };
+        table.key = vec![1];
+        let after = vec![KeyLiteral::Text("9".repeat(65))];
+
+        let statement = select(&table, &request(Some(after)), false);
+
+        assert!(statement.contains("' AS DECIMAL(65,0))) ORDER"), "{statement}");
     }
 
     #[test]

@@ -337,6 +337,11 @@ mod tests {
     }
 
     #[test]
+    fn members_are_read_without_their_backslashes() {
+        assert_eq!(members(r"set('a\\b','\\','\n\r\0')"), [r"a\b", r"\", "\n\r\0"]);
+    }
+
+    #[test]
     fn names_are_quoted() {
         assert_eq!(quoted(&TableId::new("a`b", "c")), "`a``b`.`c`");
         assert_eq!(text_literal("a'"), "_utf8mb4 x'6127'");

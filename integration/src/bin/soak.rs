@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use integration::chaos::{self, ChaosError, ChaosOptions, ChaosReport};
+use integration::chaos::{self, ChaosError, ChaosOptions};
 use integration::random::Random;
+use integration::random_types::{self, RandomTypesError};
 use integration::stack::{Stack, StackError, StackOptions};
 
 /// Runs a long test on servers of its own and prints its figures as JSON.
@@ -32,6 +34,15 @@ enum Soak {
         #[arg(long)]
         without_gtids: bool,
     },
+    /// Random tables of all types: what is copied and what is streamed is the table.
+    RandomTypes {
+        /// How long; the round that is under way is finished.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+        /// What the random numbers begin with; a new one if it is not given.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,22 +53,28 @@ enum SoakError {
     Chaos(#[from] ChaosError),
     #[error("cannot make a folder for the run")]
     Folder(#[from] io::Error),
+    #[error(transparent)]
+    RandomTypes(#[from] RandomTypesError),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Soak::Kill { kills, keys, without_gtids } = Arguments::parse().name;
-    let seed = Random::seed("SOAK_SEED");
-    let mut servers = StackOptions::default();
-    if without_gtids {
-        let arguments = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
-        servers.mysql.arguments.extend(arguments.map(str::to_owned));
-    }
-    match Box::pin(kill(servers, ChaosOptions { kills, keys, seed })).await {
-        Ok(report) => {
-            let json = serde_json::to_string(&report).unwrap_or_default();
+    let fresh = Random::seed("SOAK_SEED");
+    let (seed, ended) = match Arguments::parse().name {
+        Soak::Kill { kills, keys, without_gtids } => {
+            let options = ChaosOptions { kills, keys, seed: fresh };
+            (fresh, Box::pin(kill(without_gtids, options)).await)
+        }
+        Soak::RandomTypes { seconds, seed } => {
+            let (seed, budget) = (seed.unwrap_or(fresh), Duration::from_secs(seconds));
+            let options = random_types::Options { seed, tables: Vec::new(), budget };
+            (seed, Box::pin(random_types(options)).await)
+        }
+    };
+    match ended {
+        Ok((json, is_good)) => {
             writeln!(io::stdout(), "{json}").unwrap_or_default();
-            ExitCode::SUCCESS
+            if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             writeln!(io::stderr(), "seed {seed} (SOAK_SEED repeats it): {error}")
@@ -67,10 +84,27 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn kill(servers: StackOptions, options: ChaosOptions) -> Result<ChaosReport, SoakError> {
+/// A report as JSON, and whether all was as it must be.
+type Ended = Result<(String, bool), SoakError>;
+
+async fn kill(without_gtids: bool, options: ChaosOptions) -> Ended {
+    let mut servers = StackOptions::default();
+    if without_gtids {
+        let arguments = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
+        servers.mysql.arguments.extend(arguments.map(str::to_owned));
+    }
     let stack = Stack::start(servers).await?;
     let folder = tempfile::tempdir()?;
     let report = chaos::run(&stack, "soak", folder.path(), options).await?;
     stack.stop().await?;
-    Ok(report)
+    Ok((serde_json::to_string(&report).unwrap_or_default(), true))
+}
+
+async fn random_types(options: random_types::Options) -> Ended {
+    let stack = Stack::start(StackOptions::default()).await?;
+    let folder = tempfile::tempdir()?;
+    let report = random_types::run(&stack, "soak", folder.path(), options).await?;
+    stack.stop().await?;
+    let is_good = report.failures.is_empty() && report.tables > 0;
+    Ok((serde_json::to_string(&report).unwrap_or_default(), is_good))
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bad_values;
+#[cfg(test)]
 mod charsets;
 #[cfg(test)]
 mod compose;
@@ -14,9 +16,15 @@ mod golden;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod large;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod partial_json;
+#[cfg(test)]
 mod process;
+#[cfg(test)]
+mod random_types;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

@@ -4,12 +4,33 @@
 //! as Debezium writes what it reads from the binlog; numbers are printed as MySQL prints them. A
 //! SELECT gives the same text with blanks after `,` and `:`, which [`compact`] takes out.
 
+mod encode;
 mod number;
+mod patch;
+mod path;
+mod tree;
+
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+pub use self::patch::write_patched;
 use super::{ValueError, decimal};
+
+/// The kinds of values without parts, by the byte before them.
+mod kind {
+    pub(super) const LITERAL: u8 = 0x04;
+    pub(super) const INT16: u8 = 0x05;
+    pub(super) const UINT16: u8 = 0x06;
+    pub(super) const INT32: u8 = 0x07;
+    pub(super) const UINT32: u8 = 0x08;
+    pub(super) const INT64: u8 = 0x09;
+    pub(super) const UINT64: u8 = 0x0a;
+    pub(super) const DOUBLE: u8 = 0x0b;
+    pub(super) const STRING: u8 = 0x0c;
+    pub(super) const OPAQUE: u8 = 0x0f;
+}
 
 /// Deepest nesting: MySQL's own limit (`JSON_DOCUMENT_MAX_DEPTH`).
 const DEPTH_MAX: usize = 100;
@@ -60,21 +81,20 @@ impl Writer<'_> {
         if depth > DEPTH_MAX || self.out.len() > self.limit {
             return Err(ValueError::Json);
         }
+        if let Some(layout) = Layout::of(kind) {
+            return self.container(bytes, depth, layout);
+        }
         match kind {
-            0x00 => self.container(bytes, depth, Layout { object: true, large: false }),
-            0x01 => self.container(bytes, depth, Layout { object: true, large: true }),
-            0x02 => self.container(bytes, depth, Layout { object: false, large: false }),
-            0x03 => self.container(bytes, depth, Layout { object: false, large: true }),
-            0x04 => self.literal(*bytes.first().ok_or(ValueError::Json)?),
-            0x05 => self.display(i16::from_le_bytes(array(bytes)?)),
-            0x06 => self.display(u16::from_le_bytes(array(bytes)?)),
-            0x07 => self.display(i32::from_le_bytes(array(bytes)?)),
-            0x08 => self.display(u32::from_le_bytes(array(bytes)?)),
-            0x09 => self.display(i64::from_le_bytes(array(bytes)?)),
-            0x0a => self.display(u64::from_le_bytes(array(bytes)?)),
-            0x0b => number::write_double(f64::from_le_bytes(array(bytes)?), self.out),
-            0x0c => self.string(variable_length(bytes)?),
-            0x0f => {
+            kind::LITERAL => self.literal(*bytes.first().ok_or(ValueError::Json)?),
+            kind::INT16 => self.display(i16::from_le_bytes(array(bytes)?)),
+            kind::UINT16 => self.display(u16::from_le_bytes(array(bytes)?)),
+            kind::INT32 => self.display(i32::from_le_bytes(array(bytes)?)),
+            kind::UINT32 => self.display(u32::from_le_bytes(array(bytes)?)),
+            kind::INT64 => self.display(i64::from_le_bytes(array(bytes)?)),
+            kind::UINT64 => self.display(u64::from_le_bytes(array(bytes)?)),
+            kind::DOUBLE => number::write_double(f64::from_le_bytes(array(bytes)?), self.out),
+            kind::STRING => self.string(variable_length(bytes)?),
+            kind::OPAQUE => {
                 let (field_type, rest) = bytes.split_first().ok_or(ValueError::Json)?;
                 self.opaque(*field_type, variable_length(rest)?)
             }
@@ -104,11 +124,7 @@ impl Writer<'_> {
             }
             let entry = values + index * (width + 1);
             let kind = *bytes.get(entry).ok_or(ValueError::Json)?;
-            let start = if layout.is_inlined(kind) {
-                entry + 1
-            } else {
-                layout.offset(bytes, entry + 1)?
-            };
+            let start = layout.value_start(bytes, entry, kind)?;
             self.value(kind, bytes.get(start..).ok_or(ValueError::Json)?, depth + 1)?;
         }
         self.out.push(if layout.object { b'}' } else { b']' });
@@ -209,6 +225,15 @@ struct Layout {
 }
 
 impl Layout {
+    /// That of a container of this kind; `None` if it is none.
+    fn of(kind: u8) -> Option<Self> {
+        (kind <= 0x03).then_some(Self { object: kind <= 0x01, large: kind & 1 == 1 })
+    }
+
+    fn kind(self) -> u8 {
+        u8::from(self.large) | u8::from(!self.object) << 1
+    }
+
     fn offset_bytes(self) -> usize {
         if self.large { 4 } else { 2 }
     }
@@ -217,9 +242,15 @@ impl Layout {
         little_endian(bytes, at, self.offset_bytes())
     }
 
+    /// Where the value begins that `entry` of a container is about.
+    fn value_start(self, bytes: &[u8], entry: usize, kind: u8) -> Result<usize, ValueError> {
+        if self.is_inlined(kind) { Ok(entry + 1) } else { self.offset(bytes, entry + 1) }
+    }
+
     /// Literals and the integers that fit into an offset stand in the entry itself.
     fn is_inlined(self, kind: u8) -> bool {
-        matches!(kind, 0x04..=0x06) || (self.large && matches!(kind, 0x07 | 0x08))
+        matches!(kind, kind::LITERAL | kind::INT16 | kind::UINT16)
+            || (self.large && matches!(kind, kind::INT32 | kind::UINT32))
     }
 }
 
@@ -234,13 +265,18 @@ fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], ValueError> {
 
 /// A length of seven bits a byte, low bits first, at most five bytes; then so many bytes.
 fn variable_length(bytes: &[u8]) -> Result<&[u8], ValueError> {
+    bytes.get(variable_extent(bytes)?).ok_or(ValueError::Json)
+}
+
+/// Where the bytes are that such a length counts.
+fn variable_extent(bytes: &[u8]) -> Result<Range<usize>, ValueError> {
     let mut length = 0_u64;
     for (index, byte) in bytes.iter().take(5).enumerate() {
         length |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
             let start = index + 1;
             let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length));
-            return end.and_then(|end| bytes.get(start..end)).ok_or(ValueError::Json);
+            return end.map(|end| start..end).ok_or(ValueError::Json);
         }
     }
     Err(ValueError::Json)

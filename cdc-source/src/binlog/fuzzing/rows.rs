@@ -25,13 +25,14 @@ pub const ROW_IMAGES: Target = Target { name: "row_images", run, seeds, heap_per
 
 const NOW_US: i64 = 1_763_000_000_000_000;
 
-const KINDS: [u8; 6] = [
+const KINDS: [u8; 7] = [
     kind::WRITE_ROWS,
     kind::UPDATE_ROWS,
     kind::DELETE_ROWS,
     kind::WRITE_ROWS_V1,
     kind::UPDATE_ROWS_V1,
     kind::DELETE_ROWS_V1,
+    kind::PARTIAL_UPDATE_ROWS,
 ];
 
 fn run(data: &[u8]) {
@@ -84,6 +85,7 @@ fn read_rows(map: &TableMap, rows: &RowsEvent<'_>, plan: Option<&Plan>) {
                 lies_within(after, at, end);
                 (RowChange::Update { before: image(before), after: image(after) }, end)
             }),
+            RowsKind::PartialUpdate => reader.change(rows.kind, map, data, at),
         };
         let Ok((change, end)) = read else { return };
         assert!(end <= data.len(), "{end} of {}", data.len());

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{FILE, events};
 use crate::binlog::event::{self, BinlogEvent, EventError, RowsKind};
 use crate::binlog::table_map::{EncodedTableMap, TableMap};
-use crate::rows::ImageReader;
+use crate::rows::{ImageError, ImageReader};
 use schema::change::RowImage;
 use schema::types::{Form, Origin, ValueOptions};
 
@@ -108,6 +108,47 @@ fn every_prefix_of_every_event_is_an_error_or_a_value() {
             }
         }
     }
+}
+
+#[test]
+fn a_table_map_with_impossible_metadata_still_names_its_table() {
+    for (bytes, whole) in maps() {
+        // Behind number, flags and names stands the number of columns, then a byte for each.
+        let columns_at = 8 + 2 * 2 + whole.id.database.len() + whole.id.name.len();
+        let mut too_many = bytes.clone();
+        too_many.splice(columns_at..=columns_at, [0xfc, 0xff, 0xff]);
+        let metadata_at = columns_at + 1 + whole.columns.len();
+        let mut too_long = bytes.clone();
+        too_long[metadata_at] = 0xfa;
+        let ends_early = bytes[..metadata_at].to_vec();
+
+        for damaged in [too_many, too_long, ends_early] {
+            let encoded = EncodedTableMap::new(&damaged).unwrap();
+            assert_eq!(encoded.parse(), Err(EventError::Malformed("table map")));
+            assert_eq!(encoded.table(), Some(whole.id.clone()));
+        }
+        let without_name = EncodedTableMap::new(&bytes[..10]).unwrap();
+        assert_eq!(without_name.table(), None);
+    }
+}
+
+#[test]
+fn a_row_event_that_ends_within_a_row_is_no_image_of_its_table() {
+    let map = maps().into_iter().map(|(_, map)| map);
+    let maps: std::collections::HashMap<_, _> = map.map(|map| (map.columns.len(), map)).collect();
+    let mut truncated = 0;
+    for event in &events() {
+        let Ok(BinlogEvent::Rows(rows)) = event::parse(event) else { continue };
+        let Some(map) = maps.get(&rows.columns) else { continue };
+        let mut reader = ImageReader::default();
+        let Ok((_, end)) = reader.change(rows.kind, map, rows.rows, 0) else { continue };
+        for length in 0..end {
+            let read = reader.change(rows.kind, map, &rows.rows[..length], 0);
+            assert_eq!(read.map(|(_, end)| end).unwrap_err(), ImageError::Damaged);
+            truncated += 1;
+        }
+    }
+    assert!(truncated > 0);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::config::{KAFKA_REQUEST_TIMEOUT, WorkerConfig};
 use crate::kafka::batch::{RecordBatch, RecordSlot};
 use crate::kafka::error::KafkaError;
 use crate::kafka::log::{LogContext, tell};
-use crate::kafka::{client_config, partition_of, read_compacted};
+use crate::kafka::{RecordLimit, client_config, partition_of, read_compacted};
 
 /// Least time between the end of a commit and the next begin, while no further batch waits.
 const COMMIT_PAUSE: Duration = Duration::from_millis(30);
@@ -43,6 +43,9 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest wait for an abort. Without one, the next start ends the transaction.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes that wait in librdkafka, in KiB.
+const QUEUE_KBYTES: usize = 32_768;
 
 /// One slice of polling for delivery reports. Shorter ones spin.
 const POLL_SLICE: Duration = Duration::from_millis(2);
@@ -106,11 +109,12 @@ impl ProducerThread {
     fn client_config(&self) -> rdkafka::ClientConfig {
         let user = &self.worker.kafka;
         let mut config = client_config(&self.config.transactional_id, user);
-        for (key, default) in [("compression.type", "lz4"), ("message.max.bytes", "10485760")] {
-            if !user.contains_key(key) {
-                config.set(key, default);
-            }
+        if !user.contains_key("compression.type") {
+            config.set("compression.type", "lz4");
         }
+        let message_max_bytes = RecordLimit::of_producer(user).bytes();
+        // A queue that is smaller than a record would be full for ever.
+        let queue_kbytes = QUEUE_KBYTES.max(message_max_bytes.div_ceil(1024) + 1);
         config
             .set("transactional.id", &self.config.transactional_id)
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
@@ -118,7 +122,8 @@ impl ProducerThread {
             .set("linger.ms", "1")
             .set("batch.size", "1000000")
             .set("queue.buffering.max.messages", "100000")
-            .set("queue.buffering.max.kbytes", "32768");
+            .set("queue.buffering.max.kbytes", queue_kbytes.to_string())
+            .set(RecordLimit::PROPERTY, message_max_bytes.to_string());
         config
     }
 }

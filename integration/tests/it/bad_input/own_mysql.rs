@@ -26,7 +26,6 @@ async fn each_wrong_setting_is_named_with_the_statement_that_mends_it() {
         ("binlog_row_image", "NOBLOB", "FULL"),
         ("binlog_row_metadata", "MINIMAL", "FULL"),
         ("binlog_transaction_compression", "ON", "OFF"),
-        ("binlog_row_value_options", "PARTIAL_JSON", ""),
     ];
     for (name, wrong, right) in settings {
         scene.sql(&format!("SET GLOBAL {name} = '{wrong}'")).await;
