@@ -167,7 +167,8 @@ async fn all_that_is_wrong_with_tables_is_told_at_once() {
     for expected in ["add a primary key to bad_tables.keyless", "take bad_tables.choice off"] {
         assert!(refusal.hint.contains(expected), "no {expected:?} in {refusal:#?}");
     }
-    for good in ["bad_tables.t ", "bad_tables.chinese", "bad_tables.shape", "bad_tables.embedding"] {
+    for good in ["bad_tables.t ", "bad_tables.chinese", "bad_tables.shape", "bad_tables.embedding"]
+    {
         assert!(!refusal.error.contains(good), "{refusal:#?}");
     }
     assert!(scene.offsets().is_empty());
