@@ -221,7 +221,7 @@ impl Tables {
         let known = self.plans.get(&schema.id).map(|plan| plan.schema.clone());
         let is_current = !self.redeclared.remove(&schema.id);
         if let Some(known) = known.as_ref().filter(|known| is_current && known.covers(&schema)) {
-            return Ok(known.clone());
+            return Ok(known.clone().with_types_of(schema));
         }
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -404,13 +404,13 @@ impl Tables {
     pub(crate) fn order_of(&self, table: &TableId) -> Order {
         let rank = self.rank(table);
         let is_copied = |state: &TableState| matches!(state, TableState::Snapshot(_));
-        let later = self
-            .offsets
-            .iter()
-            .filter(|(other, offset)| is_copied(&offset.state) && self.rank(other) > rank);
+        let copied = self.offsets.iter().filter(|(_, offset)| is_copied(&offset.state));
+        let mut later: Vec<_> = copied.map(|(other, _)| self.rank(other)).collect();
+        later.retain(|other| *other > rank);
+        later.sort_unstable();
         Order {
             is_first: self.offsets.keys().all(|other| self.rank(other) >= rank),
-            later: later.map(|(other, _)| other.clone()).collect(),
+            later: later.into_iter().map(|(_, table)| table.clone()).collect(),
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct ChunkRequest {
 pub(crate) struct Order {
     /// Whether no table comes before it.
     pub(crate) is_first: bool,
-    /// The tables that are copied after it.
+    /// The tables that are copied after it, in their order.
     pub(crate) later: Vec<TableId>,
 }
 
@@ -105,7 +105,7 @@ pub(super) async fn load(
     }
     let last_key = rows.last().and_then(|row| values::key_literals(&structure.schema, row));
     let last_key = last_key.filter(|key| !key.is_empty());
-    let place = place(connection, request, is_last).await?;
+    let place = place(connection, request, (is_last, rows.is_empty())).await?;
     let converted: Result<Vec<_>, String> =
         rows.into_iter().map(|row| values::row(&structure, row, request.blanks_in_json)).collect();
     let Structure { schema, .. } = structure;
@@ -116,13 +116,14 @@ pub(super) async fn load(
     })
 }
 
-/// Looks whether rows follow in later tables.
+/// Looks whether rows follow in later tables. Each table is looked at once in all: only the end of
+/// one with rows looks, and no further than the next one with rows.
 async fn place(
     connection: &mut Connection,
     request: &ChunkRequest,
-    is_last: bool,
+    (is_last, is_empty): (bool, bool),
 ) -> Result<Option<Place>, SourceError> {
-    let Some(order) = &request.order else { return Ok(None) };
+    let Some(order) = request.order.as_ref().filter(|_| !is_empty) else { return Ok(None) };
     let mut nothing_follows = is_last;
     for table in &order.later {
         if !nothing_follows {
