@@ -122,7 +122,8 @@ impl Codec {
         let begins = matches!(parsed, BinlogEvent::Gtid { .. });
         match parsed {
             BinlogEvent::Gtid { gtid, committed_us } => {
-                self.transaction.begin(self.position.at(start), gtid, committed_us);
+                self.position.set_offset(start);
+                self.transaction.begin(&self.position, gtid, committed_us);
             }
             BinlogEvent::Query(query) => {
                 self.transaction.set_thread(query.thread);
@@ -141,7 +142,10 @@ impl Codec {
                 }
             }
             BinlogEvent::Rows(rows) => self.take_rows(&rows, start, event.server_id, path)?,
-            BinlogEvent::Xid => self.transaction.commit(self.position.at(end)),
+            BinlogEvent::Xid => {
+                self.position.set_offset(end);
+                self.transaction.commit(&self.position);
+            }
             BinlogEvent::Rotate
             | BinlogEvent::Heartbeat
             | BinlogEvent::TransactionPayload

@@ -166,7 +166,7 @@ impl Pipeline {
         match parsed {
             BinlogEvent::Rotate => {
                 self.tables.forget_numbers();
-                self.transaction.advance(event.end.clone());
+                self.transaction.advance(&event.end);
             }
             BinlogEvent::Gtid { gtid, committed_us } => {
                 let begin = event.end.at(event.start);
@@ -175,7 +175,7 @@ impl Pipeline {
                     let position = || format!("file={file},pos={pos}");
                     order.begin(gtid.as_ref().map_or_else(position, ToString::to_string));
                 }
-                self.transaction.begin(begin, gtid, committed_us);
+                self.transaction.begin(&begin, gtid, committed_us);
             }
             BinlogEvent::Query(query) => {
                 self.transaction.set_thread(query.thread);
@@ -189,7 +189,7 @@ impl Pipeline {
             BinlogEvent::Rows(rows) => self.take_rows(&rows, event)?,
             BinlogEvent::Xid | BinlogEvent::XaPrepare => self.commit(event),
             BinlogEvent::Heartbeat => {
-                self.has_moved |= self.transaction.advance(event.end.clone());
+                self.has_moved |= self.transaction.advance(&event.end);
             }
             BinlogEvent::TransactionPayload => {
                 return Err(unsupported(event, Feature::CompressedTransaction).into());
@@ -199,7 +199,7 @@ impl Pipeline {
             }
             BinlogEvent::Other => {
                 if self.transaction.is_at_boundary() {
-                    self.transaction.advance(event.end.clone());
+                    self.transaction.advance(&event.end);
                 }
             }
         }
@@ -319,7 +319,7 @@ impl Pipeline {
     }
 
     fn commit(&mut self, event: &RawEvent) {
-        self.transaction.commit(event.end.clone());
+        self.transaction.commit(&event.end);
     }
 
     /// Begins the next chunk if a table still has one, at a boundary.

@@ -2,7 +2,7 @@
 
 mod partial;
 
-use schema::change::{Cell, RowChange, RowImage};
+use schema::change::{Extent, RowChange, RowImage};
 use schema::types::ValueError;
 
 use self::partial::{Images, PartialColumns};
@@ -13,9 +13,9 @@ use crate::binlog::table_map::TableMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CellWidth {
     /// Always so many.
-    Fixed(usize),
-    /// So many bytes say how many follow, little-endian.
-    Prefixed(usize),
+    Fixed(u16),
+    /// So many bytes, one to four, say how many follow, little-endian.
+    Prefixed(u8),
     /// A type that rowcast does not know.
     Unknown,
 }
@@ -24,8 +24,8 @@ pub(crate) enum CellWidth {
 /// allocation.
 #[derive(Debug, Default)]
 pub(crate) struct ImageReader {
-    before: Vec<Cell>,
-    after: Vec<Cell>,
+    before: Vec<Extent>,
+    after: Vec<Extent>,
     /// The after image of a partial update, which is nowhere in the event.
     built: Vec<u8>,
 }
@@ -51,30 +51,33 @@ pub(crate) enum ImageError {
 impl ImageReader {
     /// Reads one image that begins at `start` of `data`; returns where it ends, `None` if that is
     /// beyond the data.
-    fn image(map: &TableMap, data: &[u8], start: usize, cells: &mut Vec<Cell>) -> Option<usize> {
-        cells.clear();
-        cells.reserve(map.columns.len());
-        let count = map.columns.len();
-        let nulls_end = start.checked_add(count.div_ceil(8))?;
-        let nulls = data.get(start..nulls_end)?;
-        let mut at = nulls_end;
-        let mut nulls = nulls.iter();
-        let mut null_bits = 0;
-        for (index, column) in map.columns.iter().enumerate() {
-            if index % 8 == 0 {
-                null_bits = nulls.next().copied().unwrap_or_default();
+    fn image(
+        map: &TableMap,
+        data: &[u8],
+        start: usize,
+        extents: &mut Vec<Extent>,
+    ) -> Option<usize> {
+        let count = map.widths.len();
+        let mut at = start.checked_add(count.div_ceil(8))?;
+        let nulls = data.get(start..at)?;
+        extents.resize(count, Extent::NULL);
+        let columns = extents.chunks_mut(8).zip(map.widths.chunks(8));
+        for ((extents, widths), nulls) in columns.zip(nulls) {
+            let mut null_bits = *nulls;
+            for (extent, width) in extents.iter_mut().zip(widths) {
+                let is_null = null_bits & 1 == 1;
+                null_bits >>= 1;
+                if is_null {
+                    *extent = Extent::NULL;
+                    continue;
+                }
+                let (begin, end) = width.place(data, at)?;
+                *extent = Extent::new(begin, end)?;
+                at = end;
             }
-            let is_null = null_bits & 1 == 1;
-            null_bits >>= 1;
-            if is_null {
-                cells.push(Cell::Null);
-                continue;
-            }
-            let (begin, end) = extent(column.width, data, at)?;
-            cells.push(Cell::Bytes { start: begin, end });
-            at = end;
         }
-        Some(at)
+        // Each value ends behind the one before it.
+        (at <= data.len()).then_some(at)
     }
 
     /// Reads the change of a row that begins at `at`; returns where it ends.
@@ -130,7 +133,7 @@ impl ImageReader {
         map: &TableMap,
         data: &[u8],
         start: usize,
-    ) -> Result<(&[Cell], usize), ImageError> {
+    ) -> Result<(&[Extent], usize), ImageError> {
         let end = Self::image(map, data, start, &mut self.after).ok_or(ImageError::Damaged)?;
         Ok((&self.after, end))
     }
@@ -141,32 +144,36 @@ impl ImageReader {
         map: &TableMap,
         data: &[u8],
         start: usize,
-    ) -> Result<(&[Cell], &[Cell], usize), ImageError> {
+    ) -> Result<(&[Extent], &[Extent], usize), ImageError> {
         let middle = Self::image(map, data, start, &mut self.before).ok_or(ImageError::Damaged)?;
         let end = Self::image(map, data, middle, &mut self.after).ok_or(ImageError::Damaged)?;
         Ok((&self.before, &self.after, end))
     }
 }
 
-/// Where the value that begins at `at` has its bytes; `None` if it does not fit into the data.
-#[inline]
-fn extent(width: CellWidth, data: &[u8], at: usize) -> Option<(usize, usize)> {
-    let (begin, length) = match width {
-        CellWidth::Fixed(length) => (at, length),
-        CellWidth::Prefixed(1) => (at + 1, usize::from(*data.get(at)?)),
-        CellWidth::Prefixed(2) => {
-            let (low, high) = (*data.get(at)?, *data.get(at + 1)?);
-            (at + 2, usize::from(low) | usize::from(high) << 8)
+impl CellWidth {
+    /// Where the value that begins at `at` has its bytes, which may be beyond the data.
+    #[inline]
+    fn place(self, data: &[u8], at: usize) -> Option<(usize, usize)> {
+        match self {
+            Self::Fixed(length) => Some((at, at + usize::from(length))),
+            Self::Prefixed(prefix) => {
+                let begin = at + usize::from(prefix);
+                let length = match data.get(at..).and_then(<[u8]>::first_chunk) {
+                    Some(word) => u32::from_le_bytes(*word) & (u32::MAX >> (32 - 8 * prefix)),
+                    None => short_length(data.get(at..begin)?),
+                };
+                Some((begin, begin + usize::try_from(length).ok()?))
+            }
+            Self::Unknown => None,
         }
-        CellWidth::Prefixed(prefix) => {
-            let begin = at.checked_add(prefix)?;
-            let length = data.get(at..begin)?;
-            (begin, length.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
-        }
-        CellWidth::Unknown => return None,
-    };
-    let end = begin.checked_add(length)?;
-    (end <= data.len()).then_some((begin, end))
+    }
+}
+
+/// A length near the end of the data.
+#[cold]
+fn short_length(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
 #[cfg(test)]
@@ -177,15 +184,15 @@ mod tests {
     use schema::table::TableId;
 
     fn map(widths: &[CellWidth]) -> TableMap {
-        let column = |width: &CellWidth| MappedColumn {
+        let column = |_: &CellWidth| MappedColumn {
             name: "c".to_owned(),
-            width: *width,
             column_type: Err("unused"),
             nullable: true,
         };
         TableMap {
             id: TableId::new("d", "t"),
             columns: widths.iter().map(column).collect(),
+            widths: widths.to_vec(),
             key: vec![],
             has_prefix_key: false,
         }
@@ -199,8 +206,8 @@ mod tests {
         let mut reader = ImageReader::default();
         let (cells, end) = reader.one(&map, &data, 0).unwrap();
 
-        let expected =
-            [Cell::Bytes { start: 1, end: 3 }, Cell::Bytes { start: 4, end: 7 }, Cell::Null];
+        let bytes = |start, end| Extent::new(start, end).unwrap();
+        let expected = [bytes(1, 3), bytes(4, 7), Extent::NULL];
         assert_eq!((cells, end), (&expected[..], 7));
     }
 
@@ -209,17 +216,15 @@ mod tests {
         fn any_bytes_give_cells_within_the_data_or_an_error(
             data in prop::collection::vec(any::<u8>(), 0..60),
             widths in prop::collection::vec(prop_oneof![
-                (0_usize..9).prop_map(CellWidth::Fixed),
-                (1_usize..5).prop_map(CellWidth::Prefixed),
+                (0_u16..9).prop_map(CellWidth::Fixed),
+                (1_u8..5).prop_map(CellWidth::Prefixed),
             ], 0..20),
         ) {
             let mut reader = ImageReader::default();
             if let Ok((before, after, end)) = reader.two(&map(&widths), &data, 0) {
                 prop_assert!(end <= data.len());
-                for cell in before.iter().chain(after) {
-                    if let Cell::Bytes { start, end } = cell {
-                        prop_assert!(start <= end && *end <= data.len());
-                    }
+                for place in before.iter().chain(after).filter_map(|extent| extent.range()) {
+                    prop_assert!(place.end <= data.len());
                 }
             }
         }

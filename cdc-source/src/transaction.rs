@@ -1,6 +1,7 @@
 //! Transactions of the stream: where they begin and end, what is executed, and the offset that is
 //! true at any moment in between.
 
+use schema::digits::write_unsigned;
 use schema::gtid::{Gtid, GtidSet, GtidSource};
 use schema::lsn::Lsn;
 use schema::offset::StreamOffset;
@@ -65,8 +66,8 @@ impl TransactionTracker {
     }
 
     /// A transaction begins.
-    pub(crate) fn begin(&mut self, at: BinlogPosition, gtid: Option<Gtid>, committed_us: u64) {
-        self.begin = at;
+    pub(crate) fn begin(&mut self, at: &BinlogPosition, gtid: Option<Gtid>, committed_us: u64) {
+        self.begin.clone_from(at);
         let gtid_text = gtid.as_ref().map(|gtid| self.text_of(gtid));
         self.open = Some(OpenTransaction {
             gtid_text,
@@ -82,16 +83,18 @@ impl TransactionTracker {
 
     /// A transaction's identifier. Nearly all come from one server, so their text begins alike.
     fn text_of(&mut self, gtid: &Gtid) -> String {
+        const NUMBER_DIGITS: usize = 24;
         let known = self.numbered_by.take().filter(|(source, _)| *source == gtid.source);
         let (source, prefix) = known.unwrap_or_else(|| {
             let first = Gtid { source: gtid.source.clone(), number: 0 }.to_string();
             (gtid.source.clone(), first.trim_end_matches('0').to_owned())
         });
-        let mut text = String::with_capacity(prefix.len() + NUMBER_DIGITS);
-        text.push_str(&prefix);
-        push_digits(gtid.number, &mut text);
+        let mut text = Vec::with_capacity(prefix.len() + NUMBER_DIGITS);
+        text.extend_from_slice(prefix.as_bytes());
+        write_unsigned(gtid.number, &mut text);
         self.numbered_by = Some((source, prefix));
-        text
+        // A text and digits.
+        String::from_utf8(text).unwrap_or_default()
     }
 
     /// Its first statement says that more follow.
@@ -163,21 +166,21 @@ impl TransactionTracker {
     }
 
     /// The transaction ends, at `end`.
-    pub(crate) fn commit(&mut self, end: BinlogPosition) {
+    pub(crate) fn commit(&mut self, end: &BinlogPosition) {
         if let Some(open) = self.open.take()
             && let (Some(executed), Some(gtid)) = (&mut self.executed, &open.gtid)
         {
             executed.insert(gtid);
         }
-        self.begin = end;
+        self.begin.clone_from(end);
         self.skip = Done::default();
     }
 
     /// Between transactions the stream has moved on without one; whether that is news.
-    pub(crate) fn advance(&mut self, position: BinlogPosition) -> bool {
-        let is_news = self.open.is_none() && self.begin != position;
+    pub(crate) fn advance(&mut self, position: &BinlogPosition) -> bool {
+        let is_news = self.open.is_none() && self.begin != *position;
         if is_news {
-            self.begin = position;
+            self.begin.clone_from(position);
         }
         is_news
     }
@@ -231,18 +234,6 @@ impl TransactionTracker {
     }
 }
 
-/// Most digits of a transaction's number.
-const NUMBER_DIGITS: usize = 20;
-
-fn push_digits(number: u64, text: &mut String) {
-    let mut divisor = 10_u64.pow(number.checked_ilog10().unwrap_or(0));
-    while divisor > 0 {
-        let [digit, ..] = (number / divisor % 10).to_le_bytes();
-        text.push(char::from(b'0' + digit));
-        divisor /= 10;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,12 +270,12 @@ mod tests {
     fn the_offset_names_the_set_before_an_open_transaction_and_what_is_done_of_it() {
         let mut tracker = TransactionTracker::resume(&start(), Uuid::nil());
 
-        tracker.begin(position(100), Some(gtid(6)), 0);
+        tracker.begin(&position(100), Some(gtid(6)), 0);
         tracker.event_done();
         tracker.rows_done(3);
         let inside = tracker.offset(lsn());
         tracker.event_done();
-        tracker.commit(position(300));
+        tracker.commit(&position(300));
         let after = tracker.offset(lsn());
 
         assert_eq!(inside.position, position(100));
@@ -303,7 +294,7 @@ mod tests {
             for tag in ["", "blue"] {
                 let mut gtid = gtid(number);
                 gtid.source.tag = tag.to_owned();
-                tracker.begin(position(4), Some(gtid.clone()), 0);
+                tracker.begin(&position(4), Some(gtid.clone()), 0);
                 let text = tracker.open().unwrap().gtid_text.clone();
                 assert_eq!(text, Some(gtid.to_string()));
             }
@@ -315,7 +306,7 @@ mod tests {
         let offset = StreamOffset { event: 1, row: 3, ..start() };
         let mut tracker = TransactionTracker::resume(&offset, Uuid::nil());
 
-        tracker.begin(position(100), Some(gtid(6)), 0);
+        tracker.begin(&position(100), Some(gtid(6)), 0);
         assert_eq!(tracker.rows_to_skip(), None);
         tracker.event_done();
         assert_eq!(tracker.rows_to_skip(), Some(3));
@@ -324,8 +315,8 @@ mod tests {
         assert_eq!((tracker.offset(lsn()).event, tracker.offset(lsn()).row), (1, 5));
         tracker.event_done();
         assert_eq!(tracker.rows_to_skip(), Some(0));
-        tracker.commit(position(200));
-        tracker.begin(position(200), Some(gtid(7)), 0);
+        tracker.commit(&position(200));
+        tracker.begin(&position(200), Some(gtid(7)), 0);
         assert_eq!(tracker.rows_to_skip(), Some(0));
     }
 }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use schema::plan::document::{write_string, write_unsigned};
+use schema::digits::write_unsigned;
+use schema::plan::document::write_string;
 
 /// What happens to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

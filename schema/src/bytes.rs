@@ -9,22 +9,43 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    let (a_words, a_rest) = a.as_chunks::<8>();
-    let (b_words, b_rest) = b.as_chunks::<8>();
-    let words = a_words.iter().zip(b_words);
-    words.fold(0, |differences, (a, b)| differences | (word(*a) ^ word(*b))) == 0
-        && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
+    let ((a_words, _), (b_words, _)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let (Some(a_last), Some(b_last)) = (a.last_chunk(), b.last_chunk()) else {
+        return few(a) == few(b);
+    };
+    // The last word overlaps the one before it.
+    let last = word(*a_last) ^ word(*b_last);
+    match (a_words, b_words) {
+        ([a], [b]) => (word(*a) ^ word(*b)) | last == 0,
+        _ => {
+            let words = a_words.iter().zip(b_words);
+            words.fold(last, |bits, (a, b)| bits | (word(*a) ^ word(*b))) == 0
+        }
+    }
 }
 
-/// Whether bytes are UTF-8. Most text is ASCII, which is seen eight bytes at once.
+/// Fewer than eight bytes in a word: two pieces that overlap.
+#[inline]
+fn few(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        u64::from(u32::from_ne_bytes(*first)) | u64::from(u32::from_ne_bytes(*last)) << 32
+    } else {
+        bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    }
+}
+
+/// Whether bytes are UTF-8. Most text is ASCII, which is seen eight bytes at once; the standard
+/// way begins where it ends.
 #[inline]
 #[must_use]
 pub fn is_utf8(text: &[u8]) -> bool {
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
     let (words, rest) = text.as_chunks::<8>();
-    let bits = words.iter().fold(0, |bits, bytes| bits | word(*bytes));
-    let is_ascii = bits & HIGH_BITS == 0 && rest.iter().all(u8::is_ascii);
-    is_ascii || std::str::from_utf8(text).is_ok()
+    let ascii = words.iter().take_while(|bytes| word(**bytes) & HIGH_BITS == 0).count();
+    if ascii == words.len() && few(rest) & HIGH_BITS == 0 {
+        return true;
+    }
+    text.get(8 * ascii..).is_some_and(|rest| std::str::from_utf8(rest).is_ok())
 }
 
 /// Appends bytes. Up to 32 of them are copied as two pieces that overlap.

@@ -1,5 +1,7 @@
 //! A row change: the operation, with exactly the images that it has.
 
+use std::ops::Range;
+
 /// One change of one row; `R` is how the row is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowChange<R> {
@@ -47,48 +49,63 @@ impl<R> RowChange<R> {
     }
 }
 
-/// Where one column's bytes are in a row image.
+/// Where one column's bytes are in a row image: eight bytes, because an event has many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cell {
-    /// NULL.
-    Null,
-    /// The bytes from `start` to `end` of the image's data.
-    Bytes {
-        /// First byte.
-        start: usize,
-        /// After the last byte.
-        end: usize,
-    },
+pub struct Extent {
+    start: u32,
+    /// Below `start` for NULL.
+    end: u32,
+}
+
+impl Extent {
+    /// Of a column that is NULL.
+    pub const NULL: Self = Self { start: 1, end: 0 };
+
+    /// The bytes from `start` to `end`; `None` from 4 GiB on, which no event has.
+    #[inline]
+    #[must_use]
+    pub fn new(start: usize, end: usize) -> Option<Self> {
+        Some(Self { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
+    }
+
+    /// The place of the bytes; for NULL one where no bytes are.
+    #[inline]
+    fn place(self) -> Option<Range<usize>> {
+        Some(usize::try_from(self.start).ok()?..usize::try_from(self.end).ok()?)
+    }
+
+    /// First byte and the one after the last, or `None` for NULL.
+    #[must_use]
+    pub fn range(self) -> Option<Range<usize>> {
+        self.place().filter(|place| place.start <= place.end)
+    }
 }
 
 /// A row image in the binlog: the bytes of each column, borrowed from the event.
 #[derive(Clone, Copy)]
 pub struct RowImage<'a> {
     data: &'a [u8],
-    cells: &'a [Cell],
+    extents: &'a [Extent],
 }
 
 impl<'a> RowImage<'a> {
     /// Joins the event's data with the places of one row's columns in it.
     #[must_use]
-    pub fn new(data: &'a [u8], cells: &'a [Cell]) -> Self {
-        Self { data, cells }
+    pub fn new(data: &'a [u8], extents: &'a [Extent]) -> Self {
+        Self { data, extents }
     }
 
     /// The bytes of a column, or `None` for NULL.
     #[must_use]
     #[inline]
     pub fn column(&self, index: usize) -> Option<&'a [u8]> {
-        match self.cells.get(index)? {
-            Cell::Null => None,
-            Cell::Bytes { start, end } => self.data.get(*start..*end),
-        }
+        self.data.get(self.extents.get(index)?.place()?)
     }
 }
 
 impl std::fmt::Debug for RowImage<'_> {
     /// A row's values are never printed.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RowImage({} columns)", self.cells.len())
+        write!(f, "RowImage({} columns)", self.extents.len())
     }
 }

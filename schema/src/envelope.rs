@@ -210,7 +210,6 @@ impl SourceWriter {
     /// Encodes what the records of an event share: all but the Lsn, the number of the row, the place
     /// in the transaction and the operation.
     pub fn prepare(&self, source: &Source<'_>, now_us: i64, event: &mut EventSource) {
-        event.now_us = now_us;
         event.before_row.clear();
         let out = &mut event.before_row;
         out.extend_from_slice(&self.head);
@@ -238,11 +237,14 @@ impl SourceWriter {
         out.clear();
         put_optional_long(source.thread.map(i64::from), out);
         put_long(0, out);
-        let out = &mut event.clock;
-        out.clear();
-        put_optional_long(Some(now_us.div_euclid(1000)), out);
-        put_optional_long(Some(now_us), out);
-        put_optional_long(Some(now_us.saturating_mul(1000)), out);
+        if event.now_us != now_us || event.clock.is_empty() {
+            event.now_us = now_us;
+            let out = &mut event.clock;
+            out.clear();
+            put_optional_long(Some(now_us.div_euclid(1000)), out);
+            put_optional_long(Some(now_us), out);
+            put_optional_long(Some(now_us.saturating_mul(1000)), out);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ pub mod avro;
 pub mod bytes;
 mod calendar;
 pub mod change;
-mod digits;
+pub mod digits;
 pub mod envelope;
 pub mod fault;
 #[doc(hidden)]

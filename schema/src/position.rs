@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The offset has 64 bits although the event header's `log_pos` has 32: a transaction is never
 /// split across files, so a file can outgrow `max_binlog_size` and pass 4 GiB, where `log_pos`
 /// wraps.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct BinlogPosition {
     file: Arc<str>,
     sequence: u64,
@@ -31,6 +31,12 @@ impl BinlogPosition {
         let (_, sequence) = file.rsplit_once('.').ok_or_else(invalid)?;
         let sequence = sequence.parse().map_err(|_| invalid())?;
         Ok(Self { file: file.into(), sequence, offset })
+    }
+
+    /// Moves to another offset of the same file.
+    #[inline]
+    pub fn set_offset(&mut self, offset: u64) {
+        self.offset = offset;
     }
 
     /// The same file at another offset.
@@ -53,6 +59,22 @@ impl BinlogPosition {
 
     fn base(&self) -> &str {
         self.file.rsplit_once('.').map_or("", |(base, _)| base)
+    }
+}
+
+impl Clone for BinlogPosition {
+    fn clone(&self) -> Self {
+        self.at(self.offset)
+    }
+
+    /// Nearly always both are in the same file: then only numbers are copied, once an event.
+    #[inline]
+    fn clone_from(&mut self, source: &Self) {
+        if Arc::ptr_eq(&self.file, &source.file) {
+            self.offset = source.offset;
+        } else {
+            *self = source.clone();
+        }
     }
 }
 

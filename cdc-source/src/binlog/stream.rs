@@ -128,10 +128,10 @@ impl BinlogStream {
         if kind == HEARTBEAT_EVENT {
             // It may be about an event that came already; the stream never goes back.
             let here = self.position.offset().max(header.log_pos().into());
-            self.position = self.position.at(here);
+            self.position.set_offset(here);
         } else if !is_artificial && kind != ROTATE_EVENT {
             let end = unwrapped(self.position.offset(), header.log_pos());
-            self.position = self.position.at(end);
+            self.position.set_offset(end);
             start = end.saturating_sub(header.event_size().into());
         }
         if kind == ROTATE_EVENT {

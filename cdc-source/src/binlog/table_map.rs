@@ -25,6 +25,8 @@ const BINARY_COLLATION: u16 = 63;
 pub(crate) struct TableMap {
     pub(crate) id: TableId,
     pub(crate) columns: Vec<MappedColumn>,
+    /// How many bytes the value of each column takes in a row image.
+    pub(crate) widths: Vec<CellWidth>,
     /// Indices of the primary key's columns, in key order.
     pub(crate) key: Vec<usize>,
     /// Whether a key column is indexed by a prefix only.
@@ -36,8 +38,6 @@ pub(crate) struct TableMap {
 pub(crate) struct MappedColumn {
     /// Empty unless `binlog_row_metadata=FULL`.
     pub(crate) name: String,
-    /// How many bytes a value takes in a row image.
-    pub(crate) width: CellWidth,
     /// What the values are, or the name of a type that is not exact yet.
     pub(crate) column_type: Result<ColumnType, &'static str>,
     pub(crate) nullable: bool,
@@ -120,7 +120,6 @@ fn parse(data: &[u8]) -> Result<TableMap, EventError> {
         .enumerate()
         .map(|(index, wire)| MappedColumn {
             name: optional.names.get(index).cloned().unwrap_or_default(),
-            width: wire.width(),
             column_type: wire.column_type(index, &optional),
             nullable: nullable.get(index).copied().unwrap_or(true),
         })
@@ -128,7 +127,9 @@ fn parse(data: &[u8]) -> Result<TableMap, EventError> {
     if !is_key(&optional.key, count) || ![0, count].contains(&optional.names.len()) {
         return Err(malformed());
     }
-    Ok(TableMap { id, columns, key: optional.key, has_prefix_key: optional.has_prefix_key })
+    let OptionalMetadata { key, has_prefix_key, .. } = optional;
+    let widths = wire.iter().map(|wire| wire.width()).collect();
+    Ok(TableMap { id, columns, widths, key, has_prefix_key })
 }
 
 /// Whether these are columns of the table, each at most once.
@@ -219,7 +220,7 @@ impl WireType {
 
     fn width(self) -> CellWidth {
         let [first, second] = self.metadata;
-        let fraction = |base: usize| CellWidth::Fixed(base + usize::from(first).div_ceil(2));
+        let fraction = |base: u16| CellWidth::Fixed(base + u16::from(first).div_ceil(2));
         match self.number {
             field::TINY | field::YEAR => CellWidth::Fixed(1),
             field::SHORT => CellWidth::Fixed(2),
@@ -230,16 +231,17 @@ impl WireType {
             field::DATETIME2 => fraction(5),
             field::TIME2 => fraction(3),
             field::NEWDECIMAL => schema::types::decimal::packed_bytes(first, second)
+                .and_then(|bytes| u16::try_from(bytes).ok())
                 .map_or(CellWidth::Unknown, CellWidth::Fixed),
-            field::BIT => CellWidth::Fixed(usize::from(second) + usize::from(first > 0)),
-            field::ENUM | field::SET => CellWidth::Fixed(usize::from(first)),
+            field::BIT => CellWidth::Fixed(u16::from(second) + u16::from(first > 0)),
+            field::ENUM | field::SET => CellWidth::Fixed(first.into()),
             field::VARCHAR | field::STRING => {
                 CellWidth::Prefixed(if self.length() > 255 { 2 } else { 1 })
             }
             field::BLOB | field::JSON | field::GEOMETRY | field::VECTOR
                 if (1..=4).contains(&first) =>
             {
-                CellWidth::Prefixed(first.into())
+                CellWidth::Prefixed(first)
             }
             _ => CellWidth::Unknown,
         }

@@ -8,7 +8,7 @@ mod opinions;
 use mysql_common::binlog::BinlogFile;
 use mysql_common::binlog::consts::BinlogVersion;
 use mysql_common::binlog::events::Event;
-use schema::change::{Cell, RowImage};
+use schema::change::{Extent, RowImage};
 use schema::types::temporal::{Fraction, TimestampText, epoch_micros};
 use schema::types::{ColumnType, MysqlValue};
 
@@ -53,8 +53,8 @@ fn decoded() -> Vec<Decoded> {
 }
 
 fn images(map: &TableMap, kind: RowsKind, data: &[u8]) -> Vec<Image> {
-    let image = |cells: &[Cell]| -> Image {
-        let row = RowImage::new(data, cells);
+    let image = |extents: &[Extent]| -> Image {
+        let row = RowImage::new(data, extents);
         let text = |(index, column): (usize, &super::table_map::MappedColumn)| {
             let bytes = row.column(index)?;
             Some(match &column.column_type {

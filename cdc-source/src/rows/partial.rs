@@ -4,7 +4,7 @@
 //! the table that is set when the column holds differences (`unpack_row` in MySQL's
 //! `sql/rpl_record.cc`). These updates are rare, so the image that they mean is built anew.
 
-use schema::change::Cell;
+use schema::change::Extent;
 use schema::types::ColumnType;
 use schema::types::json::write_patched;
 
@@ -47,29 +47,30 @@ impl PartialColumns {
         let image = data.get(self.image_start..end).ok_or(ImageError::Damaged)?;
         built.clear();
         built.extend_from_slice(image);
-        for cell in after.iter_mut() {
-            if let Cell::Bytes { start, end } = cell {
-                *start -= self.image_start;
-                *end -= self.image_start;
+        for extent in after.iter_mut() {
+            if let Some(place) = extent.range() {
+                let moved = |at: usize| at.checked_sub(self.image_start);
+                *extent = moved(place.start)
+                    .zip(moved(place.end))
+                    .and_then(|(start, end)| Extent::new(start, end))
+                    .ok_or(ImageError::Damaged)?;
             }
         }
         for column in &self.columns {
-            let (Some(Cell::Bytes { start, end }), Some(cell)) =
-                (before.get(*column), after.get_mut(*column))
+            let (Some(document), Some(extent)) =
+                (before.get(*column).and_then(|extent| extent.range()), after.get_mut(*column))
             else {
                 return Err(no_document(map, *column));
             };
-            let document = data.get(*start..*end).ok_or(ImageError::Damaged)?;
-            let &mut Cell::Bytes { start, end } = cell else {
-                return Err(no_document(map, *column));
-            };
-            let diffs = image.get(start..end).ok_or(ImageError::Damaged)?;
+            let document = data.get(document).ok_or(ImageError::Damaged)?;
+            let diffs = extent.range().ok_or_else(|| no_document(map, *column))?;
+            let diffs = image.get(diffs).ok_or(ImageError::Damaged)?;
             let start = built.len();
             write_patched(document, diffs, built).map_err(|source| ImageError::PartialJson {
                 column: name_of(map, *column),
                 source,
             })?;
-            *cell = Cell::Bytes { start, end: built.len() };
+            *extent = Extent::new(start, built.len()).ok_or(ImageError::Damaged)?;
         }
         Ok(())
     }
@@ -77,8 +78,8 @@ impl PartialColumns {
 
 /// The two images of a row as they were found, and where the after image is built.
 pub(super) struct Images<'a> {
-    pub(super) before: &'a [Cell],
-    pub(super) after: &'a mut [Cell],
+    pub(super) before: &'a [Extent],
+    pub(super) after: &'a mut [Extent],
     /// Where the after image ends in the event.
     pub(super) end: usize,
     pub(super) built: &'a mut Vec<u8>,
@@ -111,17 +112,17 @@ mod tests {
 
     /// A number and two documents.
     fn map() -> TableMap {
-        let column = |name: &str, width, column_type| MappedColumn {
+        let column = |name: &str, column_type| MappedColumn {
             name: name.to_owned(),
-            width,
             column_type: Ok(column_type),
             nullable: true,
         };
-        let json = |name| column(name, CellWidth::Prefixed(4), ColumnType::Json);
+        let json = |name| column(name, ColumnType::Json);
         let number = ColumnType::TinyInt { unsigned: false };
         TableMap {
             id: TableId::new("d", "t"),
-            columns: vec![json("a"), column("id", CellWidth::Fixed(1), number), json("b")],
+            columns: vec![json("a"), column("id", number), json("b")],
+            widths: vec![CellWidth::Prefixed(4), CellWidth::Fixed(1), CellWidth::Prefixed(4)],
             key: vec![1],
             has_prefix_key: false,
         }

@@ -44,7 +44,7 @@ pub use id::IdPlan;
 pub use json::write_string;
 
 use crate::avro::WriterSchema;
-pub use crate::digits::write_unsigned;
+
 use crate::lsn::Lsn;
 
 /// Choices about documents that no schema makes.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use schema::avro::FRAME_BYTES;
-use schema::change::{Cell, RowChange, RowImage};
+use schema::change::{Extent, RowChange, RowImage};
 use schema::envelope::{SnapshotMarker, Source};
 use schema::fuzzing::{Target, join_parts, split_part};
 use schema::lsn::Lsn;
@@ -101,14 +101,12 @@ fn read_rows(map: &TableMap, rows: &RowsEvent<'_>, plan: Option<&Plan>) {
     }
 }
 
-/// The cells stand one behind the other, from the null bitmap to the end.
-fn lies_within(cells: &[Cell], begin: usize, image_end: usize) {
+/// The columns stand one behind the other, from the null bitmap to the end.
+fn lies_within(extents: &[Extent], begin: usize, image_end: usize) {
     let mut at = begin;
-    for cell in cells {
-        if let Cell::Bytes { start, end } = cell {
-            assert!(at <= *start && start <= end && *end <= image_end, "{cell:?}");
-            at = *end;
-        }
+    for place in extents.iter().filter_map(|extent| extent.range()) {
+        assert!(at <= place.start && place.end <= image_end, "{place:?}");
+        at = place.end;
     }
 }
 

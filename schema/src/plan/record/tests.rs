@@ -5,7 +5,7 @@ mod debezium;
 mod random;
 
 use super::*;
-use crate::change::{Cell, RowImage};
+use crate::change::{Extent, RowImage};
 use crate::envelope::SnapshotMarker;
 use crate::lsn::Lsn;
 use crate::names::NameAdjustment;
@@ -78,7 +78,7 @@ fn bytes_are_what_apache_avro_reads_as_the_change() {
     let mut plan = compile(&composite_key_table());
     plan.set_ids(Some(SchemaId(1)), SchemaId(2));
     let data = [7, 0, 0, 0, b'a', b'b'];
-    let cells = [Cell::Bytes { start: 0, end: 4 }, Cell::Bytes { start: 4, end: 6 }, Cell::Null];
+    let cells = [Extent::new(0, 4).unwrap(), Extent::new(4, 6).unwrap(), Extent::NULL];
     let row = RowImage::new(&data, &cells);
 
     let (mut key, mut value) = (Vec::new(), Vec::new());

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{ColumnType, column};
 use crate::avro::SchemaStyle;
-use crate::change::Cell;
+use crate::change::Extent;
 use crate::table::{Column, Declaration, Default, TableId, TableSchema};
 use crate::types::charset::Charset;
 use crate::types::temporal::Fraction;
@@ -164,7 +164,7 @@ pub(super) fn any_column() -> impl Strategy<Value = (Column, Option<Vec<u8>>)> {
 }
 
 /// A row image: its bytes, and where its columns are in them.
-type Image = (Vec<u8>, Vec<Cell>);
+type Image = (Vec<u8>, Vec<Extent>);
 
 /// A table of some columns, with two rows of it: images as the log has them.
 pub(super) fn any_rows() -> impl Strategy<Value = (TableSchema, [Image; 2])> {
@@ -174,11 +174,11 @@ pub(super) fn any_rows() -> impl Strategy<Value = (TableSchema, [Image; 2])> {
             for ((column, bytes), changes) in &columns {
                 let bytes = bytes.as_ref().filter(|_| !(swap && *changes && column.nullable));
                 cells.push(match bytes {
-                    None => Cell::Null,
+                    None => Extent::NULL,
                     Some(bytes) => {
                         let start = data.len();
                         data.extend_from_slice(bytes);
-                        Cell::Bytes { start, end: data.len() }
+                        Extent::new(start, data.len()).unwrap()
                     }
                 });
             }
