@@ -58,8 +58,10 @@ impl ImageReader {
         extents: &mut Vec<Extent>,
     ) -> Option<usize> {
         let count = map.widths.len();
-        let mut at = start.checked_add(count.div_ceil(8))?;
-        let nulls = data.get(start..at)?;
+        let nulls_end = start.checked_add(count.div_ceil(8))?;
+        let nulls = data.get(start..nulls_end)?;
+        let limit = u32::try_from(data.len()).ok()?;
+        let mut at = u32::try_from(nulls_end).ok()?;
         extents.resize(count, Extent::NULL);
         let columns = extents.chunks_mut(8).zip(map.widths.chunks(8));
         for ((extents, widths), nulls) in columns.zip(nulls) {
@@ -72,12 +74,14 @@ impl ImageReader {
                     continue;
                 }
                 let (begin, end) = width.place(data, at)?;
-                *extent = Extent::new(begin, end)?;
+                if end > limit {
+                    return None;
+                }
+                *extent = Extent::new(begin, end);
                 at = end;
             }
         }
-        // Each value ends behind the one before it.
-        (at <= data.len()).then_some(at)
+        usize::try_from(at).ok()
     }
 
     /// Reads the change of a row that begins at `at`; returns where it ends.
@@ -154,19 +158,20 @@ impl ImageReader {
 impl CellWidth {
     /// Where the value that begins at `at` has its bytes, which may be beyond the data.
     #[inline]
-    fn place(self, data: &[u8], at: usize) -> Option<(usize, usize)> {
-        match self {
-            Self::Fixed(length) => Some((at, at + usize::from(length))),
+    fn place(self, data: &[u8], at: u32) -> Option<(u32, u32)> {
+        let (begin, length) = match self {
+            Self::Fixed(length) => (at, length.into()),
             Self::Prefixed(prefix) => {
-                let begin = at + usize::from(prefix);
-                let length = match data.get(at..).and_then(<[u8]>::first_chunk) {
+                let rest = data.get(usize::try_from(at).ok()?..)?;
+                let length = match rest.first_chunk() {
                     Some(word) => u32::from_le_bytes(*word) & (u32::MAX >> (32 - 8 * prefix)),
-                    None => short_length(data.get(at..begin)?),
+                    None => short_length(rest.get(..prefix.into())?),
                 };
-                Some((begin, begin + usize::try_from(length).ok()?))
+                (at.checked_add(prefix.into())?, length)
             }
-            Self::Unknown => None,
-        }
+            Self::Unknown => return None,
+        };
+        Some((begin, begin.checked_add(length)?))
     }
 }
 
@@ -206,7 +211,7 @@ mod tests {
         let mut reader = ImageReader::default();
         let (cells, end) = reader.one(&map, &data, 0).unwrap();
 
-        let bytes = |start, end| Extent::new(start, end).unwrap();
+        let bytes = Extent::new;
         let expected = [bytes(1, 3), bytes(4, 7), Extent::NULL];
         assert_eq!((cells, end), (&expected[..], 7));
     }

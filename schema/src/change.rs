@@ -47,6 +47,16 @@ impl<R> RowChange<R> {
             Self::Delete(_) => "d",
         }
     }
+
+    /// The same as a letter.
+    pub(crate) fn op_letter(&self) -> u8 {
+        match self {
+            Self::Read(_) => b'r',
+            Self::Create(_) => b'c',
+            Self::Update { .. } => b'u',
+            Self::Delete(_) => b'd',
+        }
+    }
 }
 
 /// Where one column's bytes are in a row image: eight bytes, because an event has many.
@@ -61,11 +71,17 @@ impl Extent {
     /// Of a column that is NULL.
     pub const NULL: Self = Self { start: 1, end: 0 };
 
-    /// The bytes from `start` to `end`; `None` from 4 GiB on, which no event has.
+    /// The bytes from `start` to `end`, which is not before it.
     #[inline]
     #[must_use]
-    pub fn new(start: usize, end: usize) -> Option<Self> {
-        Some(Self { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
+    pub fn new(start: u32, end: u32) -> Self {
+        Self { start, end }
+    }
+
+    /// The same for places in memory; `None` from 4 GiB on, which no event has.
+    #[must_use]
+    pub fn of(place: Range<usize>) -> Option<Self> {
+        Some(Self { start: place.start.try_into().ok()?, end: place.end.try_into().ok()? })
     }
 
     /// The place of the bytes; for NULL one where no bytes are.

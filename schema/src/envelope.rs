@@ -233,18 +233,21 @@ impl SourceWriter {
         }
         put_bytes(source.file.as_bytes(), out);
         put_long(i64::try_from(source.pos).unwrap_or(i64::MAX), out);
+        if event.has_tail_of(source.thread, now_us) {
+            return;
+        }
+        (event.thread, event.now_us) = (source.thread, now_us);
         let out = &mut event.after_row;
         out.clear();
         put_optional_long(source.thread.map(i64::from), out);
         put_long(0, out);
-        if event.now_us != now_us || event.clock.is_empty() {
-            event.now_us = now_us;
-            let out = &mut event.clock;
-            out.clear();
-            put_optional_long(Some(now_us.div_euclid(1000)), out);
-            put_optional_long(Some(now_us), out);
-            put_optional_long(Some(now_us.saturating_mul(1000)), out);
-        }
+        event.transaction_at = out.len();
+        // No transaction, and an operation of one letter.
+        put_long(0, out);
+        put_bytes(b"?", out);
+        put_optional_long(Some(now_us.div_euclid(1000)), out);
+        put_optional_long(Some(now_us), out);
+        put_optional_long(Some(now_us.saturating_mul(1000)), out);
     }
 }
 
@@ -257,8 +260,11 @@ pub struct EventSource {
     /// From `version` to `pos`, with the Lsn of the last record.
     before_row: Vec<u8>,
     lsn: LsnDigits,
+    /// From `thread` to the clocks, with the operation of the last record.
     after_row: Vec<u8>,
-    clock: Vec<u8>,
+    thread: Option<u32>,
+    /// Where the null of the transaction is in it; the operation follows.
+    transaction_at: usize,
 }
 
 impl EventSource {
@@ -268,23 +274,29 @@ impl EventSource {
         self.now_us
     }
 
+    fn has_tail_of(&self, thread: Option<u32>, now_us: i64) -> bool {
+        !self.after_row.is_empty() && self.thread == thread && self.now_us == now_us
+    }
+
     /// Appends all that stands after a record's images.
-    pub(crate) fn write(&mut self, op: &str, source: &Source<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn write(&mut self, op: u8, source: &Source<'_>, out: &mut Vec<u8>) {
         self.lsn.replace(source.lsn, &mut self.before_row);
         out.extend_from_slice(&self.before_row);
         put_long(i32::try_from(source.row).unwrap_or(i32::MAX).into(), out);
-        bytes::push(&self.after_row, out);
-        match source.transaction {
-            None => put_long(0, out),
-            Some(block) => {
-                put_long(1, out);
-                put_bytes(block.id.as_bytes(), out);
-                put_long(block.total_order, out);
-                put_long(block.collection_order, out);
-            }
+        let (transaction_at, op_at) = (self.transaction_at, self.transaction_at + 2);
+        if let Some(slot) = self.after_row.get_mut(op_at) {
+            *slot = op;
         }
-        put_bytes(op.as_bytes(), out);
-        bytes::push(&self.clock, out);
+        let Some(block) = source.transaction else {
+            return bytes::push(&self.after_row, out);
+        };
+        let (thread, rest) = self.after_row.split_at(transaction_at);
+        out.extend_from_slice(thread);
+        put_long(1, out);
+        put_bytes(block.id.as_bytes(), out);
+        put_long(block.total_order, out);
+        put_long(block.collection_order, out);
+        out.extend_from_slice(rest.get(1..).unwrap_or_default());
     }
 }
 

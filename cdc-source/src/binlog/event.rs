@@ -238,6 +238,10 @@ fn text(bytes: &[u8]) -> Result<&str, EventError> {
 /// A statement in another character set is read as far as it is UTF-8: what follows can only be
 /// within a literal, and the words that decide stand before it.
 fn text_prefix(bytes: &[u8]) -> &str {
+    // Every transaction has it.
+    if bytes == b"BEGIN" {
+        return "BEGIN";
+    }
     match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => bytes

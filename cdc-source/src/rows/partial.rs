@@ -52,7 +52,7 @@ impl PartialColumns {
                 let moved = |at: usize| at.checked_sub(self.image_start);
                 *extent = moved(place.start)
                     .zip(moved(place.end))
-                    .and_then(|(start, end)| Extent::new(start, end))
+                    .and_then(|(start, end)| Extent::of(start..end))
                     .ok_or(ImageError::Damaged)?;
             }
         }
@@ -70,7 +70,7 @@ impl PartialColumns {
                 column: name_of(map, *column),
                 source,
             })?;
-            *extent = Extent::new(start, built.len()).ok_or(ImageError::Damaged)?;
+            *extent = Extent::of(start..built.len()).ok_or(ImageError::Damaged)?;
         }
         Ok(())
     }

@@ -50,15 +50,17 @@ pub fn encode(schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result<(), E
 #[inline]
 pub fn put_long(value: i64, out: &mut Vec<u8>) {
     let rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    let [first, second, ..] = rest.to_le_bytes();
     if rest < 0x80 {
-        out.push((rest & 0x7f) as u8);
+        out.push(first);
+    } else if rest < 0x4000 {
+        out.extend_from_slice(&[first | 0x80, second << 1 | first >> 7]);
     } else {
         put_varint(rest, out);
     }
 }
 
-/// Two bytes and more, without a loop: the groups of bits are moved apart by halves.
-#[inline]
+/// Three bytes and more, without a loop: the groups of bits are moved apart by halves.
 fn put_varint(rest: u64, out: &mut Vec<u8>) {
     /// All bytes but the last say that another one follows.
     const CONTINUED: u64 = 0x8080_8080_8080_8080;

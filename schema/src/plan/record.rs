@@ -140,7 +140,7 @@ impl RecordPlan {
         match &self.body {
             Body::Envelope => {
                 self.write_images(change, &mut event.marks, out)?;
-                event.write(change.op(), source, out);
+                event.write(change.op_letter(), source, out);
             }
             Body::Flat(flat) => {
                 if let Some(row) = change.after().or(change.before()) {

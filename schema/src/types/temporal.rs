@@ -58,6 +58,13 @@ impl Fraction {
         }
     }
 
+    /// Where the text of a timestamp has its `Z`. Without digits the point goes too.
+    #[inline]
+    fn text_end(self) -> usize {
+        const POINT: usize = "2020-01-02T03:04:05".len();
+        if self.0 == 0 { POINT } else { POINT + 1 + usize::from(self.0) }
+    }
+
     /// Whether milliseconds hold all digits.
     #[must_use]
     pub fn fits_millis(self) -> bool {
@@ -150,17 +157,27 @@ pub(crate) fn datetime_micros(bytes: &[u8], fraction: Fraction) -> Result<i64, V
     epoch_micros(date, micros)
 }
 
-/// `TIMESTAMP(fraction)` as text in UTC.
+/// Appends `TIMESTAMP(fraction)` as an Avro string: its text in UTC.
 #[inline]
-pub(crate) fn timestamp_text(
+pub(crate) fn put_timestamp(
     bytes: &[u8],
     fraction: Fraction,
-) -> Result<TimestampText, ValueError> {
+    out: &mut Vec<u8>,
+) -> Result<(), ValueError> {
     let (seconds, micros) = timestamp_parts(bytes, fraction)?;
     if seconds == 0 {
         return Err(ValueError::ZeroDate);
     }
-    TimestampText::of_parts(i64::from(seconds / DAY), seconds % DAY, micros, fraction)
+    let words = timestamp_words(i64::from(seconds / DAY), seconds % DAY, micros)?;
+    let length = fraction.text_end();
+    put_count(length + 1, out);
+    let end = out.len() + length;
+    for word in words {
+        out.extend_from_slice(&word);
+    }
+    out.truncate(end);
+    out.push(b'Z');
+    Ok(())
 }
 
 /// `TIMESTAMP(fraction)`: microseconds since 1970 UTC, or `None` for MySQL's zero.
@@ -263,40 +280,22 @@ impl TimestampText {
         micros: u32,
         fraction: Fraction,
     ) -> Result<Self, ValueError> {
-        const POINT: u32 = 19;
-        let date = calendar::civil_from_days(days).ok_or(ValueError::DateRange)?;
-        let (year_month, day) = calendar::date_text(date);
-        let clock = u64::from_le_bytes(calendar::clock_text(of_day));
-        let micros = digits::digits(micros.into()) | digits::ZEROS;
-        let word = |text: &[u8; 2]| u64::from(u16::from_le_bytes(*text));
-        // `DDTHH:MM`, and behind it `:SS.ffffff`.
-        let middle = word(&day) | u64::from(b'T') << 16 | clock << 24;
-        let tail =
-            u128::from(clock >> 40) | u128::from(b'.') << 24 | u128::from(micros >> 16) << 32;
-        // Without digits the point goes too.
-        let shown = u32::from(fraction.digits());
-        let end = if shown == 0 { POINT } else { POINT + 1 + shown };
-        let place = 8 * (end - 16);
-        let tail = tail & !(0xff << place) | u128::from(b'Z') << place;
-        let [a, b] = split(tail);
-        let words = [year_month, middle.to_le_bytes(), a, b];
-        let bytes = *words.as_flattened().first_chunk().ok_or(ValueError::DateRange)?;
-        Ok(Self { bytes, length: usize::try_from(end + 1).unwrap_or_default() })
+        let words = timestamp_words(days, of_day, micros)?;
+        let mut bytes = [0; 32];
+        for (to, from) in bytes.iter_mut().zip(words.as_flattened()) {
+            *to = *from;
+        }
+        let end = fraction.text_end();
+        if let Some(slot) = bytes.get_mut(end) {
+            *slot = b'Z';
+        }
+        Ok(Self { bytes, length: end + 1 })
     }
 
     /// The text's bytes, which are ASCII.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
-    }
-
-    /// Appends it as an Avro string.
-    #[inline]
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        put_count(self.length, out);
-        let end = out.len() + self.length;
-        out.extend_from_slice(&self.bytes);
-        out.truncate(end);
     }
 
     /// The text without zeros at the end of the fraction.
@@ -325,12 +324,18 @@ impl TimestampText {
     }
 }
 
-/// The low and the high half.
+/// `2020-01-02T03:04:05.123456` in four words.
 #[inline]
-fn split(number: u128) -> [[u8; 8]; 2] {
-    let bytes = number.to_le_bytes();
-    let (halves, _) = bytes.as_chunks();
-    [halves.first().copied().unwrap_or_default(), halves.last().copied().unwrap_or_default()]
+fn timestamp_words(days: i64, of_day: u32, micros: u32) -> Result<[[u8; 8]; 4], ValueError> {
+    let date = calendar::civil_from_days(days).ok_or(ValueError::DateRange)?;
+    let (year_month, day) = calendar::date_text(date);
+    let clock = u64::from_le_bytes(calendar::clock_text(of_day));
+    let micros = digits::digits(micros.into()) | digits::ZEROS;
+    let day = u64::from(u16::from_le_bytes(day));
+    // `DDTHH:MM`, `:SS.ffff` and `ff`.
+    let middle = day | u64::from(b'T') << 16 | clock << 24;
+    let seconds = clock >> 40 | u64::from(b'.') << 24 | micros >> 16 << 32;
+    Ok([year_month, middle.to_le_bytes(), seconds.to_le_bytes(), (micros >> 48).to_le_bytes()])
 }
 
 /// `2020-01-02Z`, as Debezium's `IsoDate` has it.

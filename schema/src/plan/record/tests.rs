@@ -78,7 +78,7 @@ fn bytes_are_what_apache_avro_reads_as_the_change() {
     let mut plan = compile(&composite_key_table());
     plan.set_ids(Some(SchemaId(1)), SchemaId(2));
     let data = [7, 0, 0, 0, b'a', b'b'];
-    let cells = [Extent::new(0, 4).unwrap(), Extent::new(4, 6).unwrap(), Extent::NULL];
+    let cells = [Extent::new(0, 4), Extent::new(4, 6), Extent::NULL];
     let row = RowImage::new(&data, &cells);
 
     let (mut key, mut value) = (Vec::new(), Vec::new());

@@ -117,9 +117,7 @@ impl Op {
             Self::TimeMicros(fraction) => {
                 temporal::time_micros(bytes, *fraction).map(|micros| put_long(micros, out))
             }
-            Self::Timestamp(fraction) => {
-                temporal::timestamp_text(bytes, *fraction).map(|text| text.put(out))
-            }
+            Self::Timestamp(fraction) => temporal::put_timestamp(bytes, *fraction, out),
             Self::SmallDecimal(decimal) => decimal.write(bytes, out),
             Self::Other => return None,
         })

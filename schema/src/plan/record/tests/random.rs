@@ -178,7 +178,7 @@ pub(super) fn any_rows() -> impl Strategy<Value = (TableSchema, [Image; 2])> {
                     Some(bytes) => {
                         let start = data.len();
                         data.extend_from_slice(bytes);
-                        Extent::new(start, data.len()).unwrap()
+                        Extent::of(start..data.len()).unwrap()
                     }
                 });
             }
