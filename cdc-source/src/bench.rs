@@ -40,6 +40,8 @@ pub struct Codec {
     batch: RecordBatch,
     event: EventSource,
     position: BinlogPosition,
+    /// Knows what the processor can do.
+    checksum: crc32fast::Hasher,
 }
 
 /// The table of the workload, and the `TABLE_MAP` that said so.
@@ -86,6 +88,7 @@ impl Codec {
             batch: RecordBatch::default(),
             event: EventSource::default(),
             position,
+            checksum: crc32fast::Hasher::new(),
         })
     }
 
@@ -100,7 +103,7 @@ impl Codec {
         let mut rest = log;
         let mut written = 0;
         while !rest.is_empty() {
-            let (event, after) = Event::read(rest).ok_or("an event")?;
+            let (event, after) = Event::read(rest, self.checksum.clone()).ok_or("an event")?;
             self.take(&event, path)?;
             rest = after;
             // As the pipeline hands its batch over.
@@ -173,7 +176,7 @@ impl Codec {
             snapshot: SnapshotMarker::No,
             lsn: self.lsn.last(),
             server_id,
-            gtid: open.and_then(|open| open.gtid_text.as_deref()),
+            gtid: self.transaction.gtid_text(),
             file: self.position.file(),
             pos: start,
             row: 0,
@@ -255,13 +258,14 @@ fn table_plan(map: &TableMap) -> Result<TablePlan, String> {
 
 impl<'a> Event<'a> {
     /// Time 4, type 1, server 4, size 4, position 4, flags 2; the body; a checksum of 4.
-    fn read(log: &'a [u8]) -> Option<(Self, &'a [u8])> {
+    fn read(log: &'a [u8], mut sum: crc32fast::Hasher) -> Option<(Self, &'a [u8])> {
         let (header, _) = log.split_first_chunk::<19>()?;
         let [t0, t1, t2, t3, kind, s0, s1, s2, s3, z0, z1, z2, z3, p0, p1, p2, p3, _, _] = *header;
         let size = u32::from_le_bytes([z0, z1, z2, z3]);
         let (event, after) = log.split_at_checked(usize::try_from(size).ok()?)?;
         let (checked, checksum) = event.split_last_chunk::<4>()?;
-        if crc32fast::hash(checked).to_le_bytes() != *checksum {
+        sum.update(checked);
+        if sum.finalize().to_le_bytes() != *checksum {
             return None;
         }
         let event = Self {

@@ -9,15 +9,14 @@ use self::partial::{Images, PartialColumns};
 use crate::binlog::RowsKind;
 use crate::binlog::table_map::TableMap;
 
-/// How many bytes a column's value takes in a row image.
+/// How many bytes a column's value takes in a row image: those of a length, little-endian, so many
+/// as it says, and so many always. All three are added, whatever the column is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CellWidth {
-    /// Always so many.
-    Fixed(u16),
-    /// So many bytes, one to four, say how many follow, little-endian.
-    Prefixed(u8),
-    /// A type that rowcast does not know.
-    Unknown,
+pub(crate) struct CellWidth {
+    prefix: u8,
+    /// The bits of a length in the first four bytes.
+    mask: u32,
+    fixed: u32,
 }
 
 /// Walks through the images of a row event. Reused from event to event, so a row costs no
@@ -60,8 +59,8 @@ impl ImageReader {
         let count = map.widths.len();
         let nulls_end = start.checked_add(count.div_ceil(8))?;
         let nulls = data.get(start..nulls_end)?;
-        let limit = u32::try_from(data.len()).ok()?;
-        let mut at = u32::try_from(nulls_end).ok()?;
+        let limit = u32::try_from(data.len()).ok()?.into();
+        let mut at = u64::try_from(nulls_end).ok()?;
         extents.resize(count, Extent::NULL);
         let columns = extents.chunks_mut(8).zip(map.widths.chunks(8));
         for ((extents, widths), nulls) in columns.zip(nulls) {
@@ -77,7 +76,7 @@ impl ImageReader {
                 if end > limit {
                     return None;
                 }
-                *extent = Extent::new(begin, end);
+                *extent = Extent::new(begin.try_into().ok()?, end.try_into().ok()?);
                 at = end;
             }
         }
@@ -156,28 +155,36 @@ impl ImageReader {
 }
 
 impl CellWidth {
+    /// Of a type that rowcast does not know: beyond the end of any event.
+    pub(crate) const UNKNOWN: Self = Self { prefix: 0, mask: 0, fixed: u32::MAX };
+
+    /// Always so many bytes.
+    pub(crate) fn fixed(bytes: u16) -> Self {
+        Self { prefix: 0, mask: 0, fixed: bytes.into() }
+    }
+
+    /// One to four bytes say how many follow.
+    pub(crate) fn prefixed(bytes: u8) -> Self {
+        let bytes = bytes.clamp(1, 4);
+        Self { prefix: bytes, mask: u32::MAX >> (32 - 8 * bytes), fixed: 0 }
+    }
+
     /// Where the value that begins at `at` has its bytes, which may be beyond the data.
     #[inline]
-    fn place(self, data: &[u8], at: u32) -> Option<(u32, u32)> {
-        let (begin, length) = match self {
-            Self::Fixed(length) => (at, length.into()),
-            Self::Prefixed(prefix) => {
-                let rest = data.get(usize::try_from(at).ok()?..)?;
-                let length = match rest.first_chunk() {
-                    Some(word) => u32::from_le_bytes(*word) & (u32::MAX >> (32 - 8 * prefix)),
-                    None => short_length(rest.get(..prefix.into())?),
-                };
-                (at.checked_add(prefix.into())?, length)
-            }
-            Self::Unknown => return None,
+    fn place(self, data: &[u8], at: u64) -> Option<(u64, u64)> {
+        let rest = data.get(usize::try_from(at).ok()?..)?;
+        let word = match rest.first_chunk() {
+            Some(word) => u32::from_le_bytes(*word),
+            None => short_word(rest),
         };
-        Some((begin, begin.checked_add(length)?))
+        let begin = at + u64::from(self.prefix);
+        Some((begin, begin + u64::from(word & self.mask) + u64::from(self.fixed)))
     }
 }
 
-/// A length near the end of the data.
+/// A word at the end of the data, with zeros for what is beyond it.
 #[cold]
-fn short_length(bytes: &[u8]) -> u32 {
+fn short_word(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
@@ -205,7 +212,7 @@ mod tests {
 
     #[test]
     fn cells_are_found_behind_the_null_bitmap() {
-        let map = map(&[CellWidth::Fixed(2), CellWidth::Prefixed(1), CellWidth::Fixed(1)]);
+        let map = map(&[CellWidth::fixed(2), CellWidth::prefixed(1), CellWidth::fixed(1)]);
         let data = [0b100, 1, 2, 3, b'a', b'b', b'c'];
 
         let mut reader = ImageReader::default();
@@ -221,8 +228,8 @@ mod tests {
         fn any_bytes_give_cells_within_the_data_or_an_error(
             data in prop::collection::vec(any::<u8>(), 0..60),
             widths in prop::collection::vec(prop_oneof![
-                (0_u16..9).prop_map(CellWidth::Fixed),
-                (1_u8..5).prop_map(CellWidth::Prefixed),
+                (0_u16..9).prop_map(CellWidth::fixed),
+                (1_u8..5).prop_map(CellWidth::prefixed),
             ], 0..20),
         ) {
             let mut reader = ImageReader::default();

@@ -1,7 +1,7 @@
 //! Transactions of the stream: where they begin and end, what is executed, and the offset that is
 //! true at any moment in between.
 
-use schema::digits::write_unsigned;
+use schema::digits::push_unsigned;
 use schema::gtid::{Gtid, GtidSet, GtidSource};
 use schema::lsn::Lsn;
 use schema::offset::StreamOffset;
@@ -17,8 +17,8 @@ pub(crate) struct TransactionTracker {
     /// Where the open transaction begins, or where the next one will.
     begin: BinlogPosition,
     open: Option<OpenTransaction>,
-    /// The server that numbered the last transaction, as its identifiers begin.
-    numbered_by: Option<(GtidSource, String)>,
+    /// The last transaction's identifier as text.
+    named: Option<GtidText>,
     /// What the first transaction after a restart has already emitted.
     skip: Done,
     server_id: u32,
@@ -29,8 +29,6 @@ pub(crate) struct TransactionTracker {
 #[derive(Debug)]
 pub(crate) struct OpenTransaction {
     gtid: Option<Gtid>,
-    /// The GTID as text, as every event of the transaction carries it.
-    pub(crate) gtid_text: Option<String>,
     /// Time of the commit, microseconds since 1970; 0 if the server does not say.
     pub(crate) committed_us: u64,
     /// The thread that ran it.
@@ -40,6 +38,16 @@ pub(crate) struct OpenTransaction {
     is_opened: bool,
     is_xa: bool,
     has_emitted: bool,
+}
+
+/// A transaction's identifier as text. Nearly all come from one server, so only the number at its
+/// end is written again.
+#[derive(Debug)]
+struct GtidText {
+    source: GtidSource,
+    text: String,
+    /// Where the number begins.
+    number_at: usize,
 }
 
 /// How much of a transaction is done: whole events from its `BEGIN` on, of whatever kind, as
@@ -58,7 +66,7 @@ impl TransactionTracker {
             executed: offset.gtids.clone(),
             begin: offset.position.clone(),
             open: None,
-            numbered_by: None,
+            named: None,
             skip: Done { events: offset.event, rows: offset.row },
             server_id: offset.server_id,
             ts_sec: offset.ts_sec,
@@ -68,9 +76,13 @@ impl TransactionTracker {
     /// A transaction begins.
     pub(crate) fn begin(&mut self, at: &BinlogPosition, gtid: Option<Gtid>, committed_us: u64) {
         self.begin.clone_from(at);
-        let gtid_text = gtid.as_ref().map(|gtid| self.text_of(gtid));
+        if let Some(gtid) = &gtid {
+            match &mut self.named {
+                Some(named) if named.source == gtid.source => named.set_number(gtid.number),
+                named => *named = Some(GtidText::new(gtid)),
+            }
+        }
         self.open = Some(OpenTransaction {
-            gtid_text,
             gtid,
             committed_us,
             thread: None,
@@ -81,20 +93,10 @@ impl TransactionTracker {
         });
     }
 
-    /// A transaction's identifier. Nearly all come from one server, so their text begins alike.
-    fn text_of(&mut self, gtid: &Gtid) -> String {
-        const NUMBER_DIGITS: usize = 24;
-        let known = self.numbered_by.take().filter(|(source, _)| *source == gtid.source);
-        let (source, prefix) = known.unwrap_or_else(|| {
-            let first = Gtid { source: gtid.source.clone(), number: 0 }.to_string();
-            (gtid.source.clone(), first.trim_end_matches('0').to_owned())
-        });
-        let mut text = Vec::with_capacity(prefix.len() + NUMBER_DIGITS);
-        text.extend_from_slice(prefix.as_bytes());
-        write_unsigned(gtid.number, &mut text);
-        self.numbered_by = Some((source, prefix));
-        // A text and digits.
-        String::from_utf8(text).unwrap_or_default()
+    /// The open transaction's GTID as text, as every event of it carries it.
+    pub(crate) fn gtid_text(&self) -> Option<&str> {
+        self.open.as_ref()?.gtid.as_ref()?;
+        self.named.as_ref().map(|named| named.text.as_str())
     }
 
     /// Its first statement says that more follow.
@@ -234,6 +236,19 @@ impl TransactionTracker {
     }
 }
 
+impl GtidText {
+    fn new(gtid: &Gtid) -> Self {
+        let text = gtid.to_string();
+        let number_at = text.rfind(':').map_or(text.len(), |colon| colon + 1);
+        Self { source: gtid.source.clone(), text, number_at }
+    }
+
+    fn set_number(&mut self, number: u64) {
+        self.text.truncate(self.number_at);
+        push_unsigned(number, &mut self.text);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,13 +305,12 @@ mod tests {
     fn transactions_are_named_as_they_print() {
         let mut tracker = TransactionTracker::resume(&start(), Uuid::nil());
 
-        for number in [1, 9, 10, 4_711, u64::MAX] {
-            for tag in ["", "blue"] {
+        for tag in ["", "blue"] {
+            for number in [1, 9, 10, 4_711, u64::MAX, 99_999_999, 100_000_000] {
                 let mut gtid = gtid(number);
                 gtid.source.tag = tag.to_owned();
                 tracker.begin(&position(4), Some(gtid.clone()), 0);
-                let text = tracker.open().unwrap().gtid_text.clone();
-                assert_eq!(text, Some(gtid.to_string()));
+                assert_eq!(tracker.gtid_text(), Some(gtid.to_string().as_str()));
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::bytes;
+
 /// One change of one row; `R` is how the row is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowChange<R> {
@@ -90,6 +92,12 @@ impl Extent {
         Some(usize::try_from(self.start).ok()?..usize::try_from(self.end).ok()?)
     }
 
+    /// How many bytes the value has; for NULL more than any.
+    #[inline]
+    fn length(self) -> u32 {
+        self.end.wrapping_sub(self.start)
+    }
+
     /// First byte and the one after the last, or `None` for NULL.
     #[must_use]
     pub fn range(self) -> Option<Range<usize>> {
@@ -117,11 +125,76 @@ impl<'a> RowImage<'a> {
     pub fn column(&self, index: usize) -> Option<&'a [u8]> {
         self.data.get(self.extents.get(index)?.place()?)
     }
+
+    /// Whether a column holds the same bytes in another row, or is NULL in both.
+    #[must_use]
+    #[inline]
+    pub fn has_same(&self, other: &Self, index: usize) -> bool {
+        let (Some(own), Some(theirs)) = (self.extents.get(index), other.extents.get(index)) else {
+            return false;
+        };
+        if own.length() != theirs.length() {
+            return false;
+        }
+        // Up to eight bytes are compared as a word, with what follows them in the event.
+        if let Some(unused) = own.length().checked_sub(1).and_then(|last| 7_u32.checked_sub(last))
+            && let (Some(a), Some(b)) = (self.word(*own), other.word(*theirs))
+        {
+            return (a ^ b) << (8 * unused) == 0;
+        }
+        match (self.column(index), other.column(index)) {
+            (Some(own), Some(theirs)) => bytes::equal(own, theirs),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// The eight bytes from the beginning of a value.
+    #[inline]
+    fn word(&self, extent: Extent) -> Option<u64> {
+        let bytes = self.data.get(usize::try_from(extent.start).ok()?..)?;
+        bytes.first_chunk().map(|word| u64::from_le_bytes(*word))
+    }
 }
 
 impl std::fmt::Debug for RowImage<'_> {
     /// A row's values are never printed.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "RowImage({} columns)", self.extents.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_column_is_the_same_when_its_bytes_are(
+            values in prop::collection::vec(
+                prop::option::of(prop::collection::vec(0_u8..2, 0..12)), 2..8,
+            ),
+            end in prop::collection::vec(any::<u8>(), 0..10),
+        ) {
+            let mut data = b"..".to_vec();
+            let mut extents = Vec::new();
+            for value in &values {
+                extents.push(value.as_ref().map_or(Extent::NULL, |bytes| {
+                    let start = data.len();
+                    data.extend_from_slice(bytes);
+                    Extent::of(start..data.len()).unwrap()
+                }));
+            }
+            data.extend_from_slice(&end);
+
+            for (own, value) in extents.iter().zip(&values) {
+                for (other, other_value) in extents.iter().zip(&values) {
+                    let (own, other) = ([*own], [*other]);
+                    let (own, other) = (RowImage::new(&data, &own), RowImage::new(&data, &other));
+                    prop_assert_eq!(own.has_same(&other, 0), value == other_value);
+                }
+            }
+        }
     }
 }

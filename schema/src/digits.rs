@@ -13,6 +13,20 @@ pub(crate) fn write_integer(number: i64, out: &mut Vec<u8>) {
     write_unsigned(number.unsigned_abs(), out);
 }
 
+/// Appends a whole number that is not negative to a text.
+#[inline]
+pub fn push_unsigned(number: u64, text: &mut String) {
+    if number >= EIGHT {
+        push_unsigned(number / EIGHT, text);
+    }
+    let word = digits(number % EIGHT);
+    let leading = if number < EIGHT { (word.trailing_zeros() / 8).min(7) } else { 0 };
+    let bytes = (word | ZEROS).to_le_bytes();
+    let shown = usize::try_from(leading).ok().and_then(|leading| bytes.get(leading..));
+    // Digits are text.
+    text.push_str(shown.and_then(|shown| std::str::from_utf8(shown).ok()).unwrap_or_default());
+}
+
 /// Writes a whole number that is not negative, eight digits in one word.
 #[inline]
 pub fn write_unsigned(number: u64, out: &mut Vec<u8>) {
@@ -118,6 +132,9 @@ mod tests {
             write_integer(number, &mut signed);
             write_unsigned(number.cast_unsigned(), &mut unsigned);
 
+            let mut text = "x".to_owned();
+            push_unsigned(number.cast_unsigned(), &mut text);
+            prop_assert_eq!(text, format!("x{}", number.cast_unsigned()));
             prop_assert_eq!(String::from_utf8(signed).unwrap(), format!("x{number}"));
             prop_assert_eq!(String::from_utf8(unsigned).unwrap(), number.cast_unsigned().to_string());
         }

@@ -220,30 +220,30 @@ impl WireType {
 
     fn width(self) -> CellWidth {
         let [first, second] = self.metadata;
-        let fraction = |base: u16| CellWidth::Fixed(base + u16::from(first).div_ceil(2));
+        let fraction = |base: u16| CellWidth::fixed(base + u16::from(first).div_ceil(2));
         match self.number {
-            field::TINY | field::YEAR => CellWidth::Fixed(1),
-            field::SHORT => CellWidth::Fixed(2),
-            field::INT24 | field::DATE => CellWidth::Fixed(3),
-            field::LONG | field::FLOAT => CellWidth::Fixed(4),
-            field::LONGLONG | field::DOUBLE => CellWidth::Fixed(8),
+            field::TINY | field::YEAR => CellWidth::fixed(1),
+            field::SHORT => CellWidth::fixed(2),
+            field::INT24 | field::DATE => CellWidth::fixed(3),
+            field::LONG | field::FLOAT => CellWidth::fixed(4),
+            field::LONGLONG | field::DOUBLE => CellWidth::fixed(8),
             field::TIMESTAMP2 => fraction(4),
             field::DATETIME2 => fraction(5),
             field::TIME2 => fraction(3),
             field::NEWDECIMAL => schema::types::decimal::packed_bytes(first, second)
                 .and_then(|bytes| u16::try_from(bytes).ok())
-                .map_or(CellWidth::Unknown, CellWidth::Fixed),
-            field::BIT => CellWidth::Fixed(u16::from(second) + u16::from(first > 0)),
-            field::ENUM | field::SET => CellWidth::Fixed(first.into()),
+                .map_or(CellWidth::UNKNOWN, CellWidth::fixed),
+            field::BIT => CellWidth::fixed(u16::from(second) + u16::from(first > 0)),
+            field::ENUM | field::SET => CellWidth::fixed(first.into()),
             field::VARCHAR | field::STRING => {
-                CellWidth::Prefixed(if self.length() > 255 { 2 } else { 1 })
+                CellWidth::prefixed(if self.length() > 255 { 2 } else { 1 })
             }
             field::BLOB | field::JSON | field::GEOMETRY | field::VECTOR
                 if (1..=4).contains(&first) =>
             {
-                CellWidth::Prefixed(first)
+                CellWidth::prefixed(first)
             }
-            _ => CellWidth::Unknown,
+            _ => CellWidth::UNKNOWN,
         }
     }
 

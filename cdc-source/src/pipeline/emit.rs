@@ -262,7 +262,7 @@ fn source_of<'a>(transaction: &'a TransactionTracker, event: &'a RawEvent, row: 
         snapshot: SnapshotMarker::No,
         lsn: Lsn::ZERO,
         server_id: event.server_id(),
-        gtid: open.and_then(|open| open.gtid_text.as_deref()),
+        gtid: transaction.gtid_text(),
         file: event.end.file(),
         pos: event.start,
         row: u32::try_from(row).unwrap_or(u32::MAX),

@@ -122,7 +122,7 @@ mod tests {
         TableMap {
             id: TableId::new("d", "t"),
             columns: vec![json("a"), column("id", number), json("b")],
-            widths: vec![CellWidth::Prefixed(4), CellWidth::Fixed(1), CellWidth::Prefixed(4)],
+            widths: vec![CellWidth::prefixed(4), CellWidth::fixed(1), CellWidth::prefixed(4)],
             key: vec![1],
             has_prefix_key: false,
         }

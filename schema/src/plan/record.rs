@@ -78,7 +78,7 @@ impl RecordPlan {
     /// Whether two rows are known to have the same key without writing it.
     #[must_use]
     pub fn keeps_key<R: Row>(&self, before: &R, after: &R) -> bool {
-        self.key.iter().all(|column| is_same(column.cell(before), column.cell(after)))
+        self.key.iter().all(|column| column.is_same(before, after))
     }
 
     /// Appends what tells the row from all others of its table: the primary key.
@@ -256,10 +256,10 @@ impl RecordPlan {
         let mark = |number: usize| marks.get(number).copied().unwrap_or_default();
         let mut copied = 0;
         for (number, column) in self.columns.iter().enumerate() {
-            let cell = column.cell(after);
-            if is_same(column.cell(before), cell) {
+            if column.is_same(before, after) {
                 continue;
             }
+            let cell = column.cell(after);
             out.extend_from_within(mark(copied)..mark(number));
             copied = number + 1;
             if let Some(loss) = column.write(cell, out).map_err(|error| column.error(error))? {
@@ -309,16 +309,6 @@ impl RecordPlan {
     #[must_use]
     pub fn column_name(&self, number: usize) -> &str {
         self.columns.get(number).map_or("", ColumnPlan::name)
-    }
-}
-
-/// Whether a column is known to hold the same in two rows.
-#[inline]
-fn is_same<C: Cell>(before: Option<C>, after: Option<C>) -> bool {
-    match (before, after) {
-        (Some(before), Some(after)) => before.is_same(after),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
     }
 }
 

@@ -3,7 +3,6 @@
 use super::PlanError;
 use super::losses::Loss;
 use crate::avro;
-use crate::bytes;
 use crate::change::RowImage;
 use crate::types::{ColumnType, Form, MysqlValue, ValueError};
 use crate::value::{Field, Schema, Value};
@@ -52,6 +51,12 @@ pub trait Row {
 
     /// What the column with this place in the row holds; `None` for NULL.
     fn cell(&self, index: usize) -> Option<Self::Cell>;
+
+    /// Whether a column is known to hold the same in both rows. `false` may only mean that
+    /// comparing is not worth it.
+    fn is_same(&self, _other: &Self, _index: usize) -> bool {
+        false
+    }
 }
 
 /// What one column of a row holds.
@@ -72,11 +77,6 @@ pub trait Cell: Copy {
     /// Returns [`ValueError`] when the column does not hold a value of its type, or one that its
     /// form cannot hold.
     fn write(self, column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), ValueError>;
-
-    /// Whether both are known to be the same. `false` may only mean that comparing is not worth it.
-    fn is_same(self, _other: Self) -> bool {
-        false
-    }
 }
 
 impl<'d> Row for RowImage<'d> {
@@ -85,6 +85,11 @@ impl<'d> Row for RowImage<'d> {
     #[inline]
     fn cell(&self, index: usize) -> Option<&'d [u8]> {
         self.column(index)
+    }
+
+    #[inline]
+    fn is_same(&self, other: &Self, index: usize) -> bool {
+        self.has_same(other, index)
     }
 }
 
@@ -103,11 +108,6 @@ impl Cell for &[u8] {
             Some(written) => written,
             None => column.form.write(&column.read_as.read(self)?, out),
         }
-    }
-
-    #[inline]
-    fn is_same(self, other: Self) -> bool {
-        bytes::equal(self, other)
     }
 }
 
@@ -182,6 +182,12 @@ impl ColumnPlan {
     #[inline]
     pub(super) fn cell<R: Row>(&self, row: &R) -> Option<R::Cell> {
         row.cell(self.index)
+    }
+
+    /// Whether it is known to hold the same in both rows.
+    #[inline]
+    pub(super) fn is_same<R: Row>(&self, before: &R, after: &R) -> bool {
+        before.is_same(after, self.index)
     }
 
     /// Appends what a row holds; tells whether something else was written than that.
