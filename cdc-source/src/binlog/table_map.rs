@@ -274,8 +274,10 @@ impl WireType {
             field::DATETIME2 => ColumnType::DateTime { fraction: fraction()? },
             field::TIMESTAMP2 => ColumnType::Timestamp { fraction: fraction()? },
             field::JSON => ColumnType::Json,
-            field::ENUM => ColumnType::Enum { members: members()? },
-            field::SET => ColumnType::Set { members: members()? },
+            // As many bytes as its members need (`Field_enum::pack_length`).
+            field::ENUM if matches!(first, 1 | 2) => ColumnType::Enum { members: members()? },
+            field::SET if matches!(first, 1..=8) => ColumnType::Set { members: members()? },
+            field::ENUM | field::SET => return Err("ENUM or SET of an impossible size"),
             field::VARCHAR | field::BLOB | field::STRING => {
                 let collation = optional.collations.get(index).copied().unwrap_or_default();
                 self.text_type(collation)?

@@ -12,6 +12,9 @@ pub(super) fn member_schema(name: &str, members: &[String]) -> Schema {
 /// The member of an ENUM: one or two bytes, counted from 1; 0 is the empty string that stands for
 /// an invalid value.
 pub(super) fn enum_member<'a>(bytes: &[u8], members: &'a [String]) -> Result<&'a str, ValueError> {
+    if bytes.len() > 2 {
+        return Err(ValueError::Length);
+    }
     match usize::try_from(integer::read_u64(bytes)?).map_err(|_| ValueError::Member)? {
         0 => Ok(""),
         number => members.get(number - 1).map(String::as_str).ok_or(ValueError::Member),
@@ -40,6 +43,7 @@ mod tests {
         assert_eq!(enum_member(&[0], &members), Ok(""));
         assert_eq!(enum_member(&[3], &members), Ok("z"));
         assert_eq!(enum_member(&[4], &members), Err(ValueError::Member));
+        assert_eq!(enum_member(&[3, 0, 0], &members), Err(ValueError::Length));
         assert_eq!(set_members(&[0b101], &members).as_deref(), Ok("x,z"));
         assert_eq!(set_members(&[0b1000], &members), Err(ValueError::Member));
     }

@@ -179,6 +179,19 @@ fn a_key_that_names_a_column_twice_or_one_that_is_not_there_is_refused() {
     assert!(parse(&bytes).is_ok());
 }
 
+/// Found by the fuzz target `row_images`, whose seed this map is.
+#[test]
+fn an_enum_of_three_bytes_is_a_column_of_no_known_type() {
+    let seed = include_bytes!("../../../../fuzz/seeds/row_images/enum-of-three-bytes");
+    let (length, rest) = seed.split_first_chunk().unwrap();
+    let bytes = &rest[..usize::from(u16::from_le_bytes(*length))];
+
+    let map = EncodedTableMap::new(bytes).unwrap().parse().unwrap();
+
+    let unknown = map.table_schema().unwrap_err();
+    assert_eq!(unknown, ("el".to_owned(), "ENUM or SET of an impossible size"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
