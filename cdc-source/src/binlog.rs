@@ -12,5 +12,5 @@ pub(crate) mod table_map;
 mod tests;
 
 pub(crate) use error::{BinlogError, Feature};
-pub(crate) use event::{BinlogEvent, RowsEvent, RowsKind};
+pub(crate) use event::{BinlogEvent, Query, RowsEvent, RowsKind};
 pub(crate) use stream::{BinlogStream, RawEvent, StartPoint};

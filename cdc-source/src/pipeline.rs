@@ -27,7 +27,7 @@ use uuid::Uuid;
 use self::order::TransactionOrder;
 use self::record_writer::Scratch;
 use crate::binlog::table_map::EncodedTableMap;
-use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, RawEvent};
+use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, Query, RawEvent};
 use crate::config::SourceConfig;
 use crate::ddl::{self, Effect, Statement};
 use crate::error::SourceError;
@@ -179,7 +179,7 @@ impl Pipeline {
             }
             BinlogEvent::Query(query) => {
                 self.transaction.set_thread(query.thread);
-                self.take_statement(query.statement, query.database, event)?;
+                self.take_statement(&query, event)?;
             }
             BinlogEvent::TableMap(map) if self.tables.knows(map) => {}
             BinlogEvent::TableMap(map) => match map.parse() {
@@ -207,13 +207,14 @@ impl Pipeline {
     }
 
     /// What a statement does to captured tables, and whether it ends its transaction.
-    fn take_statement(
-        &mut self,
-        statement: &str,
-        database: &str,
-        event: &RawEvent,
-    ) -> Result<(), SourceError> {
-        match ddl::classify(statement, database) {
+    fn take_statement(&mut self, query: &Query<'_>, event: &RawEvent) -> Result<(), SourceError> {
+        // The first of nearly every transaction.
+        if query.statement == "BEGIN" {
+            self.transaction.opened();
+            return Ok(());
+        }
+        let database = query.database().map_err(|error| event.error(error))?;
+        match ddl::classify(query.statement, database) {
             Statement::Begin => self.transaction.opened(),
             Statement::XaStart => {
                 self.transaction.opened();

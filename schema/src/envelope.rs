@@ -255,8 +255,7 @@ impl SourceWriter {
 #[derive(Debug, Default)]
 pub struct EventSource {
     now_us: i64,
-    /// Where the columns of the last image stand.
-    pub(crate) marks: Vec<usize>,
+    pub(crate) images: ImageMarks,
     /// From `version` to `pos`, with the Lsn of the last record.
     before_row: Vec<u8>,
     lsn: LsnDigits,
@@ -265,6 +264,15 @@ pub struct EventSource {
     thread: Option<u32>,
     /// Where the null of the transaction is in it; the operation follows.
     transaction_at: usize,
+}
+
+/// What is known of the images of an update while they are written.
+#[derive(Debug, Default)]
+pub(crate) struct ImageMarks {
+    /// Where the columns of the image before it were written, and where the last one ends.
+    pub(crate) columns: Vec<usize>,
+    /// By their place in the row, which columns it did not change.
+    pub(crate) same: Vec<bool>,
 }
 
 impl EventSource {

@@ -41,8 +41,15 @@ pub(crate) enum BinlogEvent<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Query<'a> {
     pub(crate) thread: u32,
-    pub(crate) database: &'a str,
+    database: &'a [u8],
     pub(crate) statement: &'a str,
+}
+
+impl<'a> Query<'a> {
+    /// The database that its session had chosen.
+    pub(crate) fn database(&self) -> Result<&'a str, EventError> {
+        str::from_utf8(self.database).map_err(|_| EventError::Malformed("text is not UTF-8"))
+    }
 }
 
 /// The head of a row event; its rows are still bytes.
@@ -188,7 +195,7 @@ fn query(data: &[u8]) -> Result<Query<'_>, EventError> {
     let status_length = reader.little_endian(2).ok_or_else(malformed)?;
     let length = |length: u64| usize::try_from(length).map_err(|_| malformed());
     reader.take(length(status_length)?).ok_or_else(malformed)?;
-    let database = text(reader.take(length(name_length)?).ok_or_else(malformed)?)?;
+    let database = reader.take(length(name_length)?).ok_or_else(malformed)?;
     reader.take(1).ok_or_else(malformed)?;
     Ok(Query {
         thread: u32::try_from(thread).map_err(|_| malformed())?,
@@ -229,10 +236,6 @@ fn all_set(bitmap: &[u8], count: usize) -> bool {
     let rest = bitmap.get(whole).copied().unwrap_or_default();
     let mask = (1_u8 << (count % 8)) - 1;
     bitmap.iter().take(whole).all(|byte| *byte == 0xff) && rest & mask == mask
-}
-
-fn text(bytes: &[u8]) -> Result<&str, EventError> {
-    std::str::from_utf8(bytes).map_err(|_| EventError::Malformed("text is not UTF-8"))
 }
 
 /// A statement in another character set is read as far as it is UTF-8: what follows can only be

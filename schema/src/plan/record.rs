@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::avro::{FRAME_BYTES, frame, put_long};
 use crate::change::RowChange;
-use crate::envelope::{EventSource, Source, SourceWriter};
+use crate::envelope::{EventSource, ImageMarks, Source, SourceWriter};
 use crate::registry::SchemaId;
 use crate::types::ValueError;
 use crate::value::Schema;
@@ -139,7 +139,7 @@ impl RecordPlan {
         out.extend_from_slice(&self.value_frame);
         match &self.body {
             Body::Envelope => {
-                self.write_images(change, &mut event.marks, out)?;
+                self.write_images(change, &mut event.images, out)?;
                 event.write(change.op_letter(), source, out);
             }
             Body::Flat(flat) => {
@@ -198,16 +198,18 @@ impl RecordPlan {
     fn write_images<R: Row>(
         &self,
         change: &RowChange<R>,
-        marks: &mut Vec<usize>,
+        images: &mut ImageMarks,
         out: &mut Vec<u8>,
     ) -> Result<(), PlanError> {
         if let RowChange::Update { before, after } = change {
             put_long(1, out);
-            let is_exact = self.write_marked(before, marks, out)?;
+            let is_exact = self.write_marked(before, &mut images.columns, out)?;
             put_long(1, out);
             // Copies would not be counted again.
             return if is_exact {
-                self.write_changed(before, after, marks, out)
+                images.same.clear();
+                images.same.extend(after.same_columns(before));
+                self.write_changed(after, images, out)
             } else {
                 self.write_row(after, out)
             };
@@ -248,15 +250,14 @@ impl RecordPlan {
     /// before it, which stands at the marks.
     fn write_changed<R: Row>(
         &self,
-        before: &R,
         after: &R,
-        marks: &[usize],
+        images: &ImageMarks,
         out: &mut Vec<u8>,
     ) -> Result<(), PlanError> {
-        let mark = |number: usize| marks.get(number).copied().unwrap_or_default();
+        let mark = |number: usize| images.columns.get(number).copied().unwrap_or_default();
         let mut copied = 0;
         for (number, column) in self.columns.iter().enumerate() {
-            if column.is_same(before, after) {
+            if column.is_in(&images.same) {
                 continue;
             }
             let cell = column.cell(after);

@@ -39,7 +39,7 @@ fn recorded_transactions_have_their_ids_times_and_statements() {
             gtids.push((gtid.clone().unwrap(), *committed_us));
         }
         if let BinlogEvent::Query(query) = event {
-            statements.push((query.database, query.statement));
+            statements.push((query.database().unwrap(), query.statement));
         }
     }
 
