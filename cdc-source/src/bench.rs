@@ -183,7 +183,7 @@ impl Codec {
             thread: open.and_then(|open| open.thread),
             transaction: None,
         };
-        plan.record.prepare(&source, NOW_US, &mut self.event);
+        self.event.begin(NOW_US);
         let mut writer = RecordWriter {
             plan,
             record: &plan.record,

@@ -207,11 +207,37 @@ impl SourceWriter {
         writer
     }
 
-    /// Encodes what the records of an event share: all but the Lsn, the number of the row, the place
-    /// in the transaction and the operation.
-    pub fn prepare(&self, source: &Source<'_>, now_us: i64, event: &mut EventSource) {
-        event.before_row.clear();
-        let out = &mut event.before_row;
+    /// Appends all that stands after a record's images.
+    pub(crate) fn write(
+        &self,
+        op: u8,
+        source: &Source<'_>,
+        event: &mut EventSource,
+        out: &mut Vec<u8>,
+    ) {
+        match event.records {
+            // Most events have one record: what it shares with none is written where it belongs.
+            Records::None => {
+                event.records = Records::One;
+                self.put_shared(source, &mut LsnDigits::default(), out);
+            }
+            Records::One => {
+                event.records = Records::More;
+                event.shared.clear();
+                self.put_shared(source, &mut event.lsn, &mut event.shared);
+                out.extend_from_slice(&event.shared);
+            }
+            Records::More => {
+                event.lsn.replace(source.lsn, &mut event.shared);
+                out.extend_from_slice(&event.shared);
+            }
+        }
+        put_long(i32::try_from(source.row).unwrap_or(i32::MAX).into(), out);
+        event.tail.write(op, source, event.now_us, out);
+    }
+
+    /// Appends what the records of an event share but for the Lsn in it: from `version` to `pos`.
+    fn put_shared(&self, source: &Source<'_>, lsn: &mut LsnDigits, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.head);
         put_long(source.ts_us.div_euclid(1000), out);
         // The branch of the text stands first in this union, because it has a default.
@@ -219,7 +245,7 @@ impl SourceWriter {
         put_bytes(source.snapshot.marker().unwrap_or("false").as_bytes(), out);
         out.extend_from_slice(&self.database);
         put_long(1, out);
-        event.lsn.put(source.lsn, out);
+        lsn.put(source.lsn, out);
         put_optional_long(Some(source.ts_us), out);
         put_optional_long(Some(source.ts_us.saturating_mul(1000)), out);
         out.extend_from_slice(&self.table);
@@ -233,37 +259,29 @@ impl SourceWriter {
         }
         put_bytes(source.file.as_bytes(), out);
         put_long(i64::try_from(source.pos).unwrap_or(i64::MAX), out);
-        if event.has_tail_of(source.thread, now_us) {
-            return;
-        }
-        (event.thread, event.now_us) = (source.thread, now_us);
-        let out = &mut event.after_row;
-        out.clear();
-        put_optional_long(source.thread.map(i64::from), out);
-        put_long(0, out);
-        event.transaction_at = out.len();
-        // No transaction, and an operation of one letter.
-        put_long(0, out);
-        put_bytes(b"?", out);
-        put_optional_long(Some(now_us.div_euclid(1000)), out);
-        put_optional_long(Some(now_us), out);
-        put_optional_long(Some(now_us.saturating_mul(1000)), out);
     }
 }
 
-/// What the records of one event share, encoded. Kept from event to event.
+/// What the records of one event share, encoded once there is a second one. Kept from event to
+/// event.
 #[derive(Debug, Default)]
 pub struct EventSource {
     now_us: i64,
     pub(crate) images: ImageMarks,
+    records: Records,
     /// From `version` to `pos`, with the Lsn of the last record.
-    before_row: Vec<u8>,
+    shared: Vec<u8>,
     lsn: LsnDigits,
-    /// From `thread` to the clocks, with the operation of the last record.
-    after_row: Vec<u8>,
-    thread: Option<u32>,
-    /// Where the null of the transaction is in it; the operation follows.
-    transaction_at: usize,
+    tail: Tail,
+}
+
+/// How many records of an event were written.
+#[derive(Debug, Clone, Copy, Default)]
+enum Records {
+    #[default]
+    None,
+    One,
+    More,
 }
 
 /// What is known of the images of an update while they are written.
@@ -276,35 +294,66 @@ pub(crate) struct ImageMarks {
 }
 
 impl EventSource {
+    /// Another event follows, or something else than the number of the row, the Lsn, the place in
+    /// the transaction and the operation changes in `source`; `now_us` is our clock.
+    pub fn begin(&mut self, now_us: i64) {
+        self.now_us = now_us;
+        self.records = Records::None;
+    }
+
     /// Our clock, microseconds since 1970.
     #[must_use]
     pub fn now_us(&self) -> i64 {
         self.now_us
     }
+}
 
-    fn has_tail_of(&self, thread: Option<u32>, now_us: i64) -> bool {
-        !self.after_row.is_empty() && self.thread == thread && self.now_us == now_us
-    }
+/// What stands behind the number of the row: `thread`, the place in the transaction, the operation
+/// and our clocks. Encoded again only when they differ.
+#[derive(Debug, Default)]
+struct Tail {
+    thread: Option<u32>,
+    now_us: i64,
+    /// Without a place in a transaction, and with the operation of the last record.
+    bytes: Vec<u8>,
+    /// Where the null of the transaction is in it; the operation follows.
+    transaction_at: usize,
+}
 
-    /// Appends all that stands after a record's images.
-    pub(crate) fn write(&mut self, op: u8, source: &Source<'_>, out: &mut Vec<u8>) {
-        self.lsn.replace(source.lsn, &mut self.before_row);
-        out.extend_from_slice(&self.before_row);
-        put_long(i32::try_from(source.row).unwrap_or(i32::MAX).into(), out);
-        let (transaction_at, op_at) = (self.transaction_at, self.transaction_at + 2);
-        if let Some(slot) = self.after_row.get_mut(op_at) {
+impl Tail {
+    fn write(&mut self, op: u8, source: &Source<'_>, now_us: i64, out: &mut Vec<u8>) {
+        if self.bytes.is_empty() || self.thread != source.thread || self.now_us != now_us {
+            self.encode(source.thread, now_us);
+        }
+        if let Some(slot) = self.bytes.get_mut(self.transaction_at + 2) {
             *slot = op;
         }
         let Some(block) = source.transaction else {
-            return bytes::push(&self.after_row, out);
+            return bytes::push(&self.bytes, out);
         };
-        let (thread, rest) = self.after_row.split_at(transaction_at);
+        let (thread, rest) = self.bytes.split_at(self.transaction_at);
         out.extend_from_slice(thread);
         put_long(1, out);
         put_bytes(block.id.as_bytes(), out);
         put_long(block.total_order, out);
         put_long(block.collection_order, out);
         out.extend_from_slice(rest.get(1..).unwrap_or_default());
+    }
+
+    fn encode(&mut self, thread: Option<u32>, now_us: i64) {
+        (self.thread, self.now_us) = (thread, now_us);
+        let out = &mut self.bytes;
+        out.clear();
+        put_optional_long(thread.map(i64::from), out);
+        // No query.
+        put_long(0, out);
+        self.transaction_at = out.len();
+        // No transaction, and an operation of one letter.
+        put_long(0, out);
+        put_bytes(b"?", out);
+        put_optional_long(Some(now_us.div_euclid(1000)), out);
+        put_optional_long(Some(now_us), out);
+        put_optional_long(Some(now_us.saturating_mul(1000)), out);
     }
 }
 

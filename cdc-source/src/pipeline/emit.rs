@@ -63,11 +63,7 @@ impl Pipeline {
         let mut last_lsn = None;
         // Lent out, because emitting needs the rest of the pipeline.
         let mut shared = std::mem::take(&mut self.event_source);
-        plan.record.prepare(
-            &source_of(&self.transaction, captured.event, 0),
-            now_us(),
-            &mut shared,
-        );
+        shared.begin(now_us());
         while at < data.len() {
             let (change, end) = match images.change(kind, captured.map, data, at) {
                 Ok(read) => read,
@@ -185,12 +181,12 @@ impl Pipeline {
             transaction: None,
         };
         let mut shared = EventSource::default();
-        record.prepare(&source, now_us, &mut shared);
+        shared.begin(now_us);
         for (number, row) in rows.iter().enumerate() {
             let marker = chunk.place.map(|place| place.marker(number, rows.len()));
             if let Some(marker) = marker.filter(|marker| *marker != source.snapshot) {
                 source.snapshot = marker;
-                record.prepare(&source, now_us, &mut shared);
+                shared.begin(now_us);
             }
             let mut writer = RecordWriter {
                 plan,

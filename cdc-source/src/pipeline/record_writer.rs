@@ -25,7 +25,7 @@ pub(crate) struct RecordWriter<'a> {
     /// Counts the changes of the open transaction, if records say so.
     pub(crate) order: Option<&'a mut TransactionOrder>,
     pub(crate) source: Source<'a>,
-    /// What `record` has prepared for the event.
+    /// Has begun with the event that `source` is about.
     pub(crate) event: &'a mut EventSource,
     /// `tombstones.on.delete`.
     pub(crate) tombstones: bool,
@@ -130,7 +130,7 @@ impl RecordWriter<'_> {
             &ordered
         };
         if writes_value {
-            self.record.write_prepared(change, source, self.event, self.batch.buffer())?;
+            self.record.write_shared(change, source, self.event, self.batch.buffer())?;
             self.plan.limit.check(self.batch.bytes() - key_start)?;
             let bounds = RecordBounds { key_start, key_end, has_value: true };
             self.batch.push(self.plan.topic, partition, bounds);

@@ -102,11 +102,6 @@ impl RecordPlan {
         key::write_json(&self.key, row, out)
     }
 
-    /// Encodes what the records of an event share.
-    pub fn prepare(&self, source: &Source<'_>, now_us: i64, event: &mut EventSource) {
-        self.source.prepare(source, now_us, event);
-    }
-
     /// Appends the record's value.
     ///
     /// # Errors
@@ -120,16 +115,16 @@ impl RecordPlan {
         out: &mut Vec<u8>,
     ) -> Result<(), PlanError> {
         let mut event = EventSource::default();
-        self.prepare(source, now_us, &mut event);
-        self.write_prepared(change, source, &mut event, out)
+        event.begin(now_us);
+        self.write_shared(change, source, &mut event, out)
     }
 
-    /// Appends the record's value; `event` was prepared for the event that `source` is about.
+    /// Appends the record's value; `event` has begun with the event that `source` is about.
     ///
     /// # Errors
     ///
     /// Returns [`PlanError`] naming the column that does not hold a value of its type.
-    pub fn write_prepared<R: Row>(
+    pub fn write_shared<R: Row>(
         &self,
         change: &RowChange<R>,
         source: &Source<'_>,
@@ -140,7 +135,7 @@ impl RecordPlan {
         match &self.body {
             Body::Envelope => {
                 self.write_images(change, &mut event.images, out)?;
-                event.write(change.op_letter(), source, out);
+                self.source.write(change.op_letter(), source, event, out);
             }
             Body::Flat(flat) => {
                 if let Some(row) = change.after().or(change.before()) {

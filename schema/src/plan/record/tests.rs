@@ -6,7 +6,7 @@ mod random;
 
 use super::*;
 use crate::change::{Extent, RowImage};
-use crate::envelope::SnapshotMarker;
+use crate::envelope::{SnapshotMarker, TransactionBlock};
 use crate::lsn::Lsn;
 use crate::names::NameAdjustment;
 use crate::table::{Column, TableId, TableSchema};
@@ -100,6 +100,33 @@ fn bytes_are_what_apache_avro_reads_as_the_change() {
         "{text}"
     );
     assert!(text.contains(r#"String("42")"#), "the lsn is in `sequence`: {text}");
+}
+
+#[test]
+fn records_of_one_event_are_written_as_if_each_were_alone() {
+    let plan = compile(&composite_key_table());
+    let data = [7, 0, 0, 0, b'a', b'b'];
+    let cells = [Extent::new(0, 4), Extent::new(4, 6), Extent::NULL];
+    let row = RowImage::new(&data, &cells);
+    let block = TransactionBlock { id: "file=b,pos=4", total_order: 3, collection_order: 2 };
+    let events = [(0, None, 5), (1, Some(9), 5), (2, Some(9), 6), (3, None, 6)];
+
+    let mut event = EventSource::default();
+    for (pos, thread, now_us) in events {
+        event.begin(now_us);
+        for (number, lsn) in (0_u32..).zip([8, 9, 10, 10, 99, 100, 7]) {
+            let change =
+                if number % 2 == 0 { RowChange::Create(row) } else { RowChange::Delete(row) };
+            let transaction = (number % 3 == 0).then_some(block);
+            let lsn = Lsn::new(lsn).unwrap();
+            let source = Source { lsn, row: number, pos, thread, transaction, ..source() };
+            let (mut alone, mut shared) = (Vec::new(), Vec::new());
+            plan.write_value(&change, &source, now_us, &mut alone).unwrap();
+            plan.write_shared(&change, &source, &mut event, &mut shared).unwrap();
+
+            assert_eq!(shared, alone, "record {number} of the event at {pos}");
+        }
+    }
 }
 
 #[test]
