@@ -2,7 +2,7 @@
 //! true at any moment in between.
 
 use schema::digits::push_unsigned;
-use schema::gtid::{Gtid, GtidSet, GtidSource};
+use schema::gtid::{Gtid, GtidSet};
 use schema::lsn::Lsn;
 use schema::offset::StreamOffset;
 use schema::position::BinlogPosition;
@@ -44,7 +44,7 @@ pub(crate) struct OpenTransaction {
 /// end is written again.
 #[derive(Debug)]
 struct GtidText {
-    source: GtidSource,
+    gtid: Gtid,
     text: String,
     /// Where the number begins.
     number_at: usize,
@@ -78,7 +78,7 @@ impl TransactionTracker {
         self.begin.clone_from(at);
         if let Some(gtid) = &gtid {
             match &mut self.named {
-                Some(named) if named.source == gtid.source => named.set_number(gtid.number),
+                Some(named) if named.gtid.source == gtid.source => named.set_number(gtid.number),
                 named => *named = Some(GtidText::new(gtid)),
             }
         }
@@ -240,18 +240,27 @@ impl GtidText {
     fn new(gtid: &Gtid) -> Self {
         let text = gtid.to_string();
         let number_at = text.rfind(':').map_or(text.len(), |colon| colon + 1);
-        Self { source: gtid.source.clone(), text, number_at }
+        Self { gtid: gtid.clone(), text, number_at }
     }
 
     fn set_number(&mut self, number: u64) {
-        self.text.truncate(self.number_at);
-        push_unsigned(number, &mut self.text);
+        let before = std::mem::replace(&mut self.gtid.number, number);
+        let digit = before % 10;
+        if before.wrapping_add(1) == number && digit < 9 {
+            // Nearly always, and then all digits but the last stay.
+            self.text.pop();
+            self.text.extend(char::from_digit(u32::try_from(digit + 1).unwrap_or(0), 10));
+        } else {
+            self.text.truncate(self.number_at);
+            push_unsigned(number, &mut self.text);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schema::gtid::GtidSource;
 
     const UUID: &str = "7b40b903-e54c-11f1-9537-02fc00000001";
 
@@ -306,7 +315,7 @@ mod tests {
         let mut tracker = TransactionTracker::resume(&start(), Uuid::nil());
 
         for tag in ["", "blue"] {
-            for number in [1, 9, 10, 4_711, u64::MAX, 99_999_999, 100_000_000] {
+            for number in [1, 2, 9, 10, 11, 4_711, 4_712, u64::MAX, 99_999_999, 100_000_000] {
                 let mut gtid = gtid(number);
                 gtid.source.tag = tag.to_owned();
                 tracker.begin(&position(4), Some(gtid.clone()), 0);

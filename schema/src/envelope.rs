@@ -219,16 +219,17 @@ impl SourceWriter {
             // Most events have one record: what it shares with none is written where it belongs.
             Records::None => {
                 event.records = Records::One;
-                self.put_shared(source, &mut LsnDigits::default(), out);
+                self.put_shared(source, event.lsn.of(source.lsn), out);
             }
             Records::One => {
                 event.records = Records::More;
                 event.shared.clear();
-                self.put_shared(source, &mut event.lsn, &mut event.shared);
+                event.lsn_place =
+                    self.put_shared(source, event.lsn.of(source.lsn), &mut event.shared);
                 out.extend_from_slice(&event.shared);
             }
             Records::More => {
-                event.lsn.replace(source.lsn, &mut event.shared);
+                event.lsn_place.replace(event.lsn.of(source.lsn), &mut event.shared);
                 out.extend_from_slice(&event.shared);
             }
         }
@@ -237,7 +238,8 @@ impl SourceWriter {
     }
 
     /// Appends what the records of an event share but for the Lsn in it: from `version` to `pos`.
-    fn put_shared(&self, source: &Source<'_>, lsn: &mut LsnDigits, out: &mut Vec<u8>) {
+    /// Tells where the Lsn is.
+    fn put_shared(&self, source: &Source<'_>, lsn: &[u8], out: &mut Vec<u8>) -> LsnPlace {
         out.extend_from_slice(&self.head);
         put_long(source.ts_us.div_euclid(1000), out);
         // The branch of the text stands first in this union, because it has a default.
@@ -245,7 +247,7 @@ impl SourceWriter {
         put_bytes(source.snapshot.marker().unwrap_or("false").as_bytes(), out);
         out.extend_from_slice(&self.database);
         put_long(1, out);
-        lsn.put(source.lsn, out);
+        let lsn_place = LsnPlace::put(lsn, out);
         put_optional_long(Some(source.ts_us), out);
         put_optional_long(Some(source.ts_us.saturating_mul(1000)), out);
         out.extend_from_slice(&self.table);
@@ -259,6 +261,7 @@ impl SourceWriter {
         }
         put_bytes(source.file.as_bytes(), out);
         put_long(i64::try_from(source.pos).unwrap_or(i64::MAX), out);
+        lsn_place
     }
 }
 
@@ -271,6 +274,7 @@ pub struct EventSource {
     records: Records,
     /// From `version` to `pos`, with the Lsn of the last record.
     shared: Vec<u8>,
+    lsn_place: LsnPlace,
     lsn: LsnDigits,
     tail: Tail,
 }
@@ -367,37 +371,47 @@ fn put_optional_long(value: Option<i64>, out: &mut Vec<u8>) {
     }
 }
 
-/// An Lsn's digits within bytes that are written again and again. The next one is nearly always
-/// one more.
+/// The last Lsn as text. The next one is nearly always one more.
 #[derive(Debug, Default)]
 struct LsnDigits {
     value: u64,
-    place: Range<usize>,
+    text: Vec<u8>,
 }
 
 impl LsnDigits {
-    /// Appends the digits as an Avro string.
-    fn put(&mut self, lsn: Lsn, out: &mut Vec<u8>) {
+    fn of(&mut self, lsn: Lsn) -> &[u8] {
+        let is_next = self.value.checked_add(1) == Some(lsn.value());
+        if !(is_next && increment(&mut self.text)) {
+            self.text.clear();
+            write_unsigned(lsn.value(), &mut self.text);
+        }
         self.value = lsn.value();
-        let digits = self.value.checked_ilog10().unwrap_or(0) + 1;
-        put_long(digits.into(), out);
-        let start = out.len();
-        write_unsigned(self.value, out);
-        self.place = start..out.len();
+        &self.text
+    }
+}
+
+/// An Lsn's place in bytes that are written again and again.
+#[derive(Debug, Default)]
+struct LsnPlace(Range<usize>);
+
+impl LsnPlace {
+    /// Appends the digits as an Avro string.
+    fn put(digits: &[u8], out: &mut Vec<u8>) -> Self {
+        put_bytes(digits, out);
+        Self(out.len() - digits.len()..out.len())
     }
 
     /// Puts another Lsn into the place of the one that was written.
-    fn replace(&mut self, lsn: Lsn, bytes: &mut Vec<u8>) {
-        let is_next = self.value.checked_add(1) == Some(lsn.value());
-        let digits = bytes.get_mut(self.place.clone()).unwrap_or_default();
-        if is_next && increment(digits) {
-            self.value = lsn.value();
-        } else if self.value != lsn.value() {
-            // Its length stands in one byte before it.
-            let tail = bytes.split_off(self.place.end);
-            bytes.truncate(self.place.start.saturating_sub(1));
-            self.put(lsn, bytes);
-            bytes.extend_from_slice(&tail);
+    fn replace(&mut self, digits: &[u8], bytes: &mut Vec<u8>) {
+        match bytes.get_mut(self.0.clone()) {
+            Some(place) if place.len() == digits.len() => place.copy_from_slice(digits),
+            _ => {
+                // Its length stands in one byte before it.
+                let tail = bytes.split_off(self.0.end);
+                bytes.truncate(self.0.start.saturating_sub(1));
+                *self = Self::put(digits, bytes);
+                bytes.extend_from_slice(&tail);
+            }
         }
     }
 }
@@ -424,11 +438,11 @@ mod tests {
         let mut digits = LsnDigits::default();
         let lsn = |number| Lsn::new(number).unwrap();
         let mut written = b"before".to_vec();
-        digits.put(lsn(5), &mut written);
+        let mut place = LsnPlace::put(digits.of(lsn(5)), &mut written);
         written.extend_from_slice(b"after");
 
         for number in [6, 0, 1, 1, 8, 9, 10, 11, 99, 100, 42, 43, 999_999, 1_000_000, 1_000_001] {
-            digits.replace(lsn(number), &mut written);
+            place.replace(digits.of(lsn(number)), &mut written);
 
             let mut expected = b"before".to_vec();
             put_bytes(number.to_string().as_bytes(), &mut expected);

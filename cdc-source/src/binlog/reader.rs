@@ -18,8 +18,16 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of up to eight bytes.
+    #[inline]
     pub(super) fn little_endian(&mut self, width: usize) -> Option<u64> {
+        let word = self.rest.first_chunk();
         let bytes = self.take(width)?;
+        let unused = (8_usize.checked_sub(width)?) * 8;
+        if let Some(word) = word
+            && let Some(mask) = u64::MAX.checked_shr(u32::try_from(unused).ok()?)
+        {
+            return Some(u64::from_le_bytes(*word) & mask);
+        }
         Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 

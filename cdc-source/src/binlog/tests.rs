@@ -8,7 +8,7 @@ mod opinions;
 use mysql_common::binlog::BinlogFile;
 use mysql_common::binlog::consts::BinlogVersion;
 use mysql_common::binlog::events::Event;
-use schema::change::{Extent, RowImage};
+use schema::change::RowImage;
 use schema::types::temporal::{Fraction, TimestampText, epoch_micros};
 use schema::types::{ColumnType, MysqlValue};
 
@@ -53,8 +53,7 @@ fn decoded() -> Vec<Decoded> {
 }
 
 fn images(map: &TableMap, kind: RowsKind, data: &[u8]) -> Vec<Image> {
-    let image = |extents: &[Extent]| -> Image {
-        let row = RowImage::new(data, extents);
+    let image = |row: RowImage<'_>| -> Image {
         let text = |(index, column): (usize, &super::table_map::MappedColumn)| {
             let bytes = row.column(index)?;
             Some(match &column.column_type {
@@ -71,8 +70,8 @@ fn images(map: &TableMap, kind: RowsKind, data: &[u8]) -> Vec<Image> {
             images.extend([image(before), image(after)]);
             at = end;
         } else {
-            let (cells, end) = reader.one(map, data, at).unwrap();
-            images.push(image(cells));
+            let (row, end) = reader.one(map, data, at).unwrap();
+            images.push(image(row));
             at = end;
         }
     }

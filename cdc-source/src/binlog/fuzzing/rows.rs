@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use schema::avro::FRAME_BYTES;
-use schema::change::{Extent, RowChange, RowImage};
+use schema::change::{RowChange, RowImage};
 use schema::envelope::{SnapshotMarker, Source};
 use schema::fuzzing::{Target, join_parts, split_part};
 use schema::lsn::Lsn;
@@ -70,25 +70,23 @@ const SETTINGS: [u8; 4] = [0, 1 << 6, 2 << 6, 3 << 6];
 fn read_rows(map: &TableMap, rows: &RowsEvent<'_>, plan: Option<&Plan>) {
     let (mut reader, mut at, data) = (ImageReader::default(), 0, rows.rows);
     while at < data.len() {
-        let image = |cells| RowImage::new(data, cells);
         let read = match rows.kind {
-            RowsKind::Write => reader.one(map, data, at).map(|(cells, end)| {
-                lies_within(cells, at, end);
-                (RowChange::Create(image(cells)), end)
-            }),
-            RowsKind::Delete => reader.one(map, data, at).map(|(cells, end)| {
-                lies_within(cells, at, end);
-                (RowChange::Delete(image(cells)), end)
-            }),
-            RowsKind::Update => reader.two(map, data, at).map(|(before, after, end)| {
-                lies_within(before, at, end);
-                lies_within(after, at, end);
-                (RowChange::Update { before: image(before), after: image(after) }, end)
-            }),
+            RowsKind::Write => {
+                reader.one(map, data, at).map(|(row, end)| (RowChange::Create(row), end))
+            }
+            RowsKind::Delete => {
+                reader.one(map, data, at).map(|(row, end)| (RowChange::Delete(row), end))
+            }
+            RowsKind::Update => reader
+                .two(map, data, at)
+                .map(|(before, after, end)| (RowChange::Update { before, after }, end)),
             RowsKind::PartialUpdate => reader.change(rows.kind, map, data, at),
         };
         let Ok((change, end)) = read else { return };
         assert!(end <= data.len(), "{end} of {}", data.len());
+        if rows.kind != RowsKind::PartialUpdate {
+            lies_within(&change, map.columns.len(), data.get(at..end).expect("a row's place"));
+        }
         if let Some(plan) = plan {
             plan.convert(&change, end - at);
         }
@@ -101,12 +99,17 @@ fn read_rows(map: &TableMap, rows: &RowsEvent<'_>, plan: Option<&Plan>) {
     }
 }
 
-/// The columns stand one behind the other, from the null bitmap to the end.
-fn lies_within(extents: &[Extent], begin: usize, image_end: usize) {
-    let mut at = begin;
-    for place in extents.iter().filter_map(|extent| extent.range()) {
-        assert!(at <= place.start && place.end <= image_end, "{place:?}");
-        at = place.end;
+/// The columns stand one behind the other, from the beginning of the row to its end, those of the
+/// image before it first.
+fn lies_within(change: &RowChange<RowImage<'_>>, columns: usize, row: &[u8]) {
+    let row = row.as_ptr_range();
+    let mut at = row.start;
+    for image in change.before().into_iter().chain(change.after()) {
+        for cell in (0..columns).filter_map(|index| image.column(index)) {
+            let place = cell.as_ptr_range();
+            assert!(at <= place.start && place.end <= row.end, "{place:?} of {row:?}");
+            at = place.end;
+        }
     }
 }
 

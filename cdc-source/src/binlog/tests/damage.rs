@@ -9,7 +9,6 @@ use super::{FILE, events};
 use crate::binlog::event::{self, BinlogEvent, EventError, RowsKind};
 use crate::binlog::table_map::{EncodedTableMap, TableMap};
 use crate::rows::{ImageError, ImageReader};
-use schema::change::RowImage;
 use schema::types::{Form, Origin, ValueOptions};
 
 /// Everything that is done with an event's body.
@@ -33,7 +32,7 @@ fn read_rows(kind: RowsKind, map: &TableMap, data: &[u8]) {
         } else {
             reader.one(map, data, at)
         };
-        let Ok((cells, end)) = read else { return };
+        let Ok((row, end)) = read else { return };
         assert!(at <= end && end <= data.len());
         // A table without columns has images without bytes. The pipeline parks it: it has no key.
         if at == end {
@@ -41,7 +40,6 @@ fn read_rows(kind: RowsKind, map: &TableMap, data: &[u8]) {
             return;
         }
         at = end;
-        let row = RowImage::new(data, cells);
         for (index, column) in map.columns.iter().enumerate() {
             if let (Some(bytes), Ok(column_type)) = (row.column(index), &column.column_type) {
                 let form = Form::new(column_type, None, &ValueOptions::exact(), Origin::Log);
