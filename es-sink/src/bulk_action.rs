@@ -19,8 +19,10 @@ pub enum Verb {
 #[derive(Debug, Default)]
 pub struct ActionLines {
     index: Option<Arc<str>>,
-    /// `"_index":"…","_id":`
-    target: Vec<u8>,
+    /// `{"index":{"_index":"…","_id":`
+    indexed: Vec<u8>,
+    /// `{"delete":{"_index":"…","_id":`
+    deleted: Vec<u8>,
 }
 
 impl ActionLines {
@@ -35,12 +37,11 @@ impl ActionLines {
         version: u64,
         body: &mut Vec<u8>,
     ) {
-        body.extend_from_slice(match verb {
-            Verb::Index => br#"{"index":{"#,
-            Verb::Delete => br#"{"delete":{"#,
-        });
         self.aim_at(index);
-        body.extend_from_slice(&self.target);
+        body.extend_from_slice(match verb {
+            Verb::Index => &self.indexed,
+            Verb::Delete => &self.deleted,
+        });
         write_string(id, body);
         body.extend_from_slice(br#","version":"#);
         write_unsigned(version, body);
@@ -51,10 +52,12 @@ impl ActionLines {
         if self.index.as_ref() == Some(index) {
             return;
         }
-        self.target.clear();
-        self.target.extend_from_slice(br#""_index":"#);
-        write_string(index, &mut self.target);
-        self.target.extend_from_slice(br#","_id":"#);
+        let verbs = [(&b"index"[..], &mut self.indexed), (b"delete", &mut self.deleted)];
+        for (verb, line) in verbs {
+            *line = [br#"{""#, verb, br#"":{"_index":"#].concat();
+            write_string(index, line);
+            line.extend_from_slice(br#","_id":"#);
+        }
         self.index = Some(Arc::clone(index));
     }
 }

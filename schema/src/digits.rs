@@ -30,10 +30,10 @@ pub fn push_unsigned(number: u64, text: &mut String) {
 /// Writes a whole number that is not negative, eight digits in one word.
 #[inline]
 pub fn write_unsigned(number: u64, out: &mut Vec<u8>) {
-    let (more, last) = (number / EIGHT, number % EIGHT);
-    if more == 0 {
-        return write_trimmed(last, out);
+    if number < EIGHT {
+        return write_trimmed(number, out);
     }
+    let (more, last) = (number / EIGHT, number % EIGHT);
     let (first, middle) = (more / EIGHT, more % EIGHT);
     if first == 0 {
         write_trimmed(middle, out);
