@@ -52,12 +52,38 @@ pub(crate) const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// A number below 10^8 without leading zeros: they are the lowest bytes of the word.
 #[inline]
 fn write_trimmed(number: u64, out: &mut Vec<u8>) {
-    let digits = digits(number);
-    let leading = (digits.trailing_zeros() / 8).min(7);
-    let shown = (digits | ZEROS) >> (leading * 8);
-    let end = out.len() + 8 - usize::try_from(leading).unwrap_or_default();
+    // Counted beside the digits, not from them: where the next value begins hangs on it.
+    let count = count(number);
+    let shown = (digits(number) | ZEROS) >> (8 * (8 - count));
+    let end = out.len() + usize::try_from(count).unwrap_or_default();
     out.extend_from_slice(&shown.to_le_bytes());
     out.truncate(end);
+}
+
+/// How many digits a number below 10^8 has, one at least.
+#[inline]
+fn count(number: u64) -> u32 {
+    /// For each power of two the digits of the numbers from it to the next one, in the upper half.
+    /// If a power of ten is among them, the lower half overflows from it on.
+    const DIGITS: [u64; 32] = {
+        let mut table = [0; 32];
+        let mut rest: &mut [u64] = &mut table;
+        let (mut power, mut digits, mut ten) = (1_u64, 1, 10);
+        while let Some((entry, tail)) = rest.split_first_mut() {
+            if power >= ten {
+                (digits, ten) = (digits + 1, ten * 10);
+            }
+            let overflows = ten < 2 * power;
+            *entry = if overflows { ((digits + 1) << 32) - ten } else { digits << 32 };
+            power *= 2;
+            rest = tail;
+        }
+        table
+    };
+    let number = number & 0xffff_ffff;
+    let entry = DIGITS.get(usize::try_from((number | 1).ilog2()).unwrap_or_default());
+    let count = (number + entry.copied().unwrap_or_default()) >> 32;
+    u32::try_from(count & 0xf).unwrap_or_default()
 }
 
 /// Writes a number below 10^8 with a point before the last `scale` of its digits, up to seven, and
@@ -131,6 +157,8 @@ mod tests {
             let (mut signed, mut unsigned) = (b"x".to_vec(), Vec::new());
             write_integer(number, &mut signed);
             write_unsigned(number.cast_unsigned(), &mut unsigned);
+            let below = number.unsigned_abs() % EIGHT;
+            prop_assert_eq!(count(below), below.checked_ilog10().unwrap_or(0) + 1);
 
             let mut text = "x".to_owned();
             push_unsigned(number.cast_unsigned(), &mut text);

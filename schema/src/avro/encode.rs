@@ -89,9 +89,11 @@ fn put_varint(rest: u64, out: &mut Vec<u8>) {
         }
         return;
     }
-    let unused = apart.leading_zeros() / 8;
-    let end = out.len() + 8 - usize::try_from(unused).unwrap_or_default();
-    out.extend_from_slice(&(apart | CONTINUED >> (8 * (unused + 1))).to_le_bytes());
+    // Counted beside the groups, not from them: where the next value begins hangs on it. Times 37
+    // by 256 is by seven up to 56.
+    let length = ((70 - rest.leading_zeros()) * 37) >> 8;
+    let end = out.len() + usize::try_from(length).unwrap_or_default();
+    out.extend_from_slice(&(apart | CONTINUED >> (8 * (9 - length))).to_le_bytes());
     out.truncate(end);
 }
 
