@@ -38,7 +38,9 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// One try of it, after which the wait is told of.
 const INIT_SLICE: Duration = Duration::from_secs(5);
 
-/// Longest wait for one try of a commit. A commit without an answer is repeated, never aborted.
+/// Longest wait for a commit. Without an answer nobody knows here whether it happened: the next start
+/// lets the broker end the transaction one way or the other and goes on from the offsets that it
+/// then finds.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest wait for an abort. Without one, the next start ends the transaction.
@@ -360,11 +362,15 @@ impl Session {
     }
 
     fn commit_transaction(&self) -> Result<(), KafkaError> {
+        let deadline = Instant::now() + COMMIT_TIMEOUT;
         loop {
-            match self.producer.commit_transaction(COMMIT_TIMEOUT) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.producer.commit_transaction(left) {
                 Ok(()) => return Ok(()),
-                Err(RdKafkaError::Transaction(error)) if error.is_retriable() => {
-                    tracing::warn!(error = %error, "no answer to a commit yet, asking again");
+                Err(RdKafkaError::Transaction(error))
+                    if error.is_retriable() && Instant::now() < deadline =>
+                {
+                    tracing::debug!(error = %error, "no answer to a commit yet, asking again");
                 }
                 Err(error) => return Err(self.judge("commit", error)),
             }
