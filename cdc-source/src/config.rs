@@ -9,6 +9,8 @@ use regex::Regex;
 use schema::table::TableId;
 use secrecy::SecretString;
 
+use crate::heartbeat::HeartbeatConfig;
+
 pub(crate) use records::RecordConfig;
 
 /// A connector's settings.
@@ -44,6 +46,8 @@ pub(crate) struct SourceConfig {
     pub(crate) transaction_max_bytes: usize,
     /// `tombstones.on.delete`. Default true.
     pub(crate) tombstones: bool,
+    /// Heartbeats, if the settings ask for them.
+    pub(crate) heartbeat: Option<HeartbeatConfig>,
     /// `connect.timeout.ms`, 100 to 600,000. Default 30,000, Debezium's.
     pub(crate) connect_timeout: Duration,
     /// `max.clock.skew.ms`, 1,000 to 86,400,000: how far this machine's clock may be from MySQL's
@@ -65,7 +69,11 @@ impl SourceConfig {
         group: &str,
         settings: &mut Settings,
     ) -> Result<Self, ConfigError> {
+        let topic_prefix = settings
+            .topic_name("topic.prefix")?
+            .ok_or_else(|| settings.error("topic.prefix", "is required"))?;
         Ok(Self {
+            heartbeat: HeartbeatConfig::read(&topic_prefix, settings)?,
             host: settings.required("database.hostname")?,
             port: settings.integer("database.port", 3306, 1..=u16::MAX)?,
             user: settings.required("database.user")?,
@@ -75,9 +83,7 @@ impl SourceConfig {
                 derived_server_id(group, name),
                 1..=u32::MAX,
             )?,
-            topic_prefix: settings
-                .topic_name("topic.prefix")?
-                .ok_or_else(|| settings.error("topic.prefix", "is required"))?,
+            topic_prefix,
             tables: TableFilter::read(settings)?,
             records: RecordConfig::read(settings)?,
             snapshot_mode: settings.choice(

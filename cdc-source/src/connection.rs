@@ -84,6 +84,19 @@ impl Connection {
         Ok(self.rows(action, statement).await?.into_iter().next())
     }
 
+    /// Runs a statement of the user's, whatever it returns.
+    pub(crate) async fn run(
+        &mut self,
+        action: &'static str,
+        statement: &str,
+    ) -> Result<(), SourceError> {
+        let query = self.conn.query_drop(statement);
+        let Ok(result) = tokio::time::timeout(STATEMENT_TIMEOUT, query).await else {
+            return Err(SourceError::Timeout { action, address: self.address.clone() });
+        };
+        result.map_err(|error| judge(action, &self.address, error))
+    }
+
     /// Runs a statement by the binary protocol, whose numbers are exact, within a time limit.
     pub(crate) async fn rows_in_binary(
         &mut self,

@@ -12,6 +12,7 @@ mod error;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod heartbeat;
 mod pipeline;
 mod preflight;
 mod rows;

@@ -31,6 +31,7 @@ use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, Query, RawE
 use crate::config::SourceConfig;
 use crate::ddl::{self, Effect, Statement};
 use crate::error::SourceError;
+use crate::heartbeat::Heartbeat;
 use crate::rows::ImageReader;
 use crate::snapshot::{ChunkRequest, Snapshot, Step};
 use crate::tables::Tables;
@@ -63,6 +64,7 @@ pub(crate) struct Pipeline {
     /// Counts the changes of the open transaction, if records say so.
     order: Option<TransactionOrder>,
     batch: RecordBatch,
+    heartbeat: Option<Heartbeat>,
     /// Whether the stream has moved since the last flush.
     has_moved: bool,
     last_flush: Instant,
@@ -105,6 +107,7 @@ impl Pipeline {
     async fn follow(&mut self, stop: CancellationToken) -> Result<(), SourceError> {
         loop {
             self.begin_chunk();
+            let heartbeat = self.heartbeat.as_ref().map(Heartbeat::due);
             let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => Next::Stop,
@@ -113,6 +116,8 @@ impl Pipeline {
                 event = self.stream.next() => Next::Event(event?),
                 () = tokio::time::sleep_until(self.last_flush + IDLE_OFFSETS_EVERY),
                     if self.has_moved => Next::Tick,
+                () = tokio::time::sleep_until(heartbeat.unwrap_or_else(Instant::now)),
+                    if heartbeat.is_some() => Next::Tick,
             };
             match next {
                 Next::Stop => return Ok(()),
@@ -344,8 +349,11 @@ impl Pipeline {
     async fn flush_if_due(&mut self) -> Result<(), SourceError> {
         let is_full = self.batch.bytes() >= BATCH_BYTES;
         let is_whole = self.batch.records() > 0 && self.transaction.is_at_boundary();
+        // With the offsets that are true now, as Debezium's heartbeats have them.
+        let now_ms = i64::try_from(connect::clock::now_micros() / 1000).unwrap_or(i64::MAX);
+        let beats = self.heartbeat.as_mut().is_some_and(|it| it.beat(now_ms, &mut self.batch));
         let is_idle_due = self.has_moved && self.last_flush.elapsed() >= IDLE_OFFSETS_EVERY;
-        if is_full || is_whole || is_idle_due {
+        if is_full || is_whole || is_idle_due || beats {
             self.flush().await?;
         }
         Ok(())

@@ -21,6 +21,7 @@ use crate::binlog::table_map::{EncodedTableMap, TableMap};
 use crate::config::SourceConfig;
 use crate::connection::Connection;
 use crate::error::SourceError;
+use crate::heartbeat::{self, HeartbeatTopic};
 use crate::snapshot::{Order, structure};
 
 /// How often skipped row events are told of.
@@ -131,6 +132,22 @@ impl Tables {
             untold_events: 0,
             told_at: Instant::now(),
         })
+    }
+
+    /// Makes the topic of heartbeats and registers their schemas.
+    pub(crate) async fn heartbeat_topic(
+        &self,
+        topic: &str,
+        producer: &mut TransactionalProducer,
+    ) -> Result<HeartbeatTopic, SourceError> {
+        let key = names::key_subject(topic);
+        let key = self.registry.register(&key, heartbeat::KEY_SCHEMA).await?;
+        let value = names::value_subject(topic);
+        let value = self.registry.register(&value, heartbeat::VALUE_SCHEMA).await?;
+        let replication = self.worker.topic_replication;
+        let partitions = self.admin.ensure_topic(topic, 1, replication, &[]).await?;
+        let topic = producer.add_topic(topic)?;
+        Ok(HeartbeatTopic { topic, partitions, ids: (key, value) })
     }
 
     /// Adds a captured table that has no offset yet.

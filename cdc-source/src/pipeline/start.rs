@@ -10,7 +10,7 @@ use connect::kafka::batch::RecordBatch;
 use connect::kafka::producer::{ProducerConfig, TransactionalProducer};
 use schema::envelope::EventSource;
 use schema::gtid::GtidSet;
-use schema::lsn::LsnClock;
+use schema::lsn::{Lsn, LsnClock};
 use schema::offset::{
     OffsetError, SnapshotProgress, SourcePartition, StreamOffset, TableOffset, TableState,
 };
@@ -24,6 +24,7 @@ use crate::binlog::{BinlogStream, StartPoint, continuity};
 use crate::config::{SnapshotMode, SourceConfig};
 use crate::connection::Connection;
 use crate::error::SourceError;
+use crate::heartbeat::Heartbeat;
 use crate::preflight::{self, Server};
 use crate::rows::ImageReader;
 use crate::snapshot::Snapshot;
@@ -49,20 +50,12 @@ impl Pipeline {
             commit_interval: config.commit_interval,
             transaction_max_bytes: config.transaction_max_bytes,
         };
-        let producer = TransactionalProducer::start(worker, producer_config).await?;
+        let mut producer = TransactionalProducer::start(worker, producer_config).await?;
         let offsets = connect::offsets::read(worker, &name).await?;
         let stored = Stored::of(&config.topic_prefix, offsets)?;
 
-        let now_us = connect::clock::now_micros();
         let stored_lsn = stored.stream.as_ref().and_then(|offset| offset.lsn);
-        let lsn = match stored_lsn {
-            Some(stored) => LsnClock::start(Some(stored), now_us),
-            None => {
-                check_clocks(now_us, server.now_us, &config)?;
-                let written = lsn_tail::highest(worker, &config.topic_prefix, &server).await?;
-                LsnClock::start(written, now_us.max(server.now_us))
-            }
-        };
+        let lsn = first_lsn(stored_lsn, worker, &config, &server).await?;
 
         let is_first = stored.stream.is_none();
         let (start, offset) = start_point(&server, stored.stream)?;
@@ -82,6 +75,7 @@ impl Pipeline {
         for table in &server.tables {
             tables.add(table, initial_state(config.snapshot_mode));
         }
+        let heartbeat = Heartbeat::start(&config, &tables, &mut producer).await?;
         let stream = BinlogStream::open(&config, &start, offset.position.clone()).await?;
         Ok(Self {
             name,
@@ -97,6 +91,7 @@ impl Pipeline {
             scratch: Scratch::default(),
             order: config.records.transaction_metadata.then(TransactionOrder::default),
             batch: RecordBatch::default(),
+            heartbeat,
             // The first offsets are written at once: from then on no row can be missed.
             has_moved: true,
             last_flush: Instant::now(),
@@ -168,6 +163,23 @@ fn start_point(
         Some(_) | None if is_other => Err(other_server()),
         Some(_) | None => Ok((StartPoint::Position(offset.position.clone()), offset)),
     }
+}
+
+/// Where the numbers of changes go on: after the stored one, or else after all that were written
+/// and after both clocks.
+async fn first_lsn(
+    stored: Option<Lsn>,
+    worker: &WorkerConfig,
+    config: &SourceConfig,
+    server: &Server,
+) -> Result<LsnClock, SourceError> {
+    let now_us = connect::clock::now_micros();
+    if stored.is_some() {
+        return Ok(LsnClock::start(stored, now_us));
+    }
+    check_clocks(now_us, server.now_us, config)?;
+    let written = lsn_tail::highest(worker, &config.topic_prefix, server).await?;
+    Ok(LsnClock::start(written, now_us.max(server.now_us)))
 }
 
 fn check_clocks(now_us: u64, server_us: u64, config: &SourceConfig) -> Result<(), SourceError> {

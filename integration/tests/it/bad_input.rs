@@ -5,4 +5,3 @@ mod config;
 mod mysql;
 mod outage;
 mod own_mysql;
-mod scene;

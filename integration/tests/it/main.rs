@@ -14,6 +14,8 @@ mod exactly_once;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod heartbeats;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod large;
@@ -29,6 +31,8 @@ mod random_types;
 mod readme;
 #[cfg(test)]
 mod scenario;
+#[cfg(test)]
+mod scene;
 #[cfg(test)]
 mod source;
 #[cfg(test)]

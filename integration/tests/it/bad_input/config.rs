@@ -2,7 +2,7 @@
 
 use integration::process::Rowcast;
 
-use super::scene::{DEADLINE, Refusal, SECRET, refusal};
+use crate::scene::{DEADLINE, Refusal, SECRET, refusal};
 
 const VALID: &str = "
 bootstrap.servers: 127.0.0.1:1

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use integration::stack::{MySql, MySqlOptions, shared};
 
-use super::scene::{SECRET, Scene, clean_log, records, stop, until, wait_for_log};
+use crate::scene::{SECRET, Scene, clean_log, records, stop, until, wait_for_log};
 
 #[tokio::test]
 async fn a_wrong_password_is_refused() {

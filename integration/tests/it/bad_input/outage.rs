@@ -6,7 +6,7 @@ use integration::stack::{
     Elasticsearch, ElasticsearchOptions, Kafka, KafkaOptions, Registry, RegistryOptions, shared,
 };
 
-use super::scene::{DEADLINE, SECRET, Scene, clean_log, stop, until, wait_for_log};
+use crate::scene::{DEADLINE, SECRET, Scene, clean_log, stop, until, wait_for_log};
 
 /// Lines in the log that tell of trouble.
 fn warnings(log: &str) -> Vec<&str> {

@@ -3,7 +3,7 @@
 use integration::stack::{MySql, MySqlOptions, shared};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use super::scene::{Scene, refusal, stop, wait_for_log};
+use crate::scene::{Scene, refusal, stop, wait_for_log};
 
 /// The server, for one test at a time.
 async fn server() -> MutexGuard<'static, MySql> {

@@ -16,44 +16,44 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// For anything that has to happen: far more than it takes on a machine that is busy.
-pub(super) const DEADLINE: Duration = Duration::from_secs(90);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Every password has it; no log may.
-pub(super) const SECRET: &str = "geheim-4711-x";
+pub(crate) const SECRET: &str = "geheim-4711-x";
 
 /// Every row has it; no log may.
-pub(super) const ROW_MARK: &str = "zeile-0815-y";
+pub(crate) const ROW_MARK: &str = "zeile-0815-y";
 
 /// A connector and where it runs.
-pub(super) struct Scene {
+pub(crate) struct Scene {
     /// Its name, and that of its database, its user and its topic prefix.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The worker's settings.
-    pub(super) worker: BTreeMap<String, String>,
+    pub(crate) worker: BTreeMap<String, String>,
     /// The connector's settings.
-    pub(super) settings: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<String, String>,
     /// The settings of a sink beside it; none without any.
-    pub(super) sink: BTreeMap<String, String>,
+    pub(crate) sink: BTreeMap<String, String>,
     folder: TempDir,
     mysql_url: String,
 }
 
 /// How `rowcast` ended by itself.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) error: String,
-    pub(super) hint: String,
-    pub(super) log: String,
+pub(crate) struct Refusal {
+    pub(crate) error: String,
+    pub(crate) hint: String,
+    pub(crate) log: String,
 }
 
 impl Scene {
     /// A connector that would run, with a table `t` of three rows, on servers of the shared stack.
-    pub(super) async fn new(name: &str) -> Self {
+    pub(crate) async fn new(name: &str) -> Self {
         Self::on(&shared().await.unwrap().mysql, name).await
     }
 
     /// As [`Scene::new`], with another MySQL.
-    pub(super) async fn on(mysql: &MySql, name: &str) -> Self {
+    pub(crate) async fn on(mysql: &MySql, name: &str) -> Self {
         let stack = shared().await.unwrap();
         let pair = |key: &str, value: String| (key.to_owned(), value);
         let worker = [
@@ -90,12 +90,12 @@ impl Scene {
     }
 
     /// Changes one of the connector's settings.
-    pub(super) fn set(&mut self, key: &str, value: impl Into<String>) {
+    pub(crate) fn set(&mut self, key: &str, value: impl Into<String>) {
         self.settings.insert(key.to_owned(), value.into());
     }
 
     /// Adds a sink into indices named as the tables.
-    pub(super) fn add_sink(&mut self, connection_url: &str) {
+    pub(crate) fn add_sink(&mut self, connection_url: &str) {
         let name = &self.name;
         self.sink = [
             ("connector.class", "elasticsearch".to_owned()),
@@ -108,7 +108,7 @@ impl Scene {
     }
 
     /// Runs statements as root, each on its own, in one session.
-    pub(super) async fn session(&self, statements: &[&str]) {
+    pub(crate) async fn session(&self, statements: &[&str]) {
         let options = mysql_async::Opts::from_url(&format!("{}/", self.mysql_url)).unwrap();
         let mut connection = mysql_async::Conn::new(options).await.unwrap();
         for statement in statements {
@@ -118,19 +118,19 @@ impl Scene {
     }
 
     /// Runs a statement as root.
-    pub(super) async fn sql(&self, statement: &str) {
+    pub(crate) async fn sql(&self, statement: &str) {
         self.session(&[statement]).await;
     }
 
     /// Inserts rows, each in a transaction of its own.
-    pub(super) async fn insert(&self, ids: std::ops::RangeInclusive<u32>) {
+    pub(crate) async fn insert(&self, ids: std::ops::RangeInclusive<u32>) {
         let insert = |id: u32| format!("INSERT INTO {}.t VALUES ({id}, '{ROW_MARK}')", self.name);
         let statements: Vec<String> = ids.map(insert).collect();
         self.session(&statements.iter().map(String::as_str).collect::<Vec<_>>()).await;
     }
 
     /// The pipeline file's text. JSON is YAML.
-    pub(super) fn pipeline(&self) -> String {
+    pub(crate) fn pipeline(&self) -> String {
         let mut file = json!(self.worker);
         file["connectors"] = json!({ &self.name: self.settings });
         if !self.sink.is_empty() {
@@ -140,12 +140,12 @@ impl Scene {
     }
 
     /// Starts `rowcast` with all that it can log.
-    pub(super) async fn start(&self) -> Rowcast {
+    pub(crate) async fn start(&self) -> Rowcast {
         self.start_with(&self.pipeline(), &[]).await
     }
 
     /// Starts `rowcast` with this text as its pipeline file, in a log of its own.
-    pub(super) async fn start_with(&self, text: &str, environment: &[(&str, &str)]) -> Rowcast {
+    pub(crate) async fn start_with(&self, text: &str, environment: &[(&str, &str)]) -> Rowcast {
         let file = self.path("pipeline.yaml");
         std::fs::write(&file, text).unwrap();
         let runs = std::fs::read_dir(self.folder.path()).unwrap().count();
@@ -154,27 +154,27 @@ impl Scene {
     }
 
     /// Runs `rowcast`, which must refuse.
-    pub(super) async fn refused(&self) -> Refusal {
+    pub(crate) async fn refused(&self) -> Refusal {
         refusal(&self.start().await).await
     }
 
     /// A path in the folder of this scene.
-    pub(super) fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }
 
     /// The topic of table `t`.
-    pub(super) fn topic(&self) -> String {
+    pub(crate) fn topic(&self) -> String {
         format!("{0}.{0}.t", self.name)
     }
 
     /// Waits until the topic of `t` has `count` rows, each in one record, in what is committed.
-    pub(super) async fn wait_for_rows(&self, rowcast: &Rowcast, count: usize) {
+    pub(crate) async fn wait_for_rows(&self, rowcast: &Rowcast, count: usize) {
         self.wait_for_records(rowcast, count, count).await;
     }
 
     /// Waits until the topic of `t` has so many keys in so many records, in what is committed.
-    pub(super) async fn wait_for_records(&self, rowcast: &Rowcast, keys: usize, count: usize) {
+    pub(crate) async fn wait_for_records(&self, rowcast: &Rowcast, keys: usize, count: usize) {
         let records = || records(&self.worker["bootstrap.servers"], &self.topic());
         let arrived = until(|| async { records().len() >= count }).await;
         let records = records();
@@ -185,7 +185,7 @@ impl Scene {
     }
 
     /// The number of rows of a table; nothing if there is no such table.
-    pub(super) async fn count(&self, table: &str) -> Option<u64> {
+    pub(crate) async fn count(&self, table: &str) -> Option<u64> {
         let options = mysql_async::Opts::from_url(&format!("{}/", self.mysql_url)).unwrap();
         let mut connection = mysql_async::Conn::new(options).await.unwrap();
         let count = connection.query_first(format!("SELECT COUNT(*) FROM {table}")).await;
@@ -194,7 +194,7 @@ impl Scene {
     }
 
     /// The connector's committed offsets: partition and value of each, the last one counts.
-    pub(super) fn offsets(&self) -> BTreeMap<String, Value> {
+    pub(crate) fn offsets(&self) -> BTreeMap<String, Value> {
         let all = records(&self.worker["bootstrap.servers"], &self.worker["offset.storage.topic"]);
         let mut offsets = BTreeMap::new();
         for (key, value) in all {
@@ -208,7 +208,7 @@ impl Scene {
 
 /// Waits for `rowcast`'s end and reads the one error that it must have given: exit code 1, and the
 /// only line at ERROR is the last one, with what is wrong and what to do.
-pub(super) async fn refusal(rowcast: &Rowcast) -> Refusal {
+pub(crate) async fn refusal(rowcast: &Rowcast) -> Refusal {
     let status = rowcast.wait(DEADLINE).await;
     let log = clean_log(rowcast);
     let status = status.unwrap_or_else(|error| panic!("{error}:\n{log}"));
@@ -226,7 +226,7 @@ pub(super) async fn refusal(rowcast: &Rowcast) -> Refusal {
 }
 
 /// Stops `rowcast`, which must end in good order.
-pub(super) async fn stop(rowcast: &Rowcast) -> String {
+pub(crate) async fn stop(rowcast: &Rowcast) -> String {
     let status = rowcast.stop(DEADLINE).await.unwrap();
     let log = clean_log(rowcast);
     assert!(status.success(), "{log}");
@@ -234,13 +234,13 @@ pub(super) async fn stop(rowcast: &Rowcast) -> String {
 }
 
 /// Waits until the log has a text.
-pub(super) async fn wait_for_log(rowcast: &Rowcast, text: &str) {
+pub(crate) async fn wait_for_log(rowcast: &Rowcast, text: &str) {
     let found = until(|| async { rowcast.log().unwrap().contains(text) }).await;
     assert!(found, "no {text:?} in:\n{}", rowcast.log().unwrap());
 }
 
 /// The log, in which nothing may stand that must not.
-pub(super) fn clean_log(rowcast: &Rowcast) -> String {
+pub(crate) fn clean_log(rowcast: &Rowcast) -> String {
     let log = rowcast.log().unwrap();
     for forbidden in ["panicked", SECRET, ROW_MARK] {
         assert!(!log.contains(forbidden), "the log has {forbidden:?}:\n{log}");
@@ -249,7 +249,7 @@ pub(super) fn clean_log(rowcast: &Rowcast) -> String {
 }
 
 /// Waits for a condition; says whether it came true in time.
-pub(super) async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) -> bool {
+pub(crate) async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) -> bool {
     let end = Instant::now() + DEADLINE;
     while !condition().await {
         if Instant::now() >= end {
@@ -268,7 +268,7 @@ fn field(line: &str, name: &str) -> Option<String> {
 }
 
 /// Keys and values of a topic, as far as they are committed; empty if there is no such topic.
-pub(super) fn records(bootstrap: &str, topic: &str) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+pub(crate) fn records(bootstrap: &str, topic: &str) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("group.id", "bad-input")
@@ -284,8 +284,14 @@ pub(super) fn records(bootstrap: &str, topic: &str) -> Vec<(Vec<u8>, Option<Vec<
     }
     consumer.assign(&partitions).unwrap();
     let mut records = Vec::new();
+    let end = Instant::now() + DEADLINE;
     while open > 0 {
-        match consumer.poll(DEADLINE).expect("a broker that answers") {
+        // It also returns after an event that is not for us.
+        let Some(polled) = consumer.poll(Duration::from_secs(1)) else {
+            assert!(Instant::now() < end, "no answer from {topic}");
+            continue;
+        };
+        match polled {
             Ok(record) => records.push((
                 record.key().unwrap_or_default().to_vec(),
                 record.payload().map(<[u8]>::to_vec),
