@@ -146,7 +146,7 @@ impl Tables {
         let value = self.registry.register(&value, heartbeat::VALUE_SCHEMA).await?;
         let replication = self.worker.topic_replication;
         let partitions = self.admin.ensure_topic(topic, 1, replication, &[]).await?;
-        let topic = producer.add_topic(topic)?;
+        let topic = producer.add_topic(topic).await?;
         Ok(HeartbeatTopic { topic, partitions, ids: (key, value) })
     }
 
@@ -299,7 +299,7 @@ impl Tables {
             self.admin.ensure_record_topic(&topic, partitions, replication).await?;
         let columns = schema.columns.len();
         tracing::info!(table = %schema.id, columns, "table definition taken");
-        let topic = producer.add_topic(&topic)?;
+        let topic = producer.add_topic(&topic).await?;
         let schema = schema.clone();
         let plan = Arc::new(TablePlan { schema, record, snapshot, topic, partitions, limit });
         self.plans.insert(plan.schema.id.clone(), Arc::clone(&plan));

@@ -67,12 +67,17 @@ impl TransactionalProducer {
     ///
     /// # Errors
     ///
-    /// Returns [`KafkaError::Gone`] when the thread has ended.
-    pub fn add_topic(&mut self, name: &str) -> Result<TopicIndex, KafkaError> {
+    /// Returns the error that has ended the thread, and [`KafkaError::Gone`] for a topic too many.
+    pub async fn add_topic(&mut self, name: &str) -> Result<TopicIndex, KafkaError> {
         if let Some(index) = self.topic_names.iter().position(|known| known == name) {
             return Ok(TopicIndex(index));
         }
-        self.topics.try_send(name.to_owned()).map_err(|_| KafkaError::Gone)?;
+        match self.topics.try_send(name.to_owned()) {
+            Ok(()) => {}
+            // Why it has ended decides whether there is a next start.
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(self.failure().await),
+            Err(mpsc::error::TrySendError::Full(_)) => return Err(KafkaError::Gone),
+        }
         self.topic_names.push(name.to_owned());
         Ok(TopicIndex(self.topic_names.len() - 1))
     }
@@ -113,3 +118,32 @@ impl TransactionalProducer {
 
 /// Most topics of one producer: one for each captured table and a few more.
 const TOPICS_MAX: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A producer whose thread has found a successor and ended.
+    fn fenced() -> TransactionalProducer {
+        let (failed, failure) = oneshot::channel();
+        let transactional_id = "group-shop-0".to_owned();
+        failed.send(KafkaError::Fenced { transactional_id }).unwrap();
+        TransactionalProducer {
+            batches: mpsc::channel(1).0,
+            topics: mpsc::channel(1).0,
+            topic_names: Vec::new(),
+            failure,
+        }
+    }
+
+    /// A task that starts again would fence its successor in turn.
+    #[tokio::test]
+    async fn whoever_notices_first_that_the_thread_has_ended_is_told_why() {
+        let is_fenced = |error: KafkaError| matches!(error, KafkaError::Fenced { .. });
+
+        assert!(is_fenced(fenced().add_topic("shop.orders").await.unwrap_err()));
+        assert!(is_fenced(fenced().send(RecordBatch::default()).await.unwrap_err()));
+        assert!(is_fenced(fenced().failure().await));
+        assert!(is_fenced(fenced().finish().await.unwrap_err()));
+    }
+}
