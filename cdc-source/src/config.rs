@@ -1,5 +1,6 @@
 //! The connector's settings, by Debezium's names where Debezium has them.
 
+mod heartbeat;
 mod records;
 
 use std::time::Duration;
@@ -9,8 +10,7 @@ use regex::Regex;
 use schema::table::TableId;
 use secrecy::SecretString;
 
-use crate::heartbeat::HeartbeatConfig;
-
+pub(crate) use heartbeat::HeartbeatConfig;
 pub(crate) use records::RecordConfig;
 
 /// A connector's settings.
