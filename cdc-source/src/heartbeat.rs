@@ -44,6 +44,8 @@ pub(crate) struct Heartbeat {
     due: Instant,
     record: HeartbeatRecord,
     query: Option<mpsc::Sender<()>>,
+    /// Whether it was told that the statement does not keep up.
+    is_late: bool,
 }
 
 /// A heartbeat but for its time.
@@ -93,6 +95,7 @@ impl Heartbeat {
             due: Instant::now(),
             record: HeartbeatRecord::new(&config.topic_prefix, topic),
             query: settings.query.clone().map(|query| start_query(Arc::clone(config), query)),
+            is_late: false,
         }
     }
 
@@ -110,37 +113,55 @@ impl Heartbeat {
         // Those that were missed are not made up for.
         self.due = now + self.interval;
         self.record.append(now_ms, batch);
-        if let Some(query) = &self.query
-            && query.try_send(()).is_err()
-        {
-            tracing::warn!(
-                "heartbeat.action.query is still running, this heartbeat goes without it"
-            );
+        if let Some(query) = &self.query {
+            let is_late = query.try_send(()).is_err();
+            // Once, because heartbeats may come by the millisecond.
+            if is_late && !self.is_late {
+                tracing::warn!(
+                    hint = "raise heartbeat.interval.ms, or look for what holds the statement up",
+                    "heartbeat.action.query is still running, heartbeats go without it"
+                );
+            }
+            self.is_late = is_late;
         }
         true
     }
 }
 
 /// Runs the statement whenever it is asked for, until nobody can ask any more. What it returns is
-/// not looked at, and that it fails harms nobody: it is told of.
+/// not looked at, and that it fails harms nobody: it is told of, once until it works again.
 fn start_query(config: Arc<SourceConfig>, query: String) -> mpsc::Sender<()> {
     let (ask, mut asked) = mpsc::channel(1);
     tokio::spawn(async move {
-        let mut connection = None;
+        let (mut connection, mut has_failed) = (None, false);
         while asked.recv().await.is_some() {
-            if let Err(error) = run_query(&config, &query, &mut connection).await {
-                // The next try has a connection of its own.
-                connection = None;
-                tracing::warn!(
-                    // Its source may quote values.
-                    error = %error,
-                    hint = "correct heartbeat.action.query or the grants of database.user",
-                    "heartbeat.action.query failed"
-                );
+            match run_query(&config, &query, &mut connection).await {
+                Ok(()) if has_failed => {
+                    has_failed = false;
+                    tracing::info!("heartbeat.action.query works again");
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    // The next try has a connection of its own.
+                    connection = None;
+                    if !has_failed {
+                        has_failed = true;
+                        tell_failure(&error);
+                    }
+                }
             }
         }
     });
     ask
+}
+
+fn tell_failure(error: &SourceError) {
+    tracing::warn!(
+        // Its source may quote values.
+        error = %error,
+        hint = "correct heartbeat.action.query or the grants of database.user",
+        "heartbeat.action.query failed"
+    );
 }
 
 async fn run_query(
