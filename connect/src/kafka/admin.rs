@@ -85,7 +85,13 @@ impl Admin {
                 source: RdKafkaError::AdminOp(Code::PolicyViolation | Code::InvalidConfig),
                 ..
             }) => {
-                tracing::warn!(topic = name, bytes, "kafka does not let a topic take our records");
+                tracing::warn!(
+                    topic = name,
+                    bytes,
+                    hint = "a larger record parks its table; let max.message.bytes of the topic be \
+                            that large, or lower `kafka: message.max.bytes`",
+                    "kafka does not let a topic take our largest records"
+                );
                 self.ensure_topic(name, partitions, replication, &[]).await?
             }
             made => made?,
@@ -102,7 +108,13 @@ impl Admin {
         let resource = match resources.await.map_err(failed)?.pop() {
             Some(Ok(resource)) => resource,
             Some(Err(code)) => {
-                tracing::warn!(topic, code = %code, "the topic's settings cannot be read");
+                tracing::warn!(
+                    topic,
+                    code = %code,
+                    hint = "allow DescribeConfigs on the topic, so that a record that is too large \
+                            for it parks its table in place of stopping the connector",
+                    "the topic's settings cannot be read, only the producer's limit is known"
+                );
                 return Ok(self.producer_limit);
             }
             None => return Ok(self.producer_limit),

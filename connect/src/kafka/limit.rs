@@ -28,6 +28,12 @@ pub struct RecordTooLarge {
 }
 
 impl RecordLimit {
+    /// The producer's property.
+    pub(super) const PROPERTY: &str = "message.max.bytes";
+
+    /// The topic's setting.
+    pub(super) const TOPIC_SETTING: &str = "max.message.bytes";
+
     /// That of our producer, by the properties of its client.
     #[must_use]
     pub fn of_producer(properties: &BTreeMap<String, String>) -> Self {
@@ -35,12 +41,6 @@ impl RecordLimit {
         let bytes = given.unwrap_or(MESSAGE_MAX_BYTES_DEFAULT);
         Self { bytes, setting: "`kafka: message.max.bytes`" }
     }
-
-    /// The producer's property.
-    pub(super) const PROPERTY: &str = "message.max.bytes";
-
-    /// The topic's setting.
-    pub(super) const TOPIC_SETTING: &str = "max.message.bytes";
 
     /// The smaller one of this limit and that of a topic.
     pub(super) fn and_of_topic(self, bytes: usize) -> Self {
