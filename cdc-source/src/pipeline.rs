@@ -1,16 +1,19 @@
 //! The data path of the source on one screen: a packet becomes an event, an event row images, a
 //! row image a record, and at a transaction's boundary records and offsets become one commit.
 
+mod command;
 mod emit;
 mod lsn_tail;
 mod order;
 pub(crate) mod record_writer;
 mod start;
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use connect::connector::ConnectorName;
+use connect::control::{TaskControl, Wanted};
 use connect::kafka::KafkaError;
 use connect::kafka::batch::RecordBatch;
 use connect::kafka::producer::TransactionalProducer;
@@ -26,6 +29,7 @@ use uuid::Uuid;
 
 use self::order::TransactionOrder;
 use self::record_writer::Scratch;
+use self::status::{Lag, Rates};
 use crate::binlog::table_map::EncodedTableMap;
 use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, Query, RawEvent};
 use crate::config::SourceConfig;
@@ -68,12 +72,15 @@ pub(crate) struct Pipeline {
     /// Whether the stream has moved since the last flush.
     has_moved: bool,
     last_flush: Instant,
+    lag: Lag,
+    rates: Rates,
 }
 
 enum Next {
     Stop,
     Event(RawEvent),
     Chunk(Step),
+    Wanted(Wanted),
     Tick,
 }
 
@@ -84,8 +91,12 @@ impl Pipeline {
     /// that an idle instance sees of its successor, because the server gives the stream to whom
     /// came last; only Kafka knows who may go on. Without asking it, the next start would fence
     /// the successor, which would start again in turn, and so on for ever.
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), SourceError> {
-        let followed = self.follow(stop).await;
+    pub(crate) async fn run(
+        mut self,
+        stop: CancellationToken,
+        control: &mut TaskControl,
+    ) -> Result<(), SourceError> {
+        let followed = self.follow(stop, control).await;
         let Err(error) = followed else { return self.finish().await };
         if matches!(error, SourceError::Kafka(_)) || error.disposition() != Disposition::Retry {
             return Err(error);
@@ -104,14 +115,21 @@ impl Pipeline {
 
     /// Follows the stream until `stop` is cancelled or an error. Whenever it returns, the offsets
     /// are true for what is in the batch.
-    async fn follow(&mut self, stop: CancellationToken) -> Result<(), SourceError> {
+    async fn follow(
+        &mut self,
+        stop: CancellationToken,
+        control: &mut TaskControl,
+    ) -> Result<(), SourceError> {
         loop {
+            control.publish(|| self.status());
             self.begin_chunk();
             let heartbeat = self.heartbeat.as_ref().map(Heartbeat::due);
             let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => Next::Stop,
                 error = self.producer.failure() => return Err(error.into()),
+                // Few, and from people: they do not wait until the stream is idle.
+                wanted = control.wanted() => Next::Wanted(wanted),
                 step = self.snapshot.loaded() => Next::Chunk(step?),
                 event = self.stream.next() => Next::Event(event?),
                 () = tokio::time::sleep_until(self.last_flush + IDLE_OFFSETS_EVERY),
@@ -121,8 +139,12 @@ impl Pipeline {
             };
             match next {
                 Next::Stop => return Ok(()),
-                Next::Event(event) => self.take_events(event).await?,
-                Next::Chunk(Step::Waiting) | Next::Tick => {}
+                Next::Event(event) => {
+                    self.take_events(event).await?;
+                    self.lag.measure(connect::clock::now_micros());
+                }
+                Next::Wanted(Wanted::Command(command)) => self.command(command).await?,
+                Next::Chunk(Step::Waiting) | Next::Wanted(Wanted::Status) | Next::Tick => {}
                 Next::Chunk(Step::Parked { table, reason }) => {
                     self.tables.park(&table, &reason);
                     self.flush().await?;
@@ -180,6 +202,7 @@ impl Pipeline {
                     let position = || format!("file={file},pos={pos}");
                     order.begin(gtid.as_ref().map_or_else(position, ToString::to_string));
                 }
+                self.lag.begin(committed_us, event.timestamp());
                 self.transaction.begin(&begin, gtid, committed_us);
             }
             BinlogEvent::Query(query) => {
@@ -194,6 +217,7 @@ impl Pipeline {
             BinlogEvent::Rows(rows) => self.take_rows(&rows, event)?,
             BinlogEvent::Xid | BinlogEvent::XaPrepare => self.commit(event),
             BinlogEvent::Heartbeat => {
+                self.lag.caught_up();
                 self.has_moved |= self.transaction.advance(&event.end);
             }
             BinlogEvent::TransactionPayload => {

@@ -87,6 +87,13 @@ struct Numbered {
     mapping: Mapping,
 }
 
+impl Numbered {
+    /// The table that the `TABLE_MAP` is about.
+    fn table(&self, number: u64) -> Option<TableId> {
+        EncodedTableMap { number, bytes: &self.bytes }.table()
+    }
+}
+
 /// All captured tables.
 pub(crate) struct Tables {
     config: Arc<SourceConfig>,
@@ -104,6 +111,7 @@ pub(crate) struct Tables {
     changed: BTreeSet<TableId>,
     /// Row events of parked tables that were not emitted, since the start and since last told.
     skipped_events: u64,
+    skipped_of: HashMap<TableId, u64>,
     untold_events: u64,
     told_at: Instant,
 }
@@ -129,6 +137,7 @@ impl Tables {
             changed: offsets.keys().cloned().collect(),
             offsets,
             skipped_events: 0,
+            skipped_of: HashMap::new(),
             untold_events: 0,
             told_at: Instant::now(),
         })
@@ -379,7 +388,10 @@ impl Tables {
     }
 
     /// Counts a row event of a parked table, and tells of them now and then.
-    pub(crate) fn skip_row_event(&mut self) {
+    pub(crate) fn skip_row_event(&mut self, number: u64) {
+        if let Some(table) = self.numbers.get(&number).and_then(|it| it.table(number)) {
+            *self.skipped_of.entry(table).or_default() += 1;
+        }
         self.skipped_events += 1;
         self.untold_events += 1;
         if self.skipped_events == 1 || self.told_at.elapsed() >= TELL_SKIPPED_EVERY {
@@ -392,6 +404,16 @@ impl Tables {
             self.told_at = Instant::now();
             self.untold_events = 0;
         }
+    }
+
+    /// Row events of parked tables that were not emitted since the start.
+    pub(crate) fn skipped_events(&self) -> u64 {
+        self.skipped_events
+    }
+
+    /// The same of one table.
+    pub(crate) fn skipped_events_of(&self, table: &TableId) -> u64 {
+        self.skipped_of.get(table).copied().unwrap_or(0)
     }
 
     /// A captured table's offset, to change it.

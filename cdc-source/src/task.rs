@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use connect::config::{ConfigError, Settings, WorkerConfig};
 use connect::connector::{ConnectorClass, ConnectorName};
+use connect::control::TaskControl;
 use connect::task::{Task, TaskRun};
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +42,7 @@ struct MySqlTask {
 }
 
 impl Task for MySqlTask {
-    fn run(&mut self, stop: CancellationToken) -> TaskRun<'_> {
+    fn run<'a>(&'a mut self, stop: CancellationToken, control: &'a mut TaskControl) -> TaskRun<'a> {
         Box::pin(async move {
             let starting =
                 Pipeline::start(self.name.clone(), Arc::clone(&self.config), &self.worker);
@@ -50,7 +51,7 @@ impl Task for MySqlTask {
                 () = stop.cancelled() => return Ok(()),
                 pipeline = starting => pipeline?,
             };
-            Ok(pipeline.run(stop).await?)
+            Ok(pipeline.run(stop, control).await?)
         })
     }
 }

@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod connector;
+pub mod control;
 pub mod kafka;
 pub mod offsets;
 pub mod task;

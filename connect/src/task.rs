@@ -7,6 +7,8 @@ use std::pin::Pin;
 use schema::fault::{Disposition, Fault};
 use tokio_util::sync::CancellationToken;
 
+use crate::control::TaskControl;
+
 /// What [`Task::run`] returns.
 pub type TaskRun<'a> = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send + 'a>>;
 
@@ -16,11 +18,12 @@ pub type TaskRun<'a> = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send
 /// was committed. That is why a failed run is repaired by starting the next one.
 pub trait Task: Send {
     /// Runs until `stop` is cancelled, which ends it in good order with `Ok`, or until an error.
+    /// `control` takes its status and has commands for it; a task without tables leaves it alone.
     ///
     /// # Errors
     ///
     /// The [`TaskError`] says by its [`Disposition`] whether the supervisor runs the task again.
-    fn run(&mut self, stop: CancellationToken) -> TaskRun<'_>;
+    fn run<'a>(&'a mut self, stop: CancellationToken, control: &'a mut TaskControl) -> TaskRun<'a>;
 }
 
 /// Why a task ended: the error of the crate that it is from, which crosses the border as its

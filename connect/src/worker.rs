@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, PipelineConfig};
 use crate::connector::{ConnectorClass, ConnectorName};
+use crate::control::{TaskControl, task_control};
 use crate::task::{Task, TaskError};
 
 /// Waits between two runs of a task that failed: from 0.5 s to 30 s.
@@ -60,7 +61,7 @@ pub async fn run(
     for (name, task) in tasks {
         let (stop, halted) = (stop.clone(), Arc::clone(&halted));
         tracker.spawn(async move {
-            if supervise(&name, task, stop.clone()).await == Ended::Failed {
+            if supervise(&name, task, task_control().0, stop.clone()).await == Ended::Failed {
                 halted.store(true, std::sync::atomic::Ordering::Relaxed);
                 stop.cancel();
             }
@@ -89,13 +90,14 @@ fn unknown_class(classes: &[&dyn ConnectorClass], found: &str) -> String {
 async fn supervise(
     name: &ConnectorName,
     mut task: Box<dyn Task>,
+    mut control: TaskControl,
     stop: CancellationToken,
 ) -> Ended {
     let mut backoff = Backoff::new(RESTART_FIRST, RESTART_LONGEST);
     loop {
         let started = tokio::time::Instant::now();
         // A library that panics on damaged input ends one run, not the task without a trace.
-        let run = AssertUnwindSafe(task.run(stop.clone())).catch_unwind().await;
+        let run = AssertUnwindSafe(task.run(stop.clone(), &mut control)).catch_unwind().await;
         let Err(error) = run.unwrap_or_else(|_| Err(Panicked.into())) else {
             return Ended::Stopped;
         };
@@ -178,7 +180,7 @@ mod tests {
     struct Scripted(std::vec::IntoIter<Run>);
 
     impl Task for Scripted {
-        fn run(&mut self, stop: CancellationToken) -> TaskRun<'_> {
+        fn run<'a>(&'a mut self, stop: CancellationToken, _: &'a mut TaskControl) -> TaskRun<'a> {
             let next = self.0.next().expect("no run is expected any more");
             Box::pin(async move {
                 match next {
@@ -197,7 +199,7 @@ mod tests {
         let stop = CancellationToken::new();
         let task = Box::new(Scripted(script.into_iter()));
         let name = ConnectorName::new("x");
-        let supervising = supervise(&name, task, stop.clone());
+        let supervising = supervise(&name, task, task_control().0, stop.clone());
         let stopping = async {
             match stop_after {
                 Some(after) => tokio::time::sleep(after).await,

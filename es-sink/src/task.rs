@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use connect::config::{ConfigError, Settings, WorkerConfig};
 use connect::connector::{ConnectorClass, ConnectorName};
+use connect::control::TaskControl;
 use connect::kafka::consumer::{ConsumerConfig, SinkConsumer};
 use connect::task::{Task, TaskRun};
 use schema::registry::{Registry, RegistryConfig};
@@ -70,7 +71,7 @@ impl SinkTask {
 }
 
 impl Task for SinkTask {
-    fn run(&mut self, stop: CancellationToken) -> TaskRun<'_> {
+    fn run<'a>(&'a mut self, stop: CancellationToken, _: &'a mut TaskControl) -> TaskRun<'a> {
         Box::pin(async move { Ok(self.work(&stop).await?) })
     }
 }

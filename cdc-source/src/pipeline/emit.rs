@@ -31,7 +31,7 @@ impl Pipeline {
         let mapping = self.tables.mapping_of(rows.table_number);
         match mapping.ok_or_else(|| malformed("its table is not described"))? {
             Mapping::Ignored => {}
-            Mapping::Parked => self.tables.skip_row_event(),
+            Mapping::Parked => self.tables.skip_row_event(rows.table_number),
             Mapping::Captured { map, .. } if map.columns.len() != rows.columns => {
                 self.park_at(&map.id, "a row event has other columns than its table", event);
             }

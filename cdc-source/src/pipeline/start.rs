@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::order::TransactionOrder;
 use super::record_writer::Scratch;
+use super::status::{Lag, Rates};
 use super::{Pipeline, lsn_tail};
 use crate::binlog::{BinlogStream, StartPoint, continuity};
 use crate::config::{SnapshotMode, SourceConfig};
@@ -95,6 +96,8 @@ impl Pipeline {
             // The first offsets are written at once: from then on no row can be missed.
             has_moved: true,
             last_flush: Instant::now(),
+            lag: Lag::default(),
+            rates: Rates::default(),
             config,
         })
     }
