@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connect::config::{ConfigError, Settings, WorkerConfig};
-use connect::connector::{ConnectorClass, ConnectorName};
+use connect::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use connect::control::TaskControl;
 use connect::task::{Task, TaskRun};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,10 @@ pub struct MySqlConnector;
 impl ConnectorClass for MySqlConnector {
     fn names(&self) -> &'static [&'static str] {
         &["mysql", "io.debezium.connector.mysql.MySqlConnector", "MySqlConnector"]
+    }
+
+    fn kind(&self) -> ConnectorKind {
+        ConnectorKind::Source
     }
 
     fn tasks(

@@ -4,6 +4,7 @@
 //! file may nest them; nesting is joined by dots, lists by commas. So a Connect JSON and a
 //! pipeline file end up as the same [`Settings`].
 
+mod listener;
 mod pipeline;
 mod settings;
 mod variables;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use schema::registry::RegistryConfig;
 
+pub use listener::{Listener, Listeners};
 pub use pipeline::{ConnectorConfig, PipelineConfig};
 pub use settings::{ConfigError, Origin, Settings};
 
@@ -33,6 +35,8 @@ pub struct WorkerConfig {
     pub topic_replication: i32,
     /// The schema registry.
     pub registry: RegistryConfig,
+    /// `listeners`: where the HTTP endpoint listens.
+    pub listeners: Listeners,
 }
 
 impl WorkerConfig {
@@ -64,6 +68,7 @@ impl WorkerConfig {
                 -1..=32_767,
             )?,
             registry,
+            listeners: Listeners::read(&mut settings)?,
         };
         settings.finish()?;
         Ok(config)

@@ -8,6 +8,9 @@ pub trait ConnectorClass: Send + Sync {
     /// The names it answers to: the Java class, its last part, and our short name.
     fn names(&self) -> &'static [&'static str];
 
+    /// Whether its tasks read from Kafka or write to it.
+    fn kind(&self) -> ConnectorKind;
+
     /// Reads the connector's settings and makes its tasks. Connects to nothing.
     ///
     /// # Errors
@@ -19,6 +22,26 @@ pub trait ConnectorClass: Send + Sync {
         settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError>;
+}
+
+/// Which way records go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectorKind {
+    /// Into Kafka.
+    Source,
+    /// Out of Kafka.
+    Sink,
+}
+
+impl ConnectorKind {
+    /// Its name in Kafka Connect's REST API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Sink => "sink",
+        }
+    }
 }
 
 /// The name of a connector: unique within its group, and part of its offsets' key, its

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schema::table::TableId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 const WAITING_COMMANDS: usize = 16;
 
 /// How far a source task is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceStatus {
     /// Where the stream is, `file:offset`.
     pub position: String,
@@ -38,16 +38,16 @@ pub struct SourceStatus {
     /// before the first event.
     pub lag_ms: Option<u64>,
     /// Row events that were not emitted since the task began, by reason.
-    pub skipped_events: BTreeMap<&'static str, u64>,
+    pub skipped_events: BTreeMap<String, u64>,
     /// All captured tables, in the order of their names.
     pub tables: Vec<TableStatus>,
 }
 
 /// How far one captured table is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableStatus {
     /// The table, `database.table`.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     pub table: TableId,
     /// What happens to it.
     pub state: TableActivity,
@@ -68,7 +68,7 @@ pub struct TableStatus {
 }
 
 /// What happens to a captured table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TableActivity {
     /// Its rows are being copied, beside the stream.
@@ -102,7 +102,7 @@ impl TableActivity {
 }
 
 /// How far the copy of a table is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotStatus {
     /// Rows read so far, over all starts.
     pub rows: u64,
@@ -122,6 +122,54 @@ pub struct SnapshotStatus {
 
 fn as_text<S: serde::Serializer>(table: &TableId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(table)
+}
+
+fn from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<TableId, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+/// Whether a task runs, in Kafka Connect's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunState {
+    /// It has not begun yet.
+    Unassigned,
+    /// It runs.
+    Running,
+    /// It has failed and will be started again.
+    Restarting {
+        /// Why it has failed.
+        error: String,
+    },
+    /// It has failed and stays so.
+    Failed {
+        /// Why.
+        error: String,
+    },
+    /// It has ended because it was told to.
+    Stopped,
+}
+
+impl RunState {
+    /// Its name in Kafka Connect's REST API.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unassigned => "UNASSIGNED",
+            Self::Running => "RUNNING",
+            Self::Restarting { .. } => "RESTARTING",
+            Self::Failed { .. } => "FAILED",
+            Self::Stopped => "STOPPED",
+        }
+    }
+
+    /// Why it does not run.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Restarting { error } | Self::Failed { error } => Some(error),
+            Self::Unassigned | Self::Running | Self::Stopped => None,
+        }
+    }
 }
 
 /// Something that a task shall do with one table.
@@ -175,15 +223,17 @@ impl TableAction {
 #[must_use]
 pub fn task_control() -> (TaskControl, TaskHandle) {
     let (status, seen) = watch::channel(None);
+    let (run, run_seen) = watch::channel(RunState::Unassigned);
     let (sender, commands) = mpsc::channel(WAITING_COMMANDS);
-    let control = TaskControl { status, commands, next_publish: None, is_behind: false };
-    (control, TaskHandle { status: seen, commands: sender })
+    let control = TaskControl { status, run, commands, next_publish: None, is_behind: false };
+    (control, TaskHandle { status: seen, run: run_seen, commands: sender })
 }
 
 /// The task's end.
 #[derive(Debug)]
 pub struct TaskControl {
     status: watch::Sender<Option<Arc<SourceStatus>>>,
+    run: watch::Sender<RunState>,
     commands: mpsc::Receiver<TableCommand>,
     /// When the next status may be published; none before the first.
     next_publish: Option<Instant>,
@@ -192,6 +242,11 @@ pub struct TaskControl {
 }
 
 impl TaskControl {
+    /// Says whether the task runs: the supervisor's part.
+    pub(crate) fn set_run_state(&self, state: RunState) {
+        self.run.send_replace(state);
+    }
+
     /// Publishes a status, made only if it is time for one. What is held back is due a moment
     /// later: [`TaskControl::wanted`].
     pub fn publish(&mut self, status: impl FnOnce() -> SourceStatus) {
@@ -252,6 +307,7 @@ pub enum Wanted {
 #[derive(Debug, Clone)]
 pub struct TaskHandle {
     status: watch::Receiver<Option<Arc<SourceStatus>>>,
+    run: watch::Receiver<RunState>,
     commands: mpsc::Sender<TableCommand>,
 }
 
@@ -261,6 +317,12 @@ impl TaskHandle {
     #[must_use]
     pub fn status(&self) -> Option<Arc<SourceStatus>> {
         self.status.borrow().clone()
+    }
+
+    /// Whether the task runs.
+    #[must_use]
+    pub fn run_state(&self) -> RunState {
+        self.run.borrow().clone()
     }
 
     /// Hands a command to the task and waits for its answer, at most `patience`.

@@ -13,7 +13,8 @@ use tokio_util::task::TaskTracker;
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, PipelineConfig};
 use crate::connector::{ConnectorClass, ConnectorName};
-use crate::control::{TaskControl, task_control};
+use crate::control::{RunState, TaskControl, task_control};
+use crate::http::{self, Connector, Connectors};
 use crate::task::{Task, TaskError};
 
 /// Waits between two runs of a task that failed: from 0.5 s to 30 s.
@@ -48,20 +49,28 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<Ended, ConfigError> {
     let mut tasks = Vec::new();
+    let mut connectors = Connectors::default();
     for connector in pipeline.connectors {
         let class = find(classes, &connector.class).ok_or_else(|| {
             connector.settings.error("connector.class", unknown_class(classes, &connector.class))
         })?;
+        let mut handles = Vec::new();
         for task in class.tasks(&connector.name, connector.settings, &pipeline.worker)? {
-            tasks.push((connector.name.clone(), task));
+            let (control, handle) = task_control();
+            handles.push(handle);
+            tasks.push((connector.name.clone(), task, control));
         }
+        let known = Connector { kind: class.kind(), tasks: handles };
+        connectors.0.insert(connector.name, known);
     }
+    let sockets = http::bind(&pipeline.worker.listeners).await?;
     let tracker = TaskTracker::new();
+    http::serve(sockets, &Arc::new(connectors), &tracker, &stop);
     let halted = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    for (name, task) in tasks {
+    for (name, task, control) in tasks {
         let (stop, halted) = (stop.clone(), Arc::clone(&halted));
         tracker.spawn(async move {
-            if supervise(&name, task, task_control().0, stop.clone()).await == Ended::Failed {
+            if supervise(&name, task, control, stop.clone()).await == Ended::Failed {
                 halted.store(true, std::sync::atomic::Ordering::Relaxed);
                 stop.cancel();
             }
@@ -97,10 +106,13 @@ async fn supervise(
     loop {
         let started = tokio::time::Instant::now();
         // A library that panics on damaged input ends one run, not the task without a trace.
+        control.set_run_state(RunState::Running);
         let run = AssertUnwindSafe(task.run(stop.clone(), &mut control)).catch_unwind().await;
         let Err(error) = run.unwrap_or_else(|_| Err(Panicked.into())) else {
+            control.set_run_state(RunState::Stopped);
             return Ended::Stopped;
         };
+        let told = chain(error.fault());
         if stop.is_cancelled() {
             tracing::warn!(connector = %name, error = chain(error.fault()), "task failed while stopping");
             return Ended::Stopped;
@@ -109,6 +121,7 @@ async fn supervise(
             Disposition::Retry => {}
             Disposition::DeadLetter | Disposition::Halt => {
                 log_halt(name, &error);
+                control.set_run_state(RunState::Failed { error: told });
                 return Ended::Failed;
             }
         }
@@ -118,16 +131,26 @@ async fn supervise(
         let delay = backoff.next_delay();
         tracing::warn!(
             connector = %name,
-            error = chain(error.fault()),
+            error = told,
             hint = error.fault().hint().as_deref(),
             delay_ms = delay.as_millis(),
             "task failed, starting it again"
         );
+        control.set_run_state(RunState::Restarting { error: told });
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ended::Stopped,
+            () = refuse_commands(&mut control) => {}
             () = tokio::time::sleep(delay) => {}
         }
+    }
+}
+
+/// Answers commands while the task does not run. Never ends. Cancel safe.
+async fn refuse_commands(control: &mut TaskControl) {
+    loop {
+        let command = control.next_command().await;
+        command.answer(Err("the task has failed and is about to start again".to_owned()));
     }
 }
 

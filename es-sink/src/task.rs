@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connect::config::{ConfigError, Settings, WorkerConfig};
-use connect::connector::{ConnectorClass, ConnectorName};
+use connect::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use connect::control::TaskControl;
 use connect::kafka::consumer::{ConsumerConfig, SinkConsumer};
 use connect::task::{Task, TaskRun};
@@ -28,6 +28,10 @@ impl ConnectorClass for ElasticsearchSink {
             "ElasticsearchSinkConnector",
             "elasticsearch",
         ]
+    }
+
+    fn kind(&self) -> ConnectorKind {
+        ConnectorKind::Sink
     }
 
     fn tasks(

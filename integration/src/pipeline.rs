@@ -21,6 +21,8 @@ impl PipelineFile {
             ("schema.registry.url", registry.url()),
             ("group.id", group.to_owned()),
             ("offset.storage.topic", format!("{group}-offsets")),
+            // Many run at the same time.
+            ("listeners", "http://127.0.0.1:0".to_owned()),
         ];
         let worker = worker.map(|(key, value)| (key.to_owned(), value)).into();
         Self { worker, connectors: Vec::new() }

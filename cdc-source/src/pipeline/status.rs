@@ -34,7 +34,7 @@ impl Pipeline {
             server: self.config.address(),
             server_uuid: self.server.to_string(),
             lag_ms: self.lag.milliseconds,
-            skipped_events: BTreeMap::from([("parked", tables.skipped_events())]),
+            skipped_events: BTreeMap::from([("parked".to_owned(), tables.skipped_events())]),
             tables: tables.offsets().iter().map(status_of).collect(),
         }
     }

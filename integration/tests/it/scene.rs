@@ -61,6 +61,8 @@ impl Scene {
             pair("schema.registry.url", stack.registry.url()),
             pair("group.id", name.to_owned()),
             pair("offset.storage.topic", format!("{name}-offsets")),
+            // Many run at the same time.
+            pair("listeners", "http://127.0.0.1:0".to_owned()),
         ];
         let settings = [
             pair("connector.class", "mysql".to_owned()),

@@ -123,6 +123,7 @@ fn pipeline(stack: &Stack, relay: &Relay, mysql: &MySql, recordings: &[Recording
     let connectors: serde_json::Map<String, Json> = recordings.iter().map(connector).collect();
     let file = json!({
         "bootstrap.servers": stack.kafka.bootstrap(),
+        "listeners": "http://127.0.0.1:0",
         "schema.registry.url": relay.url(),
         "group.id": GROUP,
         "offset.storage.topic": format!("{GROUP}-offsets"),

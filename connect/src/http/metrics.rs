@@ -1,0 +1,251 @@
+//! `GET /metrics`, in the `OpenMetrics` text that Prometheus reads.
+//!
+//! Nothing is counted here: at each scrape the tasks' last statuses are written down.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::{Connectors, Endpoint, HttpError};
+use crate::control::{SnapshotStatus, SourceStatus, TableActivity, TableStatus};
+
+pub(super) async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> Response {
+    match text(Arc::clone(&endpoint.connectors)) {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
+        }
+    }
+}
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+fn text(connectors: Arc<Connectors>) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Statuses(connectors)));
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Statuses(Arc<Connectors>);
+
+/// One value of a metric.
+type Sample = (Vec<(&'static str, String)>, f64);
+
+/// A metric: its name, what it is, and its values.
+struct Metric {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    samples: fn(&Connectors) -> Vec<Sample>,
+}
+
+impl Collector for Statuses {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for metric in &METRICS {
+            // A dot or a unit after the help would be added by the encoder.
+            let mut family =
+                encoder.encode_descriptor(metric.name, metric.help, None, metric.kind)?;
+            for (labels, value) in (metric.samples)(&self.0) {
+                let labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
+                write(family.encode_family(&labels)?, metric.kind, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write(mut encoder: MetricEncoder<'_>, kind: MetricType, value: f64) -> Result<(), fmt::Error> {
+    match kind {
+        MetricType::Counter => {
+            encoder.encode_counter::<Vec<(String, String)>, _, f64>(&value, None)
+        }
+        MetricType::Gauge | MetricType::Histogram | MetricType::Info | MetricType::Unknown => {
+            encoder.encode_gauge(&value)
+        }
+    }
+}
+
+/// All metrics; `docs/metrics.md` has a row for each.
+const METRICS: [Metric; 11] = [
+    Metric {
+        name: "rowcast_task_state",
+        help: "1 for the state that a task is in",
+        kind: MetricType::Gauge,
+        samples: |connectors| {
+            let mut samples = Vec::new();
+            for (name, connector) in &connectors.0 {
+                for (id, task) in connector.tasks.iter().enumerate() {
+                    let labels = vec![
+                        ("connector", name.to_string()),
+                        ("task", id.to_string()),
+                        ("state", task.run_state().as_str().to_lowercase()),
+                    ];
+                    samples.push((labels, 1.0));
+                }
+            }
+            samples
+        },
+    },
+    Metric {
+        name: "rowcast_source_lag_seconds",
+        help: "Age of the last transaction when it was read, 0 when there is nothing more to read",
+        kind: MetricType::Gauge,
+        samples: |it| of_sources(it, |status| Some(float(status.lag_ms?) / 1000.0)),
+    },
+    Metric {
+        name: "rowcast_source_lsn",
+        help: "Number of the last change that was emitted",
+        kind: MetricType::Gauge,
+        samples: |it| of_sources(it, |status| Some(float(status.lsn))),
+    },
+    Metric {
+        name: "rowcast_source_position_bytes",
+        help: "Offset in the binary log file that is named by the label",
+        kind: MetricType::Gauge,
+        samples: position,
+    },
+    Metric {
+        name: "rowcast_source_skipped_row_events",
+        help: "Row events that were not emitted since the task began",
+        kind: MetricType::Counter,
+        samples: skipped,
+    },
+    Metric {
+        name: "rowcast_source_table_state",
+        help: "1 for the state that a captured table is in, 0 for the others",
+        kind: MetricType::Gauge,
+        samples: table_states,
+    },
+    Metric {
+        name: "rowcast_source_table_skipped_row_events",
+        help: "Row events of a table that were not emitted since the task began",
+        kind: MetricType::Counter,
+        samples: |it| of_tables(it, |table| Some(float(table.skipped_events))),
+    },
+    Metric {
+        name: "rowcast_source_snapshot_rows",
+        help: "Rows of a table that its copy has read so far",
+        kind: MetricType::Gauge,
+        samples: |it| of_snapshots(it, |snapshot| Some(snapshot.rows)),
+    },
+    Metric {
+        name: "rowcast_source_snapshot_chunks",
+        help: "Chunks of a table that its copy has finished so far",
+        kind: MetricType::Gauge,
+        samples: |it| of_snapshots(it, |snapshot| Some(snapshot.chunks)),
+    },
+    Metric {
+        name: "rowcast_source_snapshot_rows_per_second",
+        help: "How fast a table was copied in the last seconds",
+        kind: MetricType::Gauge,
+        samples: |it| of_snapshots(it, |snapshot| snapshot.rows_per_second),
+    },
+    Metric {
+        name: "rowcast_source_snapshot_eta_seconds",
+        help: "Time until a table is copied, by MySQL's estimate of its rows",
+        kind: MetricType::Gauge,
+        samples: |it| of_snapshots(it, |snapshot| snapshot.eta_seconds),
+    },
+];
+
+/// Exact up to 2^53, which all of these stay below.
+#[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+fn of_sources(connectors: &Connectors, value: fn(&SourceStatus) -> Option<f64>) -> Vec<Sample> {
+    let sources = connectors.sources().filter_map(|(name, connector)| {
+        let value = value(&*connector.source_status()?)?;
+        Some((vec![("connector", name.to_string())], value))
+    });
+    sources.collect()
+}
+
+fn of_tables(connectors: &Connectors, value: fn(&TableStatus) -> Option<f64>) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for (name, connector) in connectors.sources() {
+        let Some(status) = connector.source_status() else { continue };
+        for table in &status.tables {
+            let labels = vec![("connector", name.to_string()), ("table", table.table.to_string())];
+            samples.extend(value(table).map(|value| (labels, value)));
+        }
+    }
+    samples
+}
+
+fn of_snapshots(connectors: &Connectors, value: fn(&SnapshotStatus) -> Option<u64>) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for (name, connector) in connectors.sources() {
+        let Some(status) = connector.source_status() else { continue };
+        for table in &status.tables {
+            let labels = vec![("connector", name.to_string()), ("table", table.table.to_string())];
+            let value = table.snapshot.as_ref().and_then(value);
+            samples.extend(value.map(|value| (labels, float(value))));
+        }
+    }
+    samples
+}
+
+fn position(connectors: &Connectors) -> Vec<Sample> {
+    let sources = connectors.sources().filter_map(|(name, connector)| {
+        let status = connector.source_status()?;
+        let (file, offset) = status.position.rsplit_once(':')?;
+        let labels = vec![("connector", name.to_string()), ("file", file.to_owned())];
+        Some((labels, float(offset.parse().ok()?)))
+    });
+    sources.collect()
+}
+
+fn skipped(connectors: &Connectors) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for (name, connector) in connectors.sources() {
+        let Some(status) = connector.source_status() else { continue };
+        for (reason, events) in &status.skipped_events {
+            let labels = vec![("connector", name.to_string()), ("reason", reason.clone())];
+            samples.push((labels, float(*events)));
+        }
+    }
+    samples
+}
+
+fn table_states(connectors: &Connectors) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for (name, connector) in connectors.sources() {
+        let Some(status) = connector.source_status() else { continue };
+        for table in &status.tables {
+            for state in TableActivity::ALL {
+                let labels = vec![
+                    ("connector", name.to_string()),
+                    ("table", table.table.to_string()),
+                    ("state", state.as_str().to_owned()),
+                ];
+                samples.push((labels, if table.state == state { 1.0 } else { 0.0 }));
+            }
+        }
+    }
+    samples
+}
+
+/// The names of all metrics, as they are scraped.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = String> {
+    let name = |metric: &Metric| match metric.kind {
+        MetricType::Counter => format!("{}_total", metric.name),
+        MetricType::Gauge | MetricType::Histogram | MetricType::Info | MetricType::Unknown => {
+            metric.name.to_owned()
+        }
+    };
+    METRICS.iter().map(name)
+}
