@@ -3,6 +3,7 @@
 mod admin;
 pub mod batch;
 pub mod consumer;
+pub mod control;
 mod error;
 mod limit;
 mod log;

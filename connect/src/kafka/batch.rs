@@ -15,6 +15,12 @@ impl TopicIndex {
 /// Header that carries the order of a record that has no envelope.
 pub const LSN_HEADER: &str = "rowcast.lsn";
 
+/// Header with the kind of a control record.
+pub const CONTROL_HEADER: &str = "rowcast.control";
+
+/// Header with the table that a control record is about, as `database.table`.
+pub const TABLE_HEADER: &str = "rowcast.table";
+
 /// Header with the key that a row will have, on the delete that ends its old key.
 pub const NEW_KEY_HEADER: &str = "__debezium.newkey";
 

@@ -15,12 +15,13 @@ mod context;
 mod convert;
 mod error;
 mod offset_tracker;
+mod progress;
 mod properties;
 #[cfg(test)]
 mod tests;
 mod thread;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 use std::thread::JoinHandle;
@@ -28,13 +29,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use schema::lsn::Lsn;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 pub use error::ConsumerError;
 pub use offset_tracker::OffsetTracker;
+pub use progress::{Ends, GroupWatch};
 
 use super::KafkaError;
+pub use super::batch::LSN_HEADER;
+use super::control::Control;
 
 /// What to consume and as whom.
 #[derive(Clone)]
@@ -84,10 +88,9 @@ pub struct Record {
     pub value: Option<Bytes>,
     /// The header [`LSN_HEADER`], where there is one.
     pub lsn: Option<Lsn>,
+    /// What it says if it is no row.
+    pub control: Option<Control>,
 }
-
-/// Header with the Lsn of a record, as decimal text.
-pub const LSN_HEADER: &str = "rowcast.lsn";
 
 /// What happened on the Kafka side.
 #[derive(Debug)]
@@ -118,9 +121,10 @@ pub type CommitOffsets = Vec<(TopicPartition, KafkaOffset)>;
 
 /// The asynchronous end of the consumer.
 pub struct SinkConsumer {
-    control: mpsc::Receiver<Control>,
+    control: mpsc::Receiver<Notice>,
     data: mpsc::Receiver<Polled>,
     commands: blocking::SyncSender<Command>,
+    held: watch::Sender<Held>,
     /// Taken from the channel, but not yet held against the rebalances before it.
     polled: Option<Polled>,
     /// Since which epoch each partition is ours.
@@ -131,11 +135,15 @@ pub struct SinkConsumer {
 
 /// The end of the consumer that has the records: the Kafka thread, or a test.
 pub struct ConsumerFeed {
-    control: mpsc::Sender<Control>,
+    control: mpsc::Sender<Notice>,
     data: mpsc::Sender<Polled>,
     commands: blocking::Receiver<Command>,
+    held: watch::Receiver<Held>,
     epoch: Epoch,
 }
+
+/// Partitions of which no records are wanted for a while.
+pub type Held = HashSet<TopicPartition>;
 
 /// How many rebalances there were before a moment.
 type Epoch = u64;
@@ -147,7 +155,7 @@ pub struct Polled {
 }
 
 /// What overtakes records.
-enum Control {
+enum Notice {
     Assigned { epoch: Epoch, partitions: Vec<TopicPartition> },
     Revoked { epoch: Epoch, partitions: Vec<TopicPartition>, lost: bool },
     Failed(ConsumerError),
@@ -197,16 +205,19 @@ impl SinkConsumer {
         let (control_sender, control) = mpsc::channel(CONTROL_CAPACITY);
         let (data_sender, data) = mpsc::channel(DATA_CAPACITY);
         let (commands, command_receiver) = blocking::sync_channel(CONTROL_CAPACITY);
+        let (held, held_receiver) = watch::channel(Held::new());
         let feed = ConsumerFeed {
             control: control_sender,
             data: data_sender,
             commands: command_receiver,
+            held: held_receiver,
             epoch: 0,
         };
         let consumer = Self {
             control,
             data,
             commands,
+            held,
             polled: None,
             assigned: HashMap::new(),
             epoch: 0,
@@ -246,6 +257,17 @@ impl SinkConsumer {
     pub async fn next_rebalance(&mut self) -> ConsumerEvent {
         let control = self.control.recv().await.unwrap_or_else(gone);
         self.apply(control)
+    }
+
+    /// Asks for no more records of a partition until [`Self::release`]. What has been polled
+    /// already still comes.
+    pub fn hold(&self, partition: TopicPartition) {
+        self.held.send_if_modified(|held| held.insert(partition));
+    }
+
+    /// Asks for records of a partition again; they go on where they ended.
+    pub fn release(&self, partition: &TopicPartition) {
+        self.held.send_if_modified(|held| held.remove(partition));
     }
 
     /// Asks for a commit and does not wait for it. What does not reach the broker is repeated
@@ -290,14 +312,14 @@ impl SinkConsumer {
         }
     }
 
-    fn apply(&mut self, control: Control) -> ConsumerEvent {
+    fn apply(&mut self, control: Notice) -> ConsumerEvent {
         match control {
-            Control::Assigned { epoch, partitions } => {
+            Notice::Assigned { epoch, partitions } => {
                 self.epoch = epoch;
                 self.assigned.extend(partitions.iter().map(|partition| (partition.clone(), epoch)));
                 ConsumerEvent::Assigned(partitions)
             }
-            Control::Revoked { epoch, partitions, lost } => {
+            Notice::Revoked { epoch, partitions, lost } => {
                 self.epoch = epoch;
                 for partition in &partitions {
                     self.assigned.remove(partition);
@@ -305,7 +327,7 @@ impl SinkConsumer {
                 let done = RevokeDone(self.commands.clone());
                 ConsumerEvent::Revoked { partitions, lost, done }
             }
-            Control::Failed(error) => ConsumerEvent::Failed(error),
+            Notice::Failed(error) => ConsumerEvent::Failed(error),
         }
     }
 
@@ -321,8 +343,8 @@ impl SinkConsumer {
     }
 }
 
-fn gone() -> Control {
-    Control::Failed(KafkaError::Gone.into())
+fn gone() -> Notice {
+    Notice::Failed(KafkaError::Gone.into())
 }
 
 /// The answer to [`ConsumerEvent::Revoked`].
@@ -341,20 +363,20 @@ impl ConsumerFeed {
     /// Partitions are ours from now on.
     pub async fn assigned(&mut self, partitions: Vec<TopicPartition>) {
         self.epoch += 1;
-        let control = Control::Assigned { epoch: self.epoch, partitions };
+        let control = Notice::Assigned { epoch: self.epoch, partitions };
         drop(self.control.send(control).await);
     }
 
     /// Partitions are about to go, or gone.
     pub async fn revoked(&mut self, partitions: Vec<TopicPartition>, lost: bool) {
         self.epoch += 1;
-        let control = Control::Revoked { epoch: self.epoch, partitions, lost };
+        let control = Notice::Revoked { epoch: self.epoch, partitions, lost };
         drop(self.control.send(control).await);
     }
 
     /// The consumer has ended.
     pub async fn failed(&self, error: ConsumerError) {
-        drop(self.control.send(Control::Failed(error)).await);
+        drop(self.control.send(Notice::Failed(error)).await);
     }
 
     /// Marks records as polled now, between the last rebalance and the next one.
@@ -377,6 +399,14 @@ impl ConsumerFeed {
             // Nobody listens any more: the command to close is under way.
             Ok(Err(_)) | Err(_) => Err(polled),
         }
+    }
+
+    /// The partitions of which no records are wanted, if that has changed since the last call.
+    #[must_use]
+    pub fn held(&mut self) -> Option<Held> {
+        // Without the other end nobody wants anything any more.
+        let has_changed = self.held.has_changed().unwrap_or(false);
+        has_changed.then(|| self.held.borrow_and_update().clone())
     }
 
     /// The next command, if there is one within the time.

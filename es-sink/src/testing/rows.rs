@@ -68,6 +68,7 @@ pub(crate) fn record(
         key: Some(Bytes::from(key)),
         value: Some(Bytes::from(value)),
         lsn: None,
+        control: None,
     }
 }
 

@@ -7,7 +7,9 @@ use rdkafka::error::KafkaError as RdKafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{ConsumerError, KafkaOffset, LSN_HEADER, Record, TopicPartition};
+use super::{ConsumerError, KafkaOffset, Record, TopicPartition};
+use crate::kafka::batch::{CONTROL_HEADER, LSN_HEADER, TABLE_HEADER};
+use crate::kafka::control::Control;
 
 /// The committed offsets, and the beginning where there is none.
 pub(super) fn start_offsets(
@@ -39,7 +41,8 @@ pub(super) fn own(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Result<Reco
     let (key, value) = (copy(message.key()), copy(message.payload()));
     let partition = TopicPartition { topic, partition: message.partition() };
     let offset = KafkaOffset(message.offset());
-    let lsn = match header(message) {
+    let headers = OurHeaders::of(message);
+    let lsn = match headers.lsn {
         None => None,
         Some(text) => {
             Some(str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
@@ -51,12 +54,41 @@ pub(super) fn own(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Result<Reco
             })?)
         }
     };
-    Ok(Record { partition, offset, key, value, lsn })
+    let control = match headers.control {
+        None => None,
+        Some(kind) => Some(Control::parse(kind, headers.table, lsn).map_err(|problem| {
+            ConsumerError::Control {
+                topic: partition.topic.to_string(),
+                partition: partition.partition,
+                offset,
+                problem,
+            }
+        })?),
+    };
+    Ok(Record { partition, offset, key, value, lsn, control })
 }
 
-fn header<'m>(message: &'m BorrowedMessage<'_>) -> Option<&'m [u8]> {
-    let headers = message.headers()?;
-    headers.iter().find(|header| header.key == LSN_HEADER)?.value
+/// The headers of a record that mean something here.
+#[derive(Default)]
+struct OurHeaders<'m> {
+    lsn: Option<&'m [u8]>,
+    control: Option<&'m [u8]>,
+    table: Option<&'m [u8]>,
+}
+
+impl<'m> OurHeaders<'m> {
+    fn of(message: &'m BorrowedMessage<'_>) -> Self {
+        let mut ours = Self::default();
+        for header in message.headers().into_iter().flat_map(Headers::iter) {
+            match header.key {
+                LSN_HEADER => ours.lsn = header.value,
+                CONTROL_HEADER => ours.control = header.value.or(Some(&[])),
+                TABLE_HEADER => ours.table = header.value,
+                _ => {}
+            }
+        }
+        ours
+    }
 }
 
 pub(super) fn names(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
@@ -66,6 +98,14 @@ pub(super) fn names(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
         partition: element.partition(),
     });
     names.collect()
+}
+
+pub(super) fn partition_list(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
 }
 
 pub(super) fn list(partitions: &[TopicPartition]) -> String {

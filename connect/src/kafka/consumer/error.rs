@@ -6,6 +6,7 @@ use schema::fault::{Disposition, Fault};
 
 use super::{KafkaOffset, LSN_HEADER};
 use crate::kafka::KafkaError;
+use crate::kafka::control::ControlError;
 
 /// The consumer cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,18 @@ pub enum ConsumerError {
         /// Its offset.
         offset: KafkaOffset,
     },
+    /// A control record that cannot be obeyed.
+    #[error("control record {topic}/{partition}@{offset} {problem}", offset = offset.0)]
+    Control {
+        /// The record's topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// Its offset.
+        offset: KafkaOffset,
+        /// What is wrong with it.
+        problem: ControlError,
+    },
     /// The broker did not confirm a commit in time.
     #[error("kafka did not confirm committed offsets within 10 s")]
     CommitTimeout,
@@ -44,7 +57,9 @@ impl Fault for ConsumerError {
         match self {
             Self::Kafka(error) => error.disposition(),
             Self::CommitTimeout => Disposition::Retry,
-            Self::OffsetOutOfRange { .. } | Self::InvalidLsn { .. } => Disposition::Halt,
+            Self::OffsetOutOfRange { .. } | Self::InvalidLsn { .. } | Self::Control { .. } => {
+                Disposition::Halt
+            }
         }
     }
 
@@ -55,7 +70,10 @@ impl Fault for ConsumerError {
                 "find out whether records expired before they were read or the topic was \
                  re-created; then take a new snapshot of its table, or reset the group's offsets",
             )),
-            Self::InvalidLsn { .. } => {
+            Self::Control { problem: ControlError::Unknown, .. } => Some(Cow::Borrowed(
+                "start the sink with the version of rowcast that its source has, or a newer one",
+            )),
+            Self::InvalidLsn { .. } | Self::Control { .. } => {
                 Some(Cow::Borrowed("find out who writes this header; only rowcast should"))
             }
             Self::CommitTimeout => None,

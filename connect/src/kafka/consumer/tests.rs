@@ -8,7 +8,7 @@ fn partition(number: i32) -> TopicPartition {
 
 fn record(number: i32, offset: i64) -> Record {
     let (partition, offset) = (partition(number), KafkaOffset(offset));
-    Record { partition, offset, key: None, value: None, lsn: None }
+    Record { partition, offset, key: None, value: None, lsn: None, control: None }
 }
 
 async fn send(feed: &ConsumerFeed, records: Vec<Record>) {
@@ -78,4 +78,21 @@ async fn a_thread_that_is_gone_is_a_failure() {
 
     assert!(matches!(consumer.next().await, ConsumerEvent::Failed(_)));
     assert!(consumer.commit(Vec::new()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_held_is_told_once_and_as_a_whole() {
+    let (consumer, mut feed) = SinkConsumer::with_feed();
+    assert_eq!(feed.held(), None);
+
+    consumer.hold(partition(0));
+    consumer.hold(partition(1));
+    consumer.hold(partition(0));
+    assert_eq!(feed.held(), Some(Held::from([partition(0), partition(1)])));
+    assert_eq!(feed.held(), None);
+
+    consumer.release(&partition(0));
+    consumer.release(&partition(7));
+    assert_eq!(feed.held(), Some(Held::from([partition(1)])));
+    assert_eq!(feed.held(), None);
 }

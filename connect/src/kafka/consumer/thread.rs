@@ -15,11 +15,11 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::context::{Context, Rebalance};
-use super::convert::{list, names, own, start_offsets};
+use super::convert::{list, names, own, partition_list, start_offsets};
 use super::properties::{patterns, properties};
 use super::{
-    Command, CommitOffsets, ConsumerConfig, ConsumerError, ConsumerFeed, Polled, REVOKE_DEADLINE,
-    Record,
+    Command, CommitOffsets, ConsumerConfig, ConsumerError, ConsumerFeed, Held, Polled,
+    REVOKE_DEADLINE, Record,
 };
 use crate::kafka::KafkaError;
 
@@ -70,6 +70,7 @@ pub(super) fn start(
         started: Instant::now(),
         topic: None,
         pending: None,
+        paused: Held::new(),
         assigned: false,
         told_silence: false,
     };
@@ -93,6 +94,8 @@ struct Poller {
     topic: Option<Arc<str>>,
     /// An assignment whose committed offsets the broker has not told yet.
     pending: Option<TopicPartitionList>,
+    /// Partitions that the other end wants no records of.
+    paused: Held,
     assigned: bool,
     told_silence: bool,
 }
@@ -145,7 +148,21 @@ impl Poller {
             Err(_) => {}
         }
         self.assign_pending()?;
+        self.hold()?;
         Ok(Next::GoOn)
+    }
+
+    /// Pauses what the other end wants no records of, and resumes what it wants again.
+    fn hold(&mut self) -> Result<(), ConsumerError> {
+        let Some(wanted) = self.feed.held() else { return Ok(()) };
+        let assigned: Held = names(&self.assignment()?).into_iter().collect();
+        let pause: Vec<_> = wanted.intersection(&assigned).cloned().collect();
+        let resume: Vec<_> = self.paused.difference(&wanted).cloned().collect();
+        self.consumer.pause(&partition_list(&pause)).map_err(|error| self.error("pause", error))?;
+        let resumed = self.consumer.resume(&partition_list(&resume));
+        resumed.map_err(|error| self.error("resume", error))?;
+        self.paused = pause.into_iter().collect();
+        Ok(())
     }
 
     /// Hands a batch over. While nobody takes it, the partitions are paused and polling goes on.
@@ -166,8 +183,10 @@ impl Poller {
             }
         }
         tracing::debug!("records are taken again, resuming partitions");
-        let assignment = self.assignment()?;
-        self.consumer.resume(&assignment).map_err(|error| self.error("resume", error))?;
+        let mut taken = names(&self.assignment()?);
+        taken.retain(|partition| !self.paused.contains(partition));
+        let resumed = self.consumer.resume(&partition_list(&taken));
+        resumed.map_err(|error| self.error("resume", error))?;
         Ok(Next::GoOn)
     }
 
@@ -297,8 +316,14 @@ impl Poller {
         let lost = self.consumer.assignment_lost();
         tracing::info!(group = self.group, lost, partitions = %list(&names), "partitions revoked");
         let runtime = self.runtime.clone();
+        let mut paused = names.clone();
         runtime.block_on(self.feed.revoked(names, lost));
         let next = self.await_revoke_done()?;
+        // Should they come back, they are not paused.
+        paused.retain(|partition| self.paused.remove(partition));
+        self.consumer
+            .resume(&partition_list(&paused))
+            .map_err(|error| self.error("resume", error))?;
         self.consumer
             .incremental_unassign(partitions)
             .map_err(|error| self.error("give partitions up", error))?;
