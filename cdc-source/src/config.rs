@@ -2,6 +2,7 @@
 
 mod heartbeat;
 mod records;
+mod snapshot;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use secrecy::SecretString;
 
 pub(crate) use heartbeat::HeartbeatConfig;
 pub(crate) use records::RecordConfig;
+pub(crate) use snapshot::{SnapshotConfig, SnapshotMode};
 
 /// A connector's settings.
 #[derive(Clone)]
@@ -33,11 +35,8 @@ pub(crate) struct SourceConfig {
     pub(crate) tables: TableFilter,
     /// What records look like.
     pub(crate) records: RecordConfig,
-    /// `snapshot.mode`: `initial` (default) copies each table once, `no_data` begins with changes.
-    pub(crate) snapshot_mode: SnapshotMode,
-    /// `snapshot.chunk.rows`, 1 to 1,000,000: rows of one chunk. Default 4,096, our choice: a
-    /// chunk of small rows is one Kafka transaction of about 1 MiB.
-    pub(crate) chunk_rows: u32,
+    /// How tables are copied.
+    pub(crate) snapshot: SnapshotConfig,
     /// `commit.interval.ms`, 1 to 10,000: longest time that a busy Kafka transaction stays open.
     /// Default 100.
     pub(crate) commit_interval: Duration,
@@ -55,13 +54,6 @@ pub(crate) struct SourceConfig {
     pub(crate) max_clock_skew: Duration,
 }
 
-/// What is copied before changes are streamed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SnapshotMode {
-    Initial,
-    NoData,
-}
-
 impl SourceConfig {
     /// Reads the settings of the connector `name` within `group`.
     pub(crate) fn read(
@@ -72,6 +64,7 @@ impl SourceConfig {
         let topic_prefix = settings
             .topic_name("topic.prefix")?
             .ok_or_else(|| settings.error("topic.prefix", "is required"))?;
+        let records = RecordConfig::read(settings)?;
         Ok(Self {
             heartbeat: HeartbeatConfig::read(&topic_prefix, settings)?,
             host: settings.required("database.hostname")?,
@@ -85,13 +78,8 @@ impl SourceConfig {
             )?,
             topic_prefix,
             tables: TableFilter::read(settings)?,
-            records: RecordConfig::read(settings)?,
-            snapshot_mode: settings.choice(
-                "snapshot.mode",
-                SnapshotMode::Initial,
-                &[("initial", SnapshotMode::Initial), ("no_data", SnapshotMode::NoData)],
-            )?,
-            chunk_rows: settings.integer("snapshot.chunk.rows", 4096, 1..=1_000_000)?,
+            snapshot: SnapshotConfig::read(settings, records.values.fidelity)?,
+            records,
             commit_interval: settings.duration_ms("commit.interval.ms", 100, 1..=10_000)?,
             transaction_max_bytes: settings.integer(
                 "transaction.max.bytes",
@@ -307,7 +295,7 @@ mod tests {
 
         assert!(error(&[("table.include.list", "")]).contains("`table.include.list` or"));
         assert!(error(&[("table.exclude.list", "a(")]).contains("invalid pattern"));
-        assert!(error(&[("snapshot.mode", "never")]).contains("expected one of initial, no_data"));
+        assert!(error(&[("snapshot.mode", "never")]).contains("expected one of initial, "));
         assert!(error(&[("databse.port", "1")]).contains("`databse.port` is not a known setting"));
     }
 

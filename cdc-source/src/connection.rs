@@ -1,10 +1,12 @@
 //! Connections to MySQL, and what their errors mean.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, OptsBuilder};
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
 
 use crate::config::SourceConfig;
 use crate::error::SourceError;
@@ -44,7 +46,7 @@ impl Connection {
                  transaction_isolation = 'READ-COMMITTED', autocommit = 1"
                     .to_owned(),
             ]);
-        let connecting = tokio::time::timeout(config.connect_timeout, Conn::new(options)).await;
+        let connecting = timeout(config.connect_timeout, Conn::new(options)).await;
         let Ok(connected) = connecting else {
             return Err(SourceError::Timeout { action: "connect", address });
         };
@@ -69,7 +71,7 @@ impl Connection {
         statement: &str,
     ) -> Result<Vec<T>, SourceError> {
         let query = self.conn.query(statement);
-        let Ok(result) = tokio::time::timeout(STATEMENT_TIMEOUT, query).await else {
+        let Ok(result) = timeout(STATEMENT_TIMEOUT, query).await else {
             return Err(SourceError::Timeout { action, address: self.address.clone() });
         };
         result.map_err(|error| judge(action, &self.address, error))
@@ -91,24 +93,49 @@ impl Connection {
         statement: &str,
     ) -> Result<(), SourceError> {
         let query = self.conn.query_drop(statement);
-        let Ok(result) = tokio::time::timeout(STATEMENT_TIMEOUT, query).await else {
+        let Ok(result) = timeout(STATEMENT_TIMEOUT, query).await else {
             return Err(SourceError::Timeout { action, address: self.address.clone() });
         };
         result.map_err(|error| judge(action, &self.address, error))
     }
 
-    /// Runs a statement by the binary protocol, whose numbers are exact, within a time limit.
+    /// Runs a short statement by the binary protocol, whose numbers are exact.
     pub(crate) async fn rows_in_binary(
         &mut self,
         action: &'static str,
         statement: &str,
-        limit: Duration,
     ) -> Result<Vec<mysql_async::Row>, SourceError> {
         let query = self.conn.exec(statement, ());
-        let Ok(result) = tokio::time::timeout(limit, query).await else {
+        let Ok(result) = timeout(STATEMENT_TIMEOUT, query).await else {
             return Err(SourceError::Timeout { action, address: self.address.clone() });
         };
         result.map_err(|error| judge(action, &self.address, error))
+    }
+
+    /// Runs a statement by the binary protocol and hands its rows over one by one, so that no more
+    /// than one is held here. `limit` is for the wait before each row.
+    pub(crate) async fn each_row(
+        &mut self,
+        action: &'static str,
+        statement: &str,
+        limit: Duration,
+        mut take: impl FnMut(mysql_async::Row) -> ControlFlow<()> + Send,
+    ) -> Result<(), SourceError> {
+        let address = &self.address;
+        let timed_out = |_| SourceError::Timeout { action, address: address.clone() };
+        let judged = |error| judge(action, address, error);
+        let query = self.conn.exec_iter(statement, ());
+        let mut rows = timeout(limit, query).await.map_err(timed_out)?.map_err(judged)?;
+        let mut taking = ControlFlow::Continue(());
+        while let Some(row) =
+            timeout(limit, rows.next()).await.map_err(timed_out)?.map_err(judged)?
+        {
+            // What is not wanted is read all the same: the connection serves the next statement.
+            if taking.is_continue() {
+                taking = take(row);
+            }
+        }
+        Ok(())
     }
 
     /// Gives the connection away, for the replication stream.

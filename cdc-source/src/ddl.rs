@@ -51,7 +51,9 @@ pub(crate) enum Effect {
     RowsStay,
     /// They may differ now, and no row event says so.
     RowsChange,
-    /// They are gone, or are another table's now.
+    /// They are gone, and the table is as it was.
+    Emptied,
+    /// They are gone with their table, or are another table's now.
     RowsGone,
     /// They were another table's until now.
     RowsArrive,
@@ -83,7 +85,7 @@ pub(crate) fn classify(statement: &str, database: &str) -> Statement {
         "RENAME" => cursor.rename(),
         "TRUNCATE" => {
             cursor.skip_word("TABLE");
-            cursor.change_list(Effect::RowsGone)
+            cursor.change_list(Effect::Emptied)
         }
         "ANALYZE" | "OPTIMIZE" | "REPAIR" | "CHECK" | "GRANT" | "REVOKE" | "SET" | "FLUSH"
         | "INSTALL" | "UNINSTALL" | "LOCK" | "UNLOCK" | "SAVEPOINT" | "RELEASE" => Statement::Other,
@@ -178,7 +180,7 @@ impl Cursor<'_> {
                     changes
                         .extend(part.table().map(|table| TableChange { table, effect: arrives }));
                 }
-                Effect::RowsChange | Effect::RowsArrive | Effect::Created => {
+                Effect::RowsChange | Effect::RowsArrive | Effect::Created | Effect::Emptied => {
                     if effect == Effect::RowsStay {
                         effect = Effect::RowsChange;
                     }

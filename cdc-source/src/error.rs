@@ -47,6 +47,9 @@ pub(crate) enum SourceError {
     /// The clocks of this machine and of MySQL are too far apart to begin.
     #[error("the clock of this machine and that of mysql differ by {seconds} s")]
     ClockSkew { seconds: u64 },
+    /// A part of us panicked; its own message is on standard error.
+    #[error("a part of the source panicked")]
+    Panicked,
     /// The server's settings, grants or tables are not fit.
     #[error(transparent)]
     Preflight(#[from] PreflightError),
@@ -67,9 +70,10 @@ pub(crate) enum SourceError {
 impl Fault for SourceError {
     fn disposition(&self) -> Disposition {
         match self {
-            Self::Connection { .. } | Self::Timeout { .. } | Self::ServerIdTaken { .. } => {
-                Disposition::Retry
-            }
+            Self::Connection { .. }
+            | Self::Timeout { .. }
+            | Self::ServerIdTaken { .. }
+            | Self::Panicked => Disposition::Retry,
             Self::AccessDenied { .. }
             | Self::Statement { .. }
             | Self::Purged { .. }
@@ -115,6 +119,7 @@ impl Fault for SourceError {
             Self::ClockSkew { .. } => {
                 Some("synchronise both clocks, or raise `max.clock.skew.ms`".into())
             }
+            Self::Panicked => Some("report the panic; rowcast goes on from what is stored".into()),
             Self::Preflight(error) => error.hint(),
             Self::Binlog(error) => error.hint(),
             Self::Offset(error) => error.hint(),

@@ -2,6 +2,8 @@
 //! row image a record, and at a transaction's boundary records and offsets become one commit.
 
 mod command;
+mod copy;
+mod definition;
 mod emit;
 mod lsn_tail;
 mod order;
@@ -21,8 +23,6 @@ use schema::envelope::EventSource;
 use schema::fault::{Disposition, Fault};
 use schema::lsn::LsnClock;
 use schema::offset::{SourcePartition, TableState};
-use schema::table::TableId;
-use schema::types::Fidelity;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -33,11 +33,11 @@ use self::status::{Lag, Rates};
 use crate::binlog::table_map::EncodedTableMap;
 use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, Query, RawEvent};
 use crate::config::SourceConfig;
-use crate::ddl::{self, Effect, Statement};
+use crate::ddl::{self, Statement};
 use crate::error::SourceError;
 use crate::heartbeat::Heartbeat;
 use crate::rows::ImageReader;
-use crate::snapshot::{ChunkRequest, Snapshot, Step};
+use crate::snapshot::{Snapshot, Step};
 use crate::tables::Tables;
 use crate::transaction::TransactionTracker;
 
@@ -122,7 +122,7 @@ impl Pipeline {
     ) -> Result<(), SourceError> {
         loop {
             control.publish(|| self.status());
-            self.begin_chunk();
+            self.begin_chunks();
             let heartbeat = self.heartbeat.as_ref().map(Heartbeat::due);
             let next = tokio::select! {
                 biased;
@@ -130,7 +130,7 @@ impl Pipeline {
                 error = self.producer.failure() => return Err(error.into()),
                 // Few, and from people: they do not wait until the stream is idle.
                 wanted = control.wanted() => Next::Wanted(wanted),
-                step = self.snapshot.loaded() => Next::Chunk(step?),
+                step = self.snapshot.step() => Next::Chunk(step?),
                 event = self.stream.next() => Next::Event(event?),
                 () = tokio::time::sleep_until(self.last_flush + IDLE_OFFSETS_EVERY),
                     if self.has_moved => Next::Tick,
@@ -144,13 +144,10 @@ impl Pipeline {
                     self.lag.measure(connect::clock::now_micros());
                 }
                 Next::Wanted(Wanted::Command(command)) => self.command(command).await?,
-                Next::Chunk(Step::Waiting) | Next::Wanted(Wanted::Status) | Next::Tick => {}
-                Next::Chunk(Step::Parked { table, reason }) => {
-                    self.tables.park(&table, &reason);
-                    self.flush().await?;
-                }
+                Next::Chunk(step) => self.take_step(step).await?,
+                Next::Wanted(Wanted::Status) | Next::Tick => {}
             }
-            self.emit_chunk().await?;
+            self.emit_chunks().await?;
             self.flush_if_due().await?;
         }
     }
@@ -207,7 +204,7 @@ impl Pipeline {
             }
             BinlogEvent::Query(query) => {
                 self.transaction.set_thread(query.thread);
-                self.take_statement(&query, event)?;
+                self.take_statement(&query, event).await?;
             }
             BinlogEvent::TableMap(map) if self.tables.knows(map) => {}
             BinlogEvent::TableMap(map) => match map.parse() {
@@ -236,7 +233,11 @@ impl Pipeline {
     }
 
     /// What a statement does to captured tables, and whether it ends its transaction.
-    fn take_statement(&mut self, query: &Query<'_>, event: &RawEvent) -> Result<(), SourceError> {
+    async fn take_statement(
+        &mut self,
+        query: &Query<'_>,
+        event: &RawEvent,
+    ) -> Result<(), SourceError> {
         // The first of nearly every transaction.
         if query.statement == "BEGIN" {
             self.transaction.opened();
@@ -257,9 +258,7 @@ impl Pipeline {
             Statement::Commit | Statement::XaOutcome => self.commit(event),
             Statement::Other => self.end_single_statement(event),
             Statement::Ddl(changes) => {
-                for change in changes {
-                    self.table_changed(&change.table, change.effect);
-                }
+                self.tables_changed(changes).await?;
                 self.end_single_statement(event);
             }
             Statement::Dml(names) => {
@@ -272,50 +271,6 @@ impl Pipeline {
             }
         }
         Ok(())
-    }
-
-    /// A definition has changed: rows that are being copied are read again, and where stored rows
-    /// may differ now without row events, the table is parked.
-    fn table_changed(&mut self, table: &TableId, effect: Effect) {
-        if let Some(window) = self.snapshot.window_of(table) {
-            window.void();
-        }
-        // A table that is created now is complete from its first row on.
-        let is_new = matches!(effect, Effect::RowsArrive | Effect::Created);
-        if is_new && self.config.tables.matches(table) {
-            self.tables.add(table, TableState::Streaming);
-        }
-        self.tables.redeclare(table);
-        let is_captured = self.tables.offsets().contains_key(table);
-        if !is_captured || self.tables.is_parked(table) {
-            return;
-        }
-        tracing::info!(table = %table, effect = ?effect, "table definition changed");
-        let reason = match effect {
-            Effect::RowsStay | Effect::Created => return,
-            Effect::RowsChange => "its definition was changed in a way that changes stored rows",
-            Effect::RowsGone => "it was truncated, dropped or renamed",
-            Effect::RowsArrive => "another table was renamed to it",
-        };
-        if self.config.records.values.fidelity == Fidelity::Debezium {
-            // As Debezium: what rows have become without row events is not followed.
-            tracing::warn!(table = %table, reason, "older records of the table are not corrected");
-            return;
-        }
-        self.park(table, reason);
-    }
-
-    fn park_named(&mut self, names: &[String], database: &str, reason: &str) {
-        for table in self.tables.named(names, database) {
-            self.park(&table, reason);
-        }
-    }
-
-    fn park(&mut self, table: &TableId, reason: &str) {
-        self.snapshot.cancel(table);
-        if !self.tables.is_parked(table) {
-            self.tables.park(table, reason);
-        }
     }
 
     /// A table whose description in the log contradicts itself, if it says which one that is.
@@ -350,23 +305,6 @@ impl Pipeline {
 
     fn commit(&mut self, event: &RawEvent) {
         self.transaction.commit(&event.end);
-    }
-
-    /// Begins the next chunk if a table still has one, at a boundary.
-    fn begin_chunk(&mut self) {
-        if self.snapshot.is_open() || !self.transaction.is_at_boundary() {
-            return;
-        }
-        let Some((table, progress)) = self.tables.next_to_copy() else { return };
-        let request = ChunkRequest {
-            table: table.clone(),
-            after: progress.last_key.clone(),
-            rows: self.config.chunk_rows,
-            number: progress.chunks,
-            blanks_in_json: self.config.records.depends_on_origin(),
-            order: self.config.records.depends_on_origin().then(|| self.tables.order_of(table)),
-        };
-        self.snapshot.begin(request, self.transaction.executed());
     }
 
     /// Hands the batch over when nothing more is coming at the moment.

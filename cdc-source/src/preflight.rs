@@ -10,7 +10,7 @@ use schema::table::TableId;
 use schema::types::Fidelity;
 use uuid::Uuid;
 
-use crate::config::{SnapshotMode, SourceConfig};
+use crate::config::SourceConfig;
 use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::snapshot::structure;
@@ -96,17 +96,25 @@ pub(crate) async fn check(
     })
 }
 
-/// Where the log of a server ends, and which server it is: the high watermark of a chunk.
+/// Where the log of a server ends, and which server it is.
 pub(crate) async fn log_end(
     connection: &mut Connection,
     statement: &str,
 ) -> Result<Option<(BinlogPosition, Uuid)>, SourceError> {
-    let row: Option<mysql_async::Row> =
-        connection.first("read the position of the binary log", statement).await?;
+    let position = log_position(connection, statement).await?;
     let uuid: Option<String> =
         connection.first("read the server's uuid", "SELECT @@GLOBAL.server_uuid").await?;
-    let position = row.as_ref().and_then(position_of);
     Ok(position.zip(uuid.and_then(|uuid| uuid.parse().ok())))
+}
+
+/// Where the log of a server ends: the high watermark of a chunk.
+pub(crate) async fn log_position(
+    connection: &mut Connection,
+    statement: &str,
+) -> Result<Option<BinlogPosition>, SourceError> {
+    let row: Option<mysql_async::Row> =
+        connection.first("read the position of the binary log", statement).await?;
+    Ok(row.as_ref().and_then(position_of))
 }
 
 /// The statement that says where the log ends: renamed in 8.2, gone by its old name in 8.4.
@@ -346,7 +354,7 @@ async fn check_table(
         Err(error) => return Err(error),
     }
     match structure::read(connection, table).await? {
-        Ok(_) if config.snapshot_mode == SnapshotMode::NoData => {}
+        Ok(_) if !config.snapshot.mode.copies() => {}
         // As Debezium: its records have no key then, which no sink here can take.
         Ok(found)
             if found.schema.key.is_empty()
@@ -356,16 +364,7 @@ async fn check_table(
             why: "its rows cannot be copied in chunks, and a document needs an id",
             remedy: format!("add a primary key to {table}, or take it off `table.include.list`"),
         }),
-        Ok(found) => {
-            let unbound = |column| Some((column, structure::unbound_type(column)?));
-            if let Some((column, type_name)) = found.schema.key_columns().find_map(unbound) {
-                findings.push(Finding {
-                    what: format!("key column {} of {table} is {type_name}", column.name),
-                    why: "a table cannot be copied along such a key yet",
-                    remedy: format!("take {table} off `table.include.list`"),
-                });
-            }
-        }
+        Ok(_) => {}
         Err(problem) => findings.push(Finding {
             what: format!("column {} of {table} is {}", problem.column, problem.type_name),
             why: "that cannot be captured exactly yet",

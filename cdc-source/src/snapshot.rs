@@ -23,144 +23,281 @@
 //! Without GTIDs step 2 has no equivalent: there the SELECT is `FOR SHARE`, which waits for such
 //! rows.
 
+mod bounds;
 mod chunk;
+mod copy;
 mod create_table;
+mod loader;
 mod place;
+mod progress;
 pub(crate) mod structure;
+mod throttle;
 mod values;
 mod window;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use schema::gtid::GtidSet;
-use schema::table::TableId;
+use schema::offset::SnapshotProgress;
+use schema::plan::record::PlanError;
+use schema::position::BinlogPosition;
+use schema::table::{TableId, TableSchema};
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
 
 use crate::config::SourceConfig;
-use crate::connection::Connection;
 use crate::error::SourceError;
+use crate::tables::TablePlan;
 
-pub(crate) use chunk::{Chunk, ChunkRequest, Loaded, Order};
+pub(crate) use chunk::{Chunk, Order};
+pub(crate) use copy::{DueChunk, TableCopy};
 pub(crate) use place::Place;
+pub(crate) use progress::CopyRate;
 pub(crate) use window::Window;
 
-/// The chunk that is under way. At most one is: the next begins when it is emitted.
+use bounds::{KeyRange, RangeQuery};
+use chunk::{Ends, FoundEnd, Loaded};
+use loader::Loader;
+use throttle::Throttle;
+
+/// Ends of chunks that were found and not yet looked at: at most one for each that is read.
+const ENDS_WAITING: usize = 64;
+
+/// A statement that MySQL can only answer if the condition is one for rows of the table.
+pub(crate) fn explain(table: &TableId, filter: &str) -> String {
+    let schema = TableSchema { id: table.clone(), columns: Vec::new(), key: Vec::new() };
+    let range = KeyRange::default();
+    RangeQuery { schema: &schema, range: &range, filter: Some(filter) }.explain()
+}
+
+/// Copies tables, several chunks at a time.
 pub(crate) struct Snapshot {
     config: Arc<SourceConfig>,
-    /// Kept from chunk to chunk; lent to the one that is loading.
-    connection: Option<Connection>,
-    open: Option<OpenChunk>,
+    copies: Vec<TableCopy>,
+    loads: JoinSet<LoadResult>,
+    /// Connections that nobody reads from now.
+    idle: Vec<Loader>,
+    ends: (Ends, FoundEnds),
+    throttle: Throttle,
 }
 
-/// A chunk between its step 1 and its step 5.
-pub(crate) struct OpenChunk {
-    pub(crate) window: Window,
-    state: ChunkState,
+type FoundEnds = mpsc::Receiver<(TableId, FoundEnd)>;
+
+type LoadResult = Result<(Loader, Loaded), SourceError>;
+
+/// Which chunks may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    None,
+    /// Those that were begun before and that others wait for.
+    Heads,
+    Any,
 }
 
-type Loading = Pin<Box<dyn Future<Output = Result<(Connection, Loaded), SourceError>> + Send>>;
-
-enum ChunkState {
-    Loading(Loading),
-    Loaded(Chunk),
-}
-
-/// What came of loading a chunk.
+/// What the pipeline has to do after something came of a chunk.
 pub(crate) enum Step {
-    /// It waits for the stream to pass its high watermark.
+    /// Nothing but to look what can begin or is due now.
     Waiting,
-    /// The table is gone, or has a column that is not exact.
+    /// A chunk is here: its rows have to be named, so that changes of them can be told apart.
+    Loaded(TableId),
+    /// The table cannot go on.
     Parked { table: TableId, reason: String },
+    /// What was copied of the table does not count any more.
+    Restart { table: TableId, reason: &'static str },
+}
+
+/// What a chunk depends on beside its table's progress.
+pub(crate) struct ChunkContext<'a> {
+    /// The transactions that the stream has processed; none without GTIDs.
+    pub(crate) processed: Option<&'a GtidSet>,
+    /// What the chunk's place depends on, if records are to tell it.
+    pub(crate) order: Option<Order>,
+    /// Whether JSON keeps the blanks that the server prints.
+    pub(crate) blanks_in_json: bool,
 }
 
 impl Snapshot {
     pub(crate) fn new(config: Arc<SourceConfig>) -> Self {
-        Self { config, connection: None, open: None }
+        Self {
+            throttle: Throttle::new(&config),
+            copies: Vec::new(),
+            loads: JoinSet::new(),
+            idle: Vec::new(),
+            ends: mpsc::channel(ENDS_WAITING),
+            config,
+        }
     }
 
-    /// Whether a chunk is under way.
-    pub(crate) fn is_open(&self) -> bool {
-        self.open.is_some()
+    /// Which chunks may begin now.
+    pub(crate) fn room(&mut self) -> Room {
+        let most = self.config.snapshot.max_threads;
+        let (loading, loaded) = self.copies.iter().map(TableCopy::open_chunks).fold(
+            (0, 0),
+            |(all_loading, all_loaded), (loading, loaded)| {
+                (all_loading + loading, all_loaded + loaded)
+            },
+        );
+        if loading >= most || !self.throttle.lets_begin() {
+            Room::None
+        } else if loading + loaded >= 2 * most {
+            Room::Heads
+        } else {
+            Room::Any
+        }
     }
 
-    /// Steps 1 to 4: opens the window and begins to load the chunk after `request`'s last key.
-    pub(crate) fn begin(&mut self, request: ChunkRequest, processed: Option<&GtidSet>) {
-        tracing::debug!(table = %request.table, chunk = request.number, "chunk begins");
-        let window = Window::new(request.table.clone());
+    /// Whether a chunk of the table can begin now.
+    pub(crate) fn can_begin(&self, table: &TableId, room: Room) -> bool {
+        match self.copy(table) {
+            Some(copy) => copy.can_begin(room, Instant::now()),
+            None => room == Room::Any,
+        }
+    }
+
+    /// Steps 1 to 4: opens the window of a chunk and begins to load it.
+    pub(crate) fn begin(
+        &mut self,
+        (table, progress): (&TableId, &SnapshotProgress),
+        room: Room,
+        context: ChunkContext<'_>,
+    ) {
         let config = Arc::clone(&self.config);
-        let connection = self.connection.take();
-        let processed = processed.map(ToString::to_string);
-        let loading = Box::pin(async move {
-            let mut connection = match connection {
-                Some(connection) => connection,
-                None => Connection::open(&config).await?,
+        if self.copy(table).is_none() {
+            let rows = config.snapshot.chunk_rows;
+            self.copies.push(TableCopy::new(table.clone(), progress, rows));
+        }
+        let Some(copy) = self.copies.iter_mut().find(|copy| copy.table == *table) else { return };
+        let Some(mut request) = copy.next_request(room, Instant::now()) else { return };
+        request.tells_end = config.snapshot.max_threads > 1;
+        request.order = context.order;
+        request.blanks_in_json = context.blanks_in_json;
+        let number = request.number;
+        tracing::debug!(table = %table, chunk = number, "chunk begins");
+        let (loader, ends) = (self.idle.pop(), self.ends.0.clone());
+        let processed = context.processed.map(ToString::to_string);
+        let task = self.loads.spawn(async move {
+            let mut loader = match loader {
+                Some(loader) => loader,
+                None => Loader::open(&config).await?,
             };
-            let loaded = chunk::load(&mut connection, &request, processed.as_deref()).await?;
-            Ok((connection, loaded))
+            let loaded = chunk::load(&mut loader, &request, processed.as_deref(), &ends).await?;
+            Ok((loader, loaded))
         });
-        self.open = Some(OpenChunk { window, state: ChunkState::Loading(loading) });
+        copy.loading(number, task);
     }
 
-    /// Waits until the chunk is loaded. Never resolves when none is loading. Cancel safe: the load
-    /// goes on at the next call.
-    pub(crate) async fn loaded(&mut self) -> Result<Step, SourceError> {
-        let Some(OpenChunk { window, state: ChunkState::Loading(loading) }) = &mut self.open else {
-            return std::future::pending().await;
-        };
-        let (connection, loaded) = loading.await?;
-        let table = window.table().clone();
-        self.connection = Some(connection);
-        match loaded {
-            Loaded::Chunk(chunk) => {
-                if let Some(open) = &mut self.open {
-                    open.state = ChunkState::Loaded(chunk);
+    /// Waits until something came of a chunk, or until one can begin that had to wait. Never
+    /// resolves when nothing is to come. Cancel safe.
+    pub(crate) async fn step(&mut self) -> Result<Step, SourceError> {
+        let wake_at = self.wake_at();
+        tokio::select! {
+            biased;
+            Some((table, found)) = self.ends.1.recv() => {
+                if let Some(copy) = self.copy_mut(&table) {
+                    copy.end_found(found);
                 }
                 Ok(Step::Waiting)
             }
-            Loaded::Parked(reason) => {
-                self.open = None;
-                Ok(Step::Parked { table, reason })
+            Some(ended) = self.loads.join_next_with_id() => self.load_ended(ended),
+            () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {
+                Ok(Step::Waiting)
             }
         }
     }
 
-    /// The window, if it is of this table.
-    pub(crate) fn window_of(&mut self, table: &TableId) -> Option<&mut Window> {
-        self.open.as_mut().map(|open| &mut open.window).filter(|window| window.table() == table)
+    /// When a chunk can begin that cannot begin now.
+    fn wake_at(&self) -> Option<Instant> {
+        let waiting = self.copies.iter().filter_map(TableCopy::waits_until);
+        let throttled = self.throttle.waits_until().filter(|_| !self.copies.is_empty());
+        let now = Instant::now();
+        waiting.chain(throttled).filter(|at| *at > now).min()
     }
 
-    /// Step 5: the chunk, if the stream has passed its high watermark. A chunk whose window was
-    /// voided is dropped and has to begin again.
+    fn load_ended(
+        &mut self,
+        ended: Result<(Id, LoadResult), JoinError>,
+    ) -> Result<Step, SourceError> {
+        let (task, result) = match ended {
+            Ok(ended) => ended,
+            // It was given up.
+            Err(error) if error.is_cancelled() => return Ok(Step::Waiting),
+            Err(error) => (error.id(), Err(SourceError::Panicked)),
+        };
+        let Some(copy) = self.copies.iter_mut().find(|copy| copy.loads(task)) else {
+            return Ok(Step::Waiting);
+        };
+        let table = copy.table.clone();
+        let (loader, loaded) = match result {
+            Ok(ended) => ended,
+            Err(error) => return copy.load_failed(task, error),
+        };
+        self.idle.push(loader);
+        match loaded {
+            Loaded::Chunk(chunk) => copy.loaded(task, chunk),
+            Loaded::Changed => copy.read_again(task),
+            Loaded::OtherKey => {
+                return Ok(Step::Restart { table, reason: "its key was changed" });
+            }
+            Loaded::Parked(reason) => return Ok(Step::Parked { table, reason }),
+        }
+        Ok(Step::Loaded(table))
+    }
+
+    fn copy(&self, table: &TableId) -> Option<&TableCopy> {
+        self.copies.iter().find(|copy| copy.table == *table)
+    }
+
+    /// The copy of a table whose chunks are under way.
+    pub(crate) fn copy_mut(&mut self, table: &TableId) -> Option<&mut TableCopy> {
+        self.copies.iter_mut().find(|copy| copy.table == *table)
+    }
+
+    /// The shape of a chunk of the table whose rows have no names yet.
+    pub(crate) fn unnamed(&self, table: &TableId) -> Option<&TableSchema> {
+        self.copy(table)?.unnamed()
+    }
+
+    /// Names the rows of the chunks that have the plan's shape.
+    pub(crate) fn name_rows(&mut self, plan: &Arc<TablePlan>) -> Result<(), PlanError> {
+        self.copy_mut(&plan.schema.id).map_or(Ok(()), |copy| copy.name_rows(plan))
+    }
+
+    /// Step 5: the next chunk of which the stream has passed the high watermark, of whatever table.
+    /// A chunk whose window was voided has to begin again.
     pub(crate) fn take_due(
         &mut self,
-        stream: &schema::position::BinlogPosition,
-        server: uuid::Uuid,
-    ) -> Result<Option<(Window, Chunk)>, SourceError> {
-        let Some(OpenChunk { state: ChunkState::Loaded(chunk), .. }) = &self.open else {
-            return Ok(None);
-        };
-        if chunk.server != server {
-            let found = chunk.server.to_string();
-            return Err(SourceError::OtherServer { stored: server.to_string(), found });
+        stream: &BinlogPosition,
+        server: Uuid,
+    ) -> Result<Option<DueChunk>, SourceError> {
+        for copy in &mut self.copies {
+            if let Some(due) = copy.take_due(stream, server)? {
+                return Ok(Some(due));
+            }
         }
-        if stream.partial_cmp(&chunk.high).is_none_or(std::cmp::Ordering::is_lt) {
-            return Ok(None);
-        }
-        let Some(OpenChunk { window, state: ChunkState::Loaded(chunk) }) = self.open.take() else {
-            return Ok(None);
-        };
-        if window.is_void() {
-            tracing::info!(table = %window.table(), "chunk is read again, its table has changed");
-            return Ok(None);
-        }
-        Ok(Some((window, chunk)))
+        Ok(None)
     }
 
-    /// Gives the chunk of a table up that cannot go on.
-    pub(crate) fn cancel(&mut self, table: &TableId) {
-        if self.window_of(table).is_some() {
-            self.open = None;
+    /// So many rows of a chunk were emitted: how fast the copy is, if it is still under way.
+    pub(crate) fn emitted(&mut self, table: &TableId, rows: u64) -> Option<&mut CopyRate> {
+        self.throttle.emitted(rows);
+        let rate = &mut self.copy_mut(table)?.rate;
+        rate.emitted(rows);
+        Some(rate)
+    }
+
+    /// How fast a table is copied.
+    pub(crate) fn rate_of(&self, table: &TableId) -> Option<&CopyRate> {
+        self.copy(table).map(|copy| &copy.rate)
+    }
+
+    /// Gives the chunks of a table up.
+    pub(crate) fn give_up(&mut self, table: &TableId) {
+        self.copies.retain(|copy| copy.table != *table);
+        if self.copies.is_empty() {
+            self.throttle.rest();
+            self.idle.clear();
         }
     }
 }

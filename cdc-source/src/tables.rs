@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use connect::config::WorkerConfig;
 use connect::kafka::batch::TopicIndex;
+use connect::kafka::control::Control;
 use connect::kafka::producer::TransactionalProducer;
 use connect::kafka::{Admin, RecordLimit};
 use schema::bytes::equal;
@@ -85,6 +86,8 @@ pub(crate) enum Mapping {
 struct Numbered {
     bytes: Box<[u8]>,
     mapping: Mapping,
+    /// Whether the next `TABLE_MAP` decides anew, whatever it says.
+    is_over: bool,
 }
 
 impl Numbered {
@@ -107,8 +110,11 @@ pub(crate) struct Tables {
     /// Reads declarations; opened when the first is needed.
     connection: Option<Connection>,
     offsets: BTreeMap<TableId, TableOffset>,
+    /// Tables that are copied, in their order.
+    copying: BTreeSet<(usize, TableId)>,
     /// Tables whose offset has changed since it was last written.
     changed: BTreeSet<TableId>,
+    control_key: Option<SchemaId>,
     /// Row events of parked tables that were not emitted, since the start and since last told.
     skipped_events: u64,
     skipped_of: HashMap<TableId, u64>,
@@ -123,7 +129,12 @@ impl Tables {
         worker: WorkerConfig,
         offsets: BTreeMap<TableId, TableOffset>,
     ) -> Result<Self, SourceError> {
+        let is_copied = |(_, offset): &(&TableId, &TableOffset)| {
+            matches!(offset.state, TableState::Snapshot(_))
+        };
+        let rank = |table: &TableId| (config.tables.rank(table), table.clone());
         Ok(Self {
+            copying: offsets.iter().filter(is_copied).map(|(table, _)| rank(table)).collect(),
             config,
             registry: Registry::new(&worker.registry)?,
             admin: Admin::new(&worker)?,
@@ -136,11 +147,27 @@ impl Tables {
             // finds a committed offset behind any that a crash has left aborted (ADR 0003).
             changed: offsets.keys().cloned().collect(),
             offsets,
+            control_key: None,
             skipped_events: 0,
             skipped_of: HashMap::new(),
             untold_events: 0,
             told_at: Instant::now(),
         })
+    }
+
+    /// The schema of control records' keys, registered when it is first needed.
+    pub(crate) async fn control_key(&mut self) -> Result<SchemaId, SourceError> {
+        if let Some(id) = self.control_key {
+            return Ok(id);
+        }
+        let id = self.registry.register(Control::KEY_SUBJECT, Control::KEY_SCHEMA).await?;
+        self.control_key = Some(id);
+        Ok(id)
+    }
+
+    /// How a table's rows are written now, if any were.
+    pub(crate) fn plan_of(&self, table: &TableId) -> Option<Arc<TablePlan>> {
+        self.plans.get(table).cloned()
     }
 
     /// Makes the topic of heartbeats and registers their schemas.
@@ -162,14 +189,42 @@ impl Tables {
     /// Adds a captured table that has no offset yet.
     pub(crate) fn add(&mut self, table: &TableId, state: TableState) {
         if !self.offsets.contains_key(table) {
-            self.offsets.insert(table.clone(), TableOffset::new(state));
-            self.changed.insert(table.clone());
+            self.offsets.insert(table.clone(), TableOffset::new(TableState::Streaming));
+            self.set_state(table, state);
         }
+    }
+
+    /// Changes what happens to a captured table.
+    pub(crate) fn set_state(&mut self, table: &TableId, state: TableState) {
+        let Some(offset) = self.offsets.get_mut(table) else { return };
+        let rank = (self.config.tables.rank(table), table.clone());
+        match &state {
+            TableState::Snapshot(_) => {
+                self.copying.insert(rank);
+            }
+            TableState::Streaming | TableState::Parked { .. } => {
+                self.copying.remove(&rank);
+            }
+        }
+        if matches!(offset.state, TableState::Parked { .. })
+            && !matches!(state, TableState::Parked { .. })
+        {
+            for (number, numbered) in &mut self.numbers {
+                numbered.is_over |= numbered.table(*number).as_ref() == Some(table);
+            }
+        }
+        offset.state = state;
+        self.changed.insert(table.clone());
+    }
+
+    /// What happens to a captured table.
+    pub(crate) fn state_of(&self, table: &TableId) -> Option<&TableState> {
+        self.offsets.get(table).map(|offset| &offset.state)
     }
 
     /// Whether a `TABLE_MAP` only repeats what the last one with its number said.
     pub(crate) fn knows(&self, map: EncodedTableMap<'_>) -> bool {
-        self.numbers.get(&map.number).is_some_and(|numbered| equal(&numbered.bytes, map.bytes))
+        self.numbers.get(&map.number).is_some_and(|it| !it.is_over && equal(&it.bytes, map.bytes))
     }
 
     /// Takes note of what the row events of a number look like.
@@ -180,7 +235,7 @@ impl Tables {
         producer: &mut TransactionalProducer,
     ) -> Result<(), SourceError> {
         let mapping = self.mapping(map, producer).await?;
-        let numbered = Numbered { bytes: encoded.bytes.into(), mapping };
+        let numbered = Numbered { bytes: encoded.bytes.into(), mapping, is_over: false };
         self.numbers.insert(encoded.number, numbered);
         Ok(())
     }
@@ -188,7 +243,7 @@ impl Tables {
     /// Takes note of a number whose rows cannot be read.
     pub(crate) fn map_without_rows(&mut self, encoded: EncodedTableMap<'_>, is_captured: bool) {
         let mapping = if is_captured { Mapping::Parked } else { Mapping::Ignored };
-        let numbered = Numbered { bytes: encoded.bytes.into(), mapping };
+        let numbered = Numbered { bytes: encoded.bytes.into(), mapping, is_over: false };
         self.numbers.insert(encoded.number, numbered);
     }
 
@@ -364,9 +419,10 @@ impl Tables {
 
     /// Stops emitting a table. The others go on.
     pub(crate) fn park(&mut self, table: &TableId, reason: &str) {
-        let Some(offset) = self.offsets.get_mut(table) else { return };
-        offset.state = TableState::Parked { reason: reason.to_owned() };
-        self.changed.insert(table.clone());
+        if !self.offsets.contains_key(table) {
+            return;
+        }
+        self.set_state(table, TableState::Parked { reason: reason.to_owned() });
         for numbered in self.numbers.values_mut() {
             if matches!(&numbered.mapping, Mapping::Captured { map, .. } if map.id == *table) {
                 numbered.mapping = Mapping::Parked;
@@ -375,7 +431,7 @@ impl Tables {
         tracing::error!(
             table = %table,
             reason,
-            hint = "mend the cause, then give the connector a new name to copy its tables again",
+            hint = "mend the cause, then resume the table: it is copied again beside the others",
             "table parked, its changes are not emitted any more"
         );
     }
@@ -430,32 +486,29 @@ impl Tables {
         &self.offsets
     }
 
-    /// The table whose rows are copied next, and how far it is.
-    pub(crate) fn next_to_copy(&self) -> Option<(&TableId, &SnapshotProgress)> {
-        let copying = self.offsets.iter().filter_map(|(table, offset)| match &offset.state {
-            TableState::Snapshot(progress) => Some((table, progress)),
-            TableState::Streaming | TableState::Parked { .. } => None,
-        });
-        copying.min_by_key(|(table, _)| self.rank(table))
+    /// The tables that are copied and do not wait to be resumed, in the order in which they begin:
+    /// that of `table.include.list`, then of their names.
+    pub(crate) fn to_copy(&self) -> impl Iterator<Item = (&TableId, &SnapshotProgress)> {
+        self.copying.iter().filter_map(|(_, table)| match self.state_of(table)? {
+            TableState::Snapshot(progress) if !progress.is_paused => Some((table, progress)),
+            TableState::Snapshot(_) | TableState::Streaming | TableState::Parked { .. } => None,
+        })
+    }
+
+    /// Whether no table is left to copy.
+    pub(crate) fn are_copied(&self) -> bool {
+        self.copying.is_empty()
     }
 
     /// Where a table is among those that are copied.
     pub(crate) fn order_of(&self, table: &TableId) -> Order {
-        let rank = self.rank(table);
-        let is_copied = |state: &TableState| matches!(state, TableState::Snapshot(_));
-        let copied = self.offsets.iter().filter(|(_, offset)| is_copied(&offset.state));
-        let mut later: Vec<_> = copied.map(|(other, _)| self.rank(other)).collect();
-        later.retain(|other| *other > rank);
-        later.sort_unstable();
+        let rank = (self.config.tables.rank(table), table);
+        let later = self.copying.iter().filter(|(at, other)| (*at, other) > rank);
+        let is_before = |other: &TableId| (self.config.tables.rank(other), other) < rank;
         Order {
-            is_first: self.offsets.keys().all(|other| self.rank(other) >= rank),
-            later: later.into_iter().map(|(_, table)| table.clone()).collect(),
+            is_first: !self.offsets.keys().any(is_before),
+            later: later.map(|(_, table)| table.clone()).collect(),
         }
-    }
-
-    /// Tables are copied in the order of `table.include.list`, then of their names.
-    fn rank<'a>(&self, table: &'a TableId) -> (usize, &'a TableId) {
-        (self.config.tables.rank(table), table)
     }
 
     /// Takes the offsets that have changed since the last call.

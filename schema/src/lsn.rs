@@ -4,13 +4,16 @@ use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Log sequence number: the order of one row change in this pipeline, and the external version of
 /// its document.
 ///
 /// Strictly increasing per connector, whatever happens to the binlog below it: a failover or a
 /// rewind changes file names and positions, never this order. Below 2^53, so safe as a number in
 /// JSON, until the year 2255, because it starts at the clock in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct Lsn(u64);
 
 impl Lsn {
@@ -28,6 +31,20 @@ impl Lsn {
     #[must_use]
     pub fn value(self) -> u64 {
         self.0
+    }
+}
+
+impl TryFrom<u64> for Lsn {
+    type Error = ParseLsnError;
+
+    fn try_from(value: u64) -> Result<Self, Self::Error> {
+        Self::new(value).ok_or(ParseLsnError { source: None })
+    }
+}
+
+impl From<Lsn> for u64 {
+    fn from(lsn: Lsn) -> Self {
+        lsn.0
     }
 }
 

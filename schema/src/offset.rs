@@ -13,9 +13,16 @@ use crate::lsn::Lsn;
 use crate::position::BinlogPosition;
 use crate::table::TableId;
 
-/// The version of what we add to Debezium's offset. A record with a higher one was written by a
-/// newer rowcast and is refused.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest format of what we add to Debezium's offset. A record with a higher one was written
+/// by a newer rowcast and is refused. Each record is written in the oldest format that can say
+/// what it says, so that an older rowcast can take over whenever that is safe.
+///
+/// 1: positions, Lsn, states, progress of a first copy. 2: what else a copy has to remember (the
+/// definition of its key, a sweep at its end, a condition, a pause).
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The oldest format.
+const FIRST_FORMAT: u32 = 1;
 
 /// The logical partition of an offset.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -140,7 +147,7 @@ impl StreamOffset {
             event: self.event,
             server_uuid: self.server_uuid,
             lsn: self.lsn.map(Lsn::value),
-            version: Some(FORMAT_VERSION),
+            version: Some(FIRST_FORMAT),
         })
     }
 
@@ -207,6 +214,48 @@ pub struct SnapshotProgress {
     /// Chunks finished so far.
     #[serde(default)]
     pub chunks: u64,
+    /// How `last_key` is ordered: one text for each key column, with all that its order depends
+    /// on. Empty before the first chunk is done, and in format 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
+    /// The copy takes the place of older rows: those written below this number, and not since, are
+    /// swept when it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Lsn>,
+    /// Only rows for which this SQL expression is true are copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Whether the copy waits until it is told to go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_paused: bool,
+}
+
+impl SnapshotProgress {
+    /// A copy from the beginning that takes the place of all rows written below `sweep`.
+    #[must_use]
+    pub fn again(sweep: Option<Lsn>) -> Self {
+        Self { sweep, ..Self::default() }
+    }
+
+    /// A copy from the beginning of the same rows, because what was copied of them does not count.
+    #[must_use]
+    pub fn restarted(&self, sweep: Option<Lsn>) -> Self {
+        Self { sweep, filter: self.filter.clone(), is_paused: self.is_paused, ..Self::default() }
+    }
+}
+
+impl TableState {
+    /// The oldest format that has room for it.
+    fn format(&self) -> u32 {
+        match self {
+            Self::Snapshot(progress) => {
+                let SnapshotProgress { key, sweep, filter, is_paused, .. } = progress;
+                let is_first = key.is_empty() && sweep.is_none() && filter.is_none() && !is_paused;
+                if is_first { FIRST_FORMAT } else { FORMAT_VERSION }
+            }
+            Self::Streaming | Self::Parked { .. } => FIRST_FORMAT,
+        }
+    }
 }
 
 /// One value of a key as a chunk's bound: exact, and independent of how it is displayed.
@@ -258,7 +307,7 @@ impl TableOffset {
             pos: self.position.as_ref().map(BinlogPosition::offset),
             lsn: self.lsn.map(Lsn::value),
             state: self.state.clone(),
-            rowcast: FORMAT_VERSION,
+            rowcast: self.state.format(),
         })
     }
 
@@ -385,9 +434,18 @@ mod tests {
             last_key: Some(vec![KeyLiteral::Signed(-7), KeyLiteral::Text("가".to_owned())]),
             rows: 12,
             chunks: 3,
+            ..SnapshotProgress::default()
+        };
+        let again = SnapshotProgress {
+            key: vec!["id int".to_owned()],
+            sweep: Lsn::new(99),
+            filter: Some("id > 3".to_owned()),
+            is_paused: true,
+            ..progress.clone()
         };
         for state in [
             TableState::Snapshot(progress),
+            TableState::Snapshot(again),
             TableState::Streaming,
             TableState::Parked { reason: "r".to_owned() },
         ] {
@@ -398,6 +456,20 @@ mod tests {
             };
             assert_eq!(TableOffset::from_json(&offset.to_json()).unwrap(), offset);
         }
+    }
+
+    /// An older rowcast would forget the sweep, so it must not read it; without one it may.
+    #[test]
+    fn a_table_offset_has_the_oldest_format_that_will_do() {
+        let format = |state| {
+            let json = TableOffset::new(state).to_json();
+            serde_json::from_slice::<Value>(&json).unwrap()["rowcast"].as_u64().unwrap()
+        };
+        let progress = SnapshotProgress { rows: 5, chunks: 1, ..SnapshotProgress::default() };
+
+        assert_eq!(format(TableState::Streaming), 1);
+        assert_eq!(format(TableState::Snapshot(progress)), 1);
+        assert_eq!(format(TableState::Snapshot(SnapshotProgress::again(Lsn::new(7)))), 2);
     }
 
     #[test]
@@ -416,10 +488,10 @@ mod tests {
 
         let newer = String::from_utf8(offset.to_json())
             .unwrap()
-            .replace(r#""rowcast":1"#, r#""rowcast":2"#);
+            .replace(r#""rowcast":1"#, r#""rowcast":3"#);
         assert!(matches!(
             StreamOffset::from_json(newer.as_bytes()),
-            Err(OffsetError::Newer { found: 2 })
+            Err(OffsetError::Newer { found: 3 })
         ));
         assert!(StreamOffset::from_json(b"{").is_err());
     }

@@ -50,7 +50,7 @@ fn names_its_table(name: &str, rest: &str) {
     for (statement, expected) in [
         (format!("ALTER TABLE {quoted} {rest}"), None),
         (format!("DROP TABLE IF EXISTS {quoted} {rest}"), Some(Effect::RowsGone)),
-        (format!("TRUNCATE {quoted} {rest}"), Some(Effect::RowsGone)),
+        (format!("TRUNCATE {quoted} {rest}"), Some(Effect::Emptied)),
         (format!("RENAME TABLE {quoted} TO {rest}"), Some(Effect::RowsGone)),
         (format!("CREATE TABLE {quoted} {rest}"), Some(Effect::Created)),
     ] {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use schema::change::{RowChange, RowImage};
 use schema::envelope::{EventSource, SnapshotMarker, Source};
 use schema::lsn::Lsn;
-use schema::offset::{SnapshotProgress, TableState};
 use schema::table::TableId;
-use schema::types::MysqlValue;
 
 use super::Pipeline;
 use super::record_writer::{RecordError, RecordWriter};
@@ -15,7 +13,6 @@ use crate::binlog::table_map::TableMap;
 use crate::binlog::{BinlogError, Feature, RawEvent, RowsEvent};
 use crate::error::SourceError;
 use crate::rows::ImageReader;
-use crate::snapshot::{Chunk, Window};
 use crate::tables::{Mapping, TablePlan};
 use crate::transaction::TransactionTracker;
 
@@ -124,131 +121,16 @@ impl Pipeline {
             tombstones: self.config.tombstones,
         };
         let (records, bytes) = writer.mark();
-        let window = self.snapshot.window_of(&plan.schema.id);
-        let written = writer.change(change, &mut self.scratch, window);
+        let copy = self.snapshot.copy_mut(&plan.schema.id);
+        let written = writer.change(change, &mut self.scratch, copy);
         match written {
             Ok(_) => self.transaction.emitted(),
             Err(_) => self.batch.truncate(records, bytes),
         }
         written
     }
-
-    /// Emits the chunk whose high watermark the stream has passed, at a boundary.
-    pub(super) async fn emit_chunk(&mut self) -> Result<(), SourceError> {
-        if !self.transaction.is_at_boundary() {
-            return Ok(());
-        }
-        let due = self.snapshot.take_due(self.stream.position(), self.server)?;
-        let Some((window, chunk)) = due else { return Ok(()) };
-        let table = window.table().clone();
-        let Some(plan) = self.tables.plan(&chunk.schema, &mut self.producer).await? else {
-            return self.flush().await;
-        };
-        let emitted = match self.emit_chunk_rows(&plan, &window, &chunk) {
-            Ok(emitted) => emitted,
-            Err(error) => {
-                // At once: on a quiet server nothing else would say so.
-                self.tables.park(&table, &schema::fault::chain(&error));
-                return self.flush().await;
-            }
-        };
-        self.finish_chunk(&table, &chunk, emitted);
-        self.flush().await
-    }
-
-    /// Emits the rows that no change has overtaken; their number, or what is wrong with one.
-    fn emit_chunk_rows(
-        &mut self,
-        plan: &TablePlan,
-        window: &Window,
-        chunk: &Chunk,
-    ) -> Result<u64, RecordError> {
-        let record = plan.snapshot_record();
-        let rows = kept_rows(plan, window, chunk)?;
-        // The rows and the progress are one Kafka transaction: an error takes all of them back.
-        let (records, bytes) = (self.batch.records(), self.batch.bytes());
-        let now_us = now_us();
-        let mut source = Source {
-            ts_us: now_us,
-            snapshot: SnapshotMarker::Incremental,
-            lsn: self.lsn.last(),
-            server_id: 0,
-            gtid: None,
-            file: chunk.high.file(),
-            pos: chunk.high.offset(),
-            row: 0,
-            thread: None,
-            transaction: None,
-        };
-        let mut shared = EventSource::default();
-        shared.begin(now_us);
-        for (number, row) in rows.iter().enumerate() {
-            let marker = chunk.place.map(|place| place.marker(number, rows.len()));
-            if let Some(marker) = marker.filter(|marker| *marker != source.snapshot) {
-                source.snapshot = marker;
-                shared.begin(now_us);
-            }
-            let mut writer = RecordWriter {
-                plan,
-                record,
-                batch: &mut self.batch,
-                lsn: &mut self.lsn,
-                order: None,
-                source,
-                event: &mut shared,
-                tombstones: false,
-            };
-            let written = writer.change(&RowChange::Read(*row), &mut self.scratch, None);
-            if let Err(error) = written {
-                self.batch.truncate(records, bytes);
-                return Err(error);
-            }
-        }
-        plan.tell_losses();
-        Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
-    }
-
-    fn finish_chunk(&mut self, table: &TableId, chunk: &Chunk, emitted: u64) {
-        let lsn = self.lsn.last();
-        let Some(offset) = self.tables.offset_mut(table) else { return };
-        let TableState::Snapshot(progress) = &offset.state else { return };
-        let (rows, chunks) = (progress.rows + emitted, progress.chunks + 1);
-        if emitted > 0 {
-            offset.lsn = Some(lsn);
-        }
-        offset.position = Some(chunk.high.clone());
-        tracing::debug!(table = %table, chunk = chunks, emitted, "chunk emitted");
-        if chunk.is_last {
-            offset.state = TableState::Streaming;
-            tracing::info!(table = %table, rows, chunks, "table copied");
-            return;
-        }
-        let last_key = chunk.last_key.clone();
-        offset.state = TableState::Snapshot(SnapshotProgress { last_key, rows, chunks });
-    }
 }
 
-/// The rows of a chunk that no change has overtaken.
-fn kept_rows<'a>(
-    plan: &TablePlan,
-    window: &Window,
-    chunk: &'a Chunk,
-) -> Result<Vec<&'a [Option<MysqlValue<'static>>]>, RecordError> {
-    let mut identity = Vec::new();
-    let mut kept = Vec::with_capacity(chunk.rows.len());
-    for row in &chunk.rows {
-        let row = row.as_slice();
-        identity.clear();
-        // By the log's plan, as the keys that the stream has touched.
-        plan.record.write_identity(&row, &mut identity)?;
-        if window.keeps(&identity) {
-            kept.push(row);
-        }
-    }
-    Ok(kept)
-}
-
-/// Where a change comes from: the row of this number in an event.
 fn source_of<'a>(transaction: &'a TransactionTracker, event: &'a RawEvent, row: u64) -> Source<'a> {
     let open = transaction.open();
     let committed_us = open.map(|open| open.committed_us).filter(|us| *us > 0);
@@ -277,6 +159,6 @@ struct CapturedRows<'a> {
     skip: u64,
 }
 
-fn now_us() -> i64 {
+pub(super) fn now_us() -> i64 {
     i64::try_from(connect::clock::now_micros()).unwrap_or(i64::MAX)
 }

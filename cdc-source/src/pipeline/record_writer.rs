@@ -12,7 +12,7 @@ use schema::lsn::{Lsn, LsnClock};
 use schema::plan::record::{PlanError, RecordPlan, Row};
 
 use super::order::TransactionOrder;
-use crate::snapshot::Window;
+use crate::snapshot::TableCopy;
 use crate::tables::TablePlan;
 
 /// What the records of one change are made of.
@@ -72,7 +72,7 @@ impl RecordWriter<'_> {
         (self.batch.records(), self.batch.bytes())
     }
 
-    /// Writes a change and tells the window which rows it touches; returns the last number given
+    /// Writes a change and tells the table's copy which rows it touches; returns the last number given
     /// out.
     ///
     /// A changed key is a delete of the old one and a create of the new one, as Debezium has it.
@@ -80,13 +80,13 @@ impl RecordWriter<'_> {
         &mut self,
         change: &RowChange<R>,
         scratch: &mut Scratch,
-        window: Option<&mut Window>,
+        copy: Option<&mut TableCopy>,
     ) -> Result<Lsn, RecordError> {
-        if let Some(window) = window {
+        if let Some(copy) = copy {
             for row in change.before().into_iter().chain(change.after()) {
                 scratch.before.clear();
                 self.record.write_identity(row, &mut scratch.before)?;
-                window.touch(&scratch.before);
+                copy.touch(&scratch.before);
             }
         }
         let RowChange::Update { before, after } = change else { return self.write(change, None) };

@@ -74,7 +74,7 @@ impl Pipeline {
         );
         let mut tables = Tables::new(Arc::clone(&config), worker.clone(), stored.tables)?;
         for table in &server.tables {
-            tables.add(table, initial_state(config.snapshot_mode));
+            tables.add(table, initial_state(config.snapshot.mode));
         }
         let heartbeat = Heartbeat::start(&config, &tables, &mut producer).await?;
         let stream = BinlogStream::open(&config, &start, offset.position.clone()).await?;
@@ -129,8 +129,11 @@ impl Stored {
 
 fn initial_state(mode: SnapshotMode) -> TableState {
     match mode {
-        SnapshotMode::Initial => TableState::Snapshot(SnapshotProgress::default()),
-        SnapshotMode::NoData => TableState::Streaming,
+        SnapshotMode::Initial
+        | SnapshotMode::InitialOnly
+        | SnapshotMode::WhenNeeded
+        | SnapshotMode::Always => TableState::Snapshot(SnapshotProgress::default()),
+        SnapshotMode::NoData | SnapshotMode::Recovery => TableState::Streaming,
     }
 }
 

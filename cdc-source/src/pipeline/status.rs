@@ -21,11 +21,16 @@ impl Pipeline {
     pub(super) fn status(&mut self) -> SourceStatus {
         let offset = self.transaction.offset(self.lsn.last());
         let now = Instant::now();
-        let (rates, tables) = (&mut self.rates, &self.tables);
+        let (rates, tables, copies) = (&mut self.rates, &self.tables, &self.snapshot);
         rates.keep_only(|table| tables.offsets().contains_key(table));
         let status_of = |(table, offset): (&TableId, &TableOffset)| {
             let skipped_events = tables.skipped_events_of(table);
-            TableStatus { skipped_events, ..table_status(table, offset, rates, now) }
+            let mut status = table_status(table, offset, rates, now);
+            if let Some((snapshot, rate)) = status.snapshot.as_mut().zip(copies.rate_of(table)) {
+                snapshot.estimated_rows = rate.estimated_rows();
+                snapshot.eta_seconds = rate.eta().map(|eta| eta.as_secs());
+            }
+            TableStatus { skipped_events, ..status }
         };
         SourceStatus {
             position: offset.position.to_string(),
@@ -49,7 +54,9 @@ fn table_status(
     let (state, reason, snapshot) = match &offset.state {
         TableState::Snapshot(progress) => {
             let snapshot = snapshot_status(progress, rates.rate(table, progress.rows, now));
-            (TableActivity::Snapshot, None, Some(snapshot))
+            let is_paused = progress.is_paused;
+            let activity = if is_paused { TableActivity::Paused } else { TableActivity::Snapshot };
+            (activity, None, Some(snapshot))
         }
         TableState::Streaming => (TableActivity::Streaming, None, None),
         TableState::Parked { reason } => (TableActivity::Parked, Some(reason.clone()), None),

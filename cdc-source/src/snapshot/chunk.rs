@@ -1,32 +1,45 @@
-//! One chunk: a range of a table along its primary key.
+//! Reading a chunk: a range of a table along its key.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schema::offset::KeyLiteral;
 use schema::position::BinlogPosition;
 use schema::table::{TableId, TableSchema};
-use schema::types::{ColumnType, MysqlValue};
+use schema::types::MysqlValue;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::structure::{self, NO_SUCH_TABLE, Structure, quoted, quoted_name, text_literal};
+use super::bounds::{self, KeyRange, RangeQuery};
+use super::loader::Loader;
+use super::structure::{NO_SUCH_TABLE, Structure, UNKNOWN_COLUMN, quoted};
 use super::{Place, values};
 use crate::connection::Connection;
 use crate::error::SourceError;
-use crate::preflight;
 
-/// Longest time for one chunk's SELECT. It reads a few thousand rows along an index; with
-/// `FOR SHARE` it may have to wait for row locks, which time out after 50 s by default.
-const SELECT_TIMEOUT: Duration = Duration::from_secs(300);
+/// Longest time for one row of a chunk's SELECT to come. It reads along an index; with `FOR SHARE`
+/// it may have to wait for row locks, which time out after 50 s by default.
+const ROW_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Longest time for the wait of step 2 in one statement.
 const WAIT_SECONDS: u32 = 50;
+
+/// Bytes of rows after which a chunk ends early: with a few chunks under way at once, and each row
+/// in memory as its values and as its record, it keeps a copy of any table within tens of MiB.
+pub(crate) const CHUNK_MAX_BYTES: usize = 4 << 20;
+
+/// What each value in memory takes beside its bytes.
+const VALUE_BYTES: usize = 32;
 
 /// Which chunk to read.
 #[derive(Debug, Clone)]
 pub(crate) struct ChunkRequest {
     pub(crate) table: TableId,
-    /// The chunk begins after this key; `None` for the first.
-    pub(crate) after: Option<Vec<KeyLiteral>>,
+    pub(crate) range: KeyRange,
+    /// Whether the chunk behind is to begin while this one is read: then its end is looked for
+    /// first.
+    pub(crate) tells_end: bool,
     /// Most rows of it.
     pub(crate) rows: u32,
     /// Its number within the table, from 0.
@@ -35,6 +48,14 @@ pub(crate) struct ChunkRequest {
     pub(crate) blanks_in_json: bool,
     /// What the chunk's place depends on, if records are to tell it.
     pub(crate) order: Option<Order>,
+    /// Only rows for which this SQL expression is true.
+    pub(crate) filter: Option<String>,
+    /// How the keys of the range are ordered; empty if nobody has said so yet.
+    pub(crate) key: Vec<String>,
+    /// The table's shape, if it has not changed since it was read.
+    pub(crate) structure: Option<Arc<Structure>>,
+    /// Whether the server's estimate of the rows that are left is asked for.
+    pub(crate) tells_rows: bool,
 }
 
 /// Where a table is among those that are copied.
@@ -48,78 +69,240 @@ pub(crate) struct Order {
 
 /// The rows of a chunk and what bounds them.
 pub(crate) struct Chunk {
-    pub(crate) schema: TableSchema,
+    pub(crate) structure: Arc<Structure>,
     pub(crate) rows: Vec<Vec<Option<MysqlValue<'static>>>>,
-    /// The key of the last row, if there is one.
+    /// Bytes of the rows.
+    pub(crate) bytes: usize,
+    /// Up to and with which key the rows are there; `None` if to the table's end.
     pub(crate) last_key: Option<Vec<KeyLiteral>>,
-    /// Whether the table has no rows after it.
-    pub(crate) is_last: bool,
+    /// What is left of the range that was asked for, if the chunk ended early.
+    pub(crate) rest: Option<KeyRange>,
     /// All that the SELECT saw lies before.
     pub(crate) high: BinlogPosition,
     /// The server that `high` is of.
     pub(crate) server: Uuid,
     /// Where its rows are in the copy of all tables, if records are to tell it.
     pub(crate) place: Option<Place>,
+    /// How many rows were left before it, by the server's estimate.
+    pub(crate) estimated_rows: Option<u64>,
+}
+
+impl Chunk {
+    pub(crate) fn schema(&self) -> &TableSchema {
+        &self.structure.schema
+    }
 }
 
 /// What came of reading a chunk.
 pub(crate) enum Loaded {
-    Chunk(Chunk),
+    Chunk(Box<Chunk>),
+    /// The table is another than it was thought to be: its shape has to be read again.
+    Changed,
+    /// The key is not what the range is of: the copy has to begin again.
+    OtherKey,
     /// The table cannot be copied, and why.
     Parked(String),
 }
 
+/// Where a chunk ends, before it is read.
+#[derive(Debug)]
+pub(super) struct FoundEnd {
+    /// The chunk's number within its table.
+    pub(super) number: u64,
+    /// Its last key; `None` if it ends with the table.
+    pub(super) until: Option<Vec<KeyLiteral>>,
+    /// How that key is ordered.
+    pub(super) key: Vec<String>,
+}
+
+/// Where ends of chunks are sent to.
+pub(super) type Ends = mpsc::Sender<(TableId, FoundEnd)>;
+
 /// Steps 2 to 4.
 pub(super) async fn load(
-    connection: &mut Connection,
+    loader: &mut Loader,
     request: &ChunkRequest,
     processed: Option<&str>,
+    ends: &Ends,
 ) -> Result<Loaded, SourceError> {
-    wait_for(connection, processed).await?;
-    let structure = match structure::read(connection, &request.table).await? {
-        Ok(structure) if structure.schema.columns.is_empty() => return Ok(Loaded::Parked(gone())),
+    wait_for(&mut loader.connection, processed).await?;
+    let structure = match loader.structure(request).await? {
         Ok(structure) => structure,
-        Err(problem) => {
-            let column = &problem.column;
-            let reason =
-                format!("column {column} is {}, which is not exact yet", problem.type_name);
-            return Ok(Loaded::Parked(reason));
-        }
+        Err(refused) => return Ok(refused),
     };
-    let statement = select(&structure.schema, request, processed.is_none());
-    let selected = connection.rows_in_binary("read a chunk", &statement, SELECT_TIMEOUT).await;
-    let mut rows = match selected {
-        Ok(rows) => rows,
+    let schema = &structure.schema;
+    let is_first = request.range.after.is_none() && request.key.is_empty();
+    // An offset of format 1 says nothing of its key's order.
+    let is_known = !request.key.is_empty() && request.key != structure.key_order;
+    let fits = |key: &Option<Vec<KeyLiteral>>| {
+        key.as_ref().is_none_or(|key| key.len() == schema.key.len())
+    };
+    if !is_first && (is_known || !fits(&request.range.after) || !fits(&request.range.until)) {
+        return Ok(Loaded::OtherKey);
+    }
+    let read = async {
+        let estimate = estimated_rows(loader, request, schema).await?;
+        let range = range(loader, request, &structure, ends).await?;
+        let selected = select(loader, request, &structure, (&range, processed.is_none())).await?;
+        Ok((range, Selected { estimated_rows: estimate, ..selected }))
+    };
+    let (range, selected) = match read.await {
+        Ok(read) => read,
+        Err(SourceError::Statement { code: NO_SUCH_TABLE | UNKNOWN_COLUMN, .. })
+            if request.structure.is_some() =>
+        {
+            return Ok(Loaded::Changed);
+        }
         Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => {
             return Ok(Loaded::Parked(gone()));
         }
         Err(error) => return Err(error),
     };
-    let status = preflight::status_statement(connection).await?;
-    let (high, server) = preflight::log_end(connection, status).await?.ok_or_else(|| {
-        SourceError::Purged { reason: "the server has no binary log any more".to_owned() }
-    })?;
-    let is_last = rows.len() <= usize::try_from(request.rows).unwrap_or(usize::MAX);
-    if !is_last {
-        rows.pop();
+    // The end of the log is looked for last: all that the SELECT saw lies before.
+    let high = loader.log_end().await?;
+    finish(loader, request, (structure, range), (selected, high)).await
+}
+
+/// The range that is read now: up to where the next chunk begins, if that one is not to wait.
+async fn range(
+    loader: &mut Loader,
+    request: &ChunkRequest,
+    structure: &Structure,
+    ends: &Ends,
+) -> Result<KeyRange, SourceError> {
+    let schema = &structure.schema;
+    if !request.tells_end || request.range.until.is_some() || schema.key.is_empty() {
+        return Ok(request.range.clone());
     }
-    let last_key = rows.last().and_then(|row| values::key_literals(&structure.schema, row));
-    let last_key = last_key.filter(|key| !key.is_empty());
-    let place = place(connection, request, (is_last, rows.is_empty())).await?;
-    let converted: Result<Vec<_>, String> =
-        rows.into_iter().map(|row| values::row(&structure, row, request.blanks_in_json)).collect();
-    let Structure { schema, .. } = structure;
-    Ok(match converted {
-        Err(reason) => Loaded::Parked(reason),
-        Ok(_) if last_key.is_none() && !is_last => Loaded::Parked(unbounded(&schema)),
-        Ok(rows) => Loaded::Chunk(Chunk { schema, rows, last_key, is_last, high, server, place }),
-    })
+    let query = RangeQuery { schema, range: &request.range, filter: request.filter.as_deref() };
+    let statement = query.key_of_row(u64::from(request.rows.saturating_sub(1)));
+    let found = loader.connection.rows_in_binary("look for a chunk's end", &statement).await?;
+    let places: Vec<_> = (0..schema.key.len()).collect();
+    let until = found.first().and_then(|row| bounds::key_literals(schema, row, &places));
+    let (number, key) = (request.number, structure.key_order.clone());
+    let end = FoundEnd { number, until: until.clone(), key };
+    if ends.send((request.table.clone(), end)).await.is_err() {
+        tracing::debug!(table = %request.table, "nobody asks for the chunk any more");
+    }
+    Ok(KeyRange { after: request.range.after.clone(), until })
+}
+
+/// What a SELECT has brought.
+#[derive(Default)]
+struct Selected {
+    rows: Vec<Vec<Option<MysqlValue<'static>>>>,
+    bytes: usize,
+    last_key: Option<Vec<KeyLiteral>>,
+    /// Whether more rows of the range may follow.
+    is_cut: bool,
+    /// Why a row could not be converted.
+    refused: Option<String>,
+    estimated_rows: Option<u64>,
+}
+
+/// How many rows are left to copy, as the server's optimizer thinks.
+async fn estimated_rows(
+    loader: &mut Loader,
+    request: &ChunkRequest,
+    schema: &TableSchema,
+) -> Result<Option<u64>, SourceError> {
+    if !request.tells_rows {
+        return Ok(None);
+    }
+    let query = RangeQuery { schema, range: &request.range, filter: request.filter.as_deref() };
+    let explained: Vec<mysql_async::Row> =
+        loader.connection.rows("estimate a table's rows", &query.explain()).await?;
+    Ok(explained.first().and_then(|row| row.get_opt("rows")).and_then(Result::ok))
+}
+
+async fn select(
+    loader: &mut Loader,
+    request: &ChunkRequest,
+    structure: &Structure,
+    (range, with_locks): (&KeyRange, bool),
+) -> Result<Selected, SourceError> {
+    let schema = &structure.schema;
+    let query = RangeQuery { schema, range, filter: request.filter.as_deref() };
+    // A bounded range may have grown since its end was looked for.
+    let most = u64::from(request.rows) * if range.until.is_some() { 2 } else { 1 };
+    let statement = query.rows(most + 1, with_locks);
+    let places = bounds::key_places(schema);
+    let mut selected = Selected::default();
+    let mut count = 0;
+    let blanks = request.blanks_in_json;
+    let mut is_full = false;
+    let take = |row: mysql_async::Row| {
+        if is_full {
+            selected.is_cut = true;
+            return ControlFlow::Break(());
+        }
+        count += 1;
+        selected.bytes += bytes_of(&row);
+        // A table without a key cannot go on behind a row, so that its chunk has no other end.
+        is_full = count == most || selected.bytes >= CHUNK_MAX_BYTES && !schema.key.is_empty();
+        if is_full {
+            selected.last_key = bounds::key_literals(schema, &row, &places);
+        }
+        match values::row(structure, row, blanks) {
+            Ok(row) => selected.rows.push(row),
+            Err(reason) => {
+                selected.refused = Some(reason);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    loader.connection.each_row("read a chunk", &statement, ROW_TIMEOUT, take).await?;
+    Ok(selected)
+}
+
+/// What the row takes in memory, about.
+fn bytes_of(row: &mysql_async::Row) -> usize {
+    let bytes = |place| match row.as_ref(place) {
+        Some(mysql_async::Value::Bytes(bytes)) => VALUE_BYTES + bytes.len(),
+        Some(_) | None => VALUE_BYTES,
+    };
+    (0..row.len()).map(bytes).sum()
+}
+
+async fn finish(
+    loader: &mut Loader,
+    request: &ChunkRequest,
+    (structure, range): (Arc<Structure>, KeyRange),
+    (selected, (high, server)): (Selected, (BinlogPosition, Uuid)),
+) -> Result<Loaded, SourceError> {
+    if let Some(reason) = selected.refused {
+        let is_old = request.structure.is_some();
+        return Ok(if is_old { Loaded::Changed } else { Loaded::Parked(reason) });
+    }
+    let cut_at = selected.last_key.filter(|key| !key.is_empty());
+    if selected.is_cut && cut_at.is_none() {
+        return Ok(Loaded::Parked(unbounded(&structure.schema)));
+    }
+    let (last_key, rest) = match cut_at.filter(|_| selected.is_cut) {
+        None => (range.until, None),
+        Some(key) => (Some(key.clone()), Some(KeyRange { after: Some(key), until: range.until })),
+    };
+    let is_last = last_key.is_none();
+    let place = place(loader, request, (is_last, selected.rows.is_empty())).await?;
+    let Selected { rows, bytes, estimated_rows, .. } = selected;
+    Ok(Loaded::Chunk(Box::new(Chunk {
+        structure,
+        rows,
+        bytes,
+        last_key,
+        rest,
+        high,
+        server,
+        place,
+        estimated_rows,
+    })))
 }
 
 /// Looks whether rows follow in later tables. Each table is looked at once in all: only the end of
 /// one with rows looks, and no further than the next one with rows.
 async fn place(
-    connection: &mut Connection,
+    loader: &mut Loader,
     request: &ChunkRequest,
     (is_last, is_empty): (bool, bool),
 ) -> Result<Option<Place>, SourceError> {
@@ -130,7 +313,7 @@ async fn place(
             break;
         }
         let statement = format!("SELECT 1 FROM {} LIMIT 1", quoted(table));
-        match connection.first::<u8>("look for rows", &statement).await {
+        match loader.connection.first::<u8>("look for rows", &statement).await {
             Ok(found) => nothing_follows = found.is_none(),
             Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => {}
             Err(error) => return Err(error),
@@ -153,7 +336,7 @@ fn unbounded(schema: &TableSchema) -> String {
     "its key cannot bound a chunk".to_owned()
 }
 
-fn gone() -> String {
+pub(super) fn gone() -> String {
     "the table does not exist any more".to_owned()
 }
 
@@ -168,159 +351,5 @@ async fn wait_for(connection: &mut Connection, processed: Option<&str>) -> Resul
             return Ok(());
         }
         tracing::info!("waiting for a commit that the binary log already holds");
-    }
-}
-
-/// The chunk's SELECT. Names are given, so invisible columns come too. It asks for one row more than
-/// the chunk has, which tells whether another one follows.
-fn select(schema: &TableSchema, request: &ChunkRequest, with_locks: bool) -> String {
-    let columns: Vec<_> = schema.columns.iter().map(|column| quoted_name(&column.name)).collect();
-    let key: Vec<_> = schema.key_columns().map(|column| quoted_name(&column.name)).collect();
-    let bound = request.after.as_ref().map(|after| bound(schema, after));
-    let filter = bound.map(|bound| format!(" WHERE {bound}")).unwrap_or_default();
-    let order =
-        if key.is_empty() { String::new() } else { format!(" ORDER BY {}", key.join(", ")) };
-    let locks = if with_locks { " FOR SHARE" } else { "" };
-    format!(
-        "SELECT {} FROM {}{filter}{order} LIMIT {}{locks}",
-        columns.join(", "),
-        quoted(&schema.id),
-        u64::from(request.rows) + 1
-    )
-}
-
-/// "After this key", spelt out with OR: MySQL does not use an index range for row constructors.
-fn bound(schema: &TableSchema, after: &[KeyLiteral]) -> String {
-    let columns: Vec<_> = schema.key_columns().collect();
-    let literal = |index: usize| match (columns.get(index), after.get(index)) {
-        (Some(column), Some(key)) => literal(&column.column_type, key),
-        _ => "NULL".to_owned(),
-    };
-    let name = |index: usize| columns.get(index).map_or(String::new(), |c| quoted_name(&c.name));
-    let alternatives: Vec<_> = (0..columns.len())
-        .map(|last| {
-            let equal = (0..last).map(|index| format!("{} = {}", name(index), literal(index)));
-            let greater = std::iter::once(format!("{} > {}", name(last), literal(last)));
-            format!("({})", equal.chain(greater).collect::<Vec<_>>().join(" AND "))
-        })
-        .collect();
-    alternatives.join(" OR ")
-}
-
-/// A bound as MySQL compares it along the column's index, without converting the column. Text is
-/// compared by the column's collation, because that of a literal gives way.
-fn literal(column_type: &ColumnType, key: &KeyLiteral) -> String {
-    match key {
-        KeyLiteral::Signed(number) => number.to_string(),
-        KeyLiteral::Unsigned(number) => number.to_string(),
-        KeyLiteral::Binary(hex) => match column_type.charset() {
-            Some(charset) => format!("_{} x'{hex}'", charset.name()),
-            None => format!("x'{hex}'"),
-        },
-        KeyLiteral::Text(text) => {
-            let text = text_literal(text);
-            if let ColumnType::Decimal { precision, scale } = column_type {
-                format!("CAST({text} AS DECIMAL({precision},{scale}))")
-            } else if *column_type == ColumnType::Date {
-                format!("CAST({text} AS DATE)")
-            } else if column_type.is_moment() {
-                format!("CAST({text} AS DATETIME(6))")
-            } else {
-                text
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use schema::table::Column;
-    use schema::types::charset::Charset;
-
-    fn table() -> TableSchema {
-        let column = |name: &str, column_type| Column {
-            name: name.to_owned(),
-            column_type,
-            nullable: false,
-            declaration: None,
-        };
-        TableSchema {
-            id: TableId::new("shop", "order_items"),
-            columns: vec![
-                column("note", ColumnType::Text { charset: Charset::Utf8 }),
-                column("order_id", ColumnType::BigInt { unsigned: true }),
-                column("line", ColumnType::Text { charset: Charset::Utf8 }),
-            ],
-            key: vec![1, 2],
-        }
-    }
-
-    fn request(after: Option<Vec<KeyLiteral>>) -> ChunkRequest {
-        ChunkRequest {
-            table: TableId::new("shop", "order_items"),
-            after,
-            rows: 10,
-            number: 0,
-            blanks_in_json: false,
-            order: None,
-        }
-    }
-
-    #[test]
-    fn the_first_chunk_has_no_bound() {
-        assert_eq!(
-            select(&table(), &request(None), false),
-            "SELECT `note`, `order_id`, `line` FROM `shop`.`order_items` \
-             ORDER BY `order_id`, `line` LIMIT 11"
-        );
-    }
-
-    #[test]
-    fn a_table_without_a_key_has_no_order() {
-        let table = TableSchema { key: vec![], ..table() };
-
-        let statement = select(&table, &request(None), false);
-
-        assert!(statement.ends_with("FROM `shop`.`order_items` LIMIT 11"), "{statement}");
-    }
-
-    #[test]
-    fn a_bound_in_another_character_set_has_the_bytes_of_its_column() {
-        let mut table = table();
-        table.columns[2].column_type = ColumnType::Text { charset: Charset::Cp932 };
-        table.key = vec![2];
-        let after = vec![KeyLiteral::Binary("ed40".to_owned())];
-
-        let statement = select(&table, &request(Some(after)), false);
-
-        assert!(statement.contains("WHERE (`line` > _cp932 x'ed40') ORDER"), "{statement}");
-    }
-
-    /// In one with more digits after the point there is no room for all those before it.
-    #[test]
-    fn a_bound_of_a_decimal_has_the_size_of_its_column() {
-        let mut table = table();
-        table.columns[1].column_type = ColumnType::Decimal { precision: 65, scale: 0 };
-        table.key = vec![1];
-        let after = vec![KeyLiteral::Text("9".repeat(65))];
-
-        let statement = select(&table, &request(Some(after)), false);
-
-        assert!(statement.contains("' AS DECIMAL(65,0))) ORDER"), "{statement}");
-    }
-
-    #[test]
-    fn a_composite_bound_is_spelt_out() {
-        let after = vec![KeyLiteral::Unsigned(7), KeyLiteral::Text("a".to_owned())];
-
-        let statement = select(&table(), &request(Some(after)), true);
-
-        assert_eq!(
-            statement,
-            "SELECT `note`, `order_id`, `line` FROM `shop`.`order_items` \
-             WHERE (`order_id` > 7) OR (`order_id` = 7 AND `line` > _utf8mb4 x'61') \
-             ORDER BY `order_id`, `line` LIMIT 11 FOR SHARE"
-        );
     }
 }

@@ -7,12 +7,15 @@ use schema::types::ColumnType;
 use schema::types::charset::Charset;
 use schema::types::temporal::Fraction;
 
-use super::create_table;
+use super::{bounds, create_table};
 use crate::connection::Connection;
 use crate::error::SourceError;
 
 /// `ER_NO_SUCH_TABLE`.
 pub(super) const NO_SUCH_TABLE: u16 = 1146;
+
+/// `ER_BAD_FIELD_ERROR`.
+pub(super) const UNKNOWN_COLUMN: u16 = 1054;
 
 /// A column whose type is not exact yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(crate) struct Structure {
     /// The character set of each column that has one. A SELECT reads ENUM and SET as text in it,
     /// the log as numbers.
     pub(crate) charsets: Vec<Option<Charset>>,
+    /// How the key is ordered: one text for each of its columns, with all that matters for it.
+    pub(crate) key_order: Vec<String>,
 }
 
 /// Reads a table's shape; the inner error names a column that cannot be converted. A table that
@@ -65,7 +70,11 @@ pub(crate) async fn read(
         }
     };
     let charsets = columns.iter().map(charset).collect();
-    Ok(assemble(table, &columns, &keys).map(|schema| Structure { schema, charsets }))
+    let collations: Vec<_> = columns.iter().map(|(_, _, _, _, collation, ..)| *collation).collect();
+    Ok(assemble(table, &columns, &keys).map(|schema| {
+        let key_order = bounds::key_order(&schema, &collations);
+        Structure { schema, charsets, key_order }
+    }))
 }
 
 /// The unique keys of a table and the statement that makes it; `None` if there is no such table.
@@ -246,35 +255,6 @@ fn members(column_type: &str) -> Vec<String> {
         .iter()
         .map(|member| create_table::unescaped(member))
         .collect()
-}
-
-/// The type of a key column whose values cannot be written as bounds that MySQL compares along its
-/// index.
-pub(crate) fn unbound_type(column: &Column) -> Option<&'static str> {
-    Some(match column.column_type {
-        ColumnType::Float => "FLOAT",
-        ColumnType::Double => "DOUBLE",
-        ColumnType::Bit { .. } => "BIT",
-        ColumnType::Enum { .. } => "ENUM",
-        ColumnType::Set { .. } => "SET",
-        ColumnType::Time { .. } => "TIME",
-        ColumnType::Json => "JSON",
-        ColumnType::TinyInt { .. }
-        | ColumnType::SmallInt { .. }
-        | ColumnType::MediumInt { .. }
-        | ColumnType::Int { .. }
-        | ColumnType::BigInt { .. }
-        | ColumnType::Decimal { .. }
-        | ColumnType::Year
-        | ColumnType::Date
-        | ColumnType::DateTime { .. }
-        | ColumnType::Timestamp { .. }
-        | ColumnType::Text { .. }
-        | ColumnType::Binary { .. }
-        | ColumnType::Blob
-        | ColumnType::Vector => return None,
-        ColumnType::Geometry { .. } => "GEOMETRY",
-    })
 }
 
 /// A table's name as a statement takes it.

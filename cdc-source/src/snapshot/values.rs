@@ -3,14 +3,12 @@
 use std::borrow::Cow;
 
 use mysql_async::{Row, Value as Sql};
-use schema::offset::KeyLiteral;
-use schema::table::TableSchema;
 use schema::types::charset::Charset;
 use schema::types::decimal::Unscaled;
 use schema::types::temporal::{CivilDate, Clock, epoch_micros};
 use schema::types::{ColumnType, MysqlValue, ValueError, json};
 
-use super::structure::{Structure, hex};
+use super::structure::Structure;
 
 /// A whole row; the error names the column that cannot be converted. `blanks_in_json` leaves JSON
 /// as the server prints it.
@@ -26,15 +24,6 @@ pub(super) fn row(
                 .map_err(|error| format!("column {} cannot be converted: {error}", column.name))
         })
         .collect()
-}
-
-/// The key of a row as the bound of the next chunk.
-pub(super) fn key_literals(schema: &TableSchema, row: &Row) -> Option<Vec<KeyLiteral>> {
-    let literal = |index: &usize| {
-        let column = schema.columns.get(*index)?;
-        key_literal(&column.column_type, row.as_ref(*index)?)
-    };
-    schema.key.iter().map(literal).collect()
 }
 
 fn value(
@@ -121,21 +110,4 @@ fn moment(
     // The session's time zone is UTC.
     let is_zero = (date.year, date.month, date.day) == (0, 0, 0);
     Ok(MysqlValue::Timestamp(if is_zero { None } else { Some(epoch_micros(date, micros)?) }))
-}
-
-fn key_literal(column_type: &ColumnType, sql: &Sql) -> Option<KeyLiteral> {
-    Some(match sql {
-        Sql::Int(number) => KeyLiteral::Signed(*number),
-        Sql::UInt(number) => KeyLiteral::Unsigned(*number),
-        Sql::Bytes(bytes) if column_type.is_binary() => KeyLiteral::Binary(hex(bytes)),
-        // Not as Unicode: `cp932` and others have characters twice, which sort apart.
-        Sql::Bytes(bytes) if column_type.charset().is_some_and(|set| set != Charset::Utf8) => {
-            KeyLiteral::Binary(hex(bytes))
-        }
-        Sql::Bytes(bytes) => KeyLiteral::Text(String::from_utf8(bytes.clone()).ok()?),
-        Sql::Date(year, month, day, hour, minute, second, micros) => KeyLiteral::Text(format!(
-            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}"
-        )),
-        Sql::NULL | Sql::Float(_) | Sql::Double(_) | Sql::Time(..) => return None,
-    })
 }

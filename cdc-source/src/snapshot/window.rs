@@ -2,54 +2,94 @@
 
 use std::collections::HashSet;
 
-use schema::table::TableId;
+use schema::plan::record::{PlanError, RecordPlan};
+use schema::types::MysqlValue;
 
-/// Most keys that a window remembers. Beyond that its chunk is read again: 100,000 changes during
-/// one SELECT of a few thousand rows mean that the SELECT was stalled.
+/// Most touched keys that a window remembers while its chunk is read. Beyond, the chunk is read
+/// again: more has changed meanwhile than it has rows.
 const TOUCHED_MAX: usize = 100_000;
 
-/// The keys that the stream has touched since a chunk's window opened.
+/// The time from before a chunk is read until it is emitted.
 #[derive(Debug)]
 pub(crate) struct Window {
-    table: TableId,
-    touched: HashSet<Box<[u8]>>,
+    keys: Keys,
     is_void: bool,
 }
 
+/// As long as the rows are not here, every key that the stream touches has to be remembered; from
+/// then on only those of the rows, so that a window can stay open however far behind the stream is.
+#[derive(Debug)]
+enum Keys {
+    Touched(HashSet<Box<[u8]>>),
+    Kept(HashSet<Box<[u8]>>),
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { keys: Keys::Touched(HashSet::new()), is_void: false }
+    }
+}
+
 impl Window {
-    pub(crate) fn new(table: TableId) -> Self {
-        Self { table, touched: HashSet::new(), is_void: false }
-    }
-
-    /// The table whose keys are recorded.
-    pub(crate) fn table(&self) -> &TableId {
-        &self.table
-    }
-
-    /// The stream has emitted a change of the row with this key. Without a key, any row of the
-    /// chunk may be the one.
+    /// A row of this identity was changed by the stream: what the chunk says of it is out of date.
+    /// A row without one voids the chunk.
     pub(crate) fn touch(&mut self, key: &[u8]) {
-        if key.is_empty() || self.touched.len() >= TOUCHED_MAX {
+        if key.is_empty() {
             return self.void();
         }
-        if !self.touched.contains(key) {
-            self.touched.insert(key.into());
+        match &mut self.keys {
+            Keys::Kept(kept) => {
+                kept.remove(key);
+            }
+            Keys::Touched(touched) if touched.len() >= TOUCHED_MAX => self.void(),
+            Keys::Touched(touched) => {
+                if !touched.contains(key) {
+                    touched.insert(key.into());
+                }
+            }
         }
     }
 
-    /// The table has changed as a whole: nothing of the chunk is good.
+    /// The chunk does not count: it has to be read again.
     pub(crate) fn void(&mut self) {
         self.is_void = true;
-        self.touched = HashSet::new();
+        self.keys = Keys::Kept(HashSet::new());
     }
 
     pub(crate) fn is_void(&self) -> bool {
         self.is_void
     }
 
-    /// Whether a row of the chunk with this key is still to be emitted.
+    /// The rows are here: those that the stream has not touched are kept until it does. They are
+    /// named by the log's plan, as the keys that the stream touches.
+    pub(crate) fn name_rows(
+        &mut self,
+        plan: &RecordPlan,
+        rows: &[Vec<Option<MysqlValue<'static>>>],
+    ) -> Result<(), PlanError> {
+        let mut names = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut name = Vec::new();
+            plan.write_identity(&row.as_slice(), &mut name)?;
+            names.push(name.into_boxed_slice());
+        }
+        self.keep(names);
+        Ok(())
+    }
+
+    fn keep(&mut self, names: Vec<Box<[u8]>>) {
+        if let Keys::Touched(touched) = &self.keys {
+            let untouched = names.into_iter().filter(|name| !touched.contains(name));
+            self.keys = Keys::Kept(untouched.collect());
+        }
+    }
+
+    /// Whether the row of this identity is as the chunk says.
     pub(crate) fn keeps(&self, key: &[u8]) -> bool {
-        !self.touched.contains(key)
+        match &self.keys {
+            Keys::Kept(kept) => kept.contains(key),
+            Keys::Touched(_) => false,
+        }
     }
 }
 
@@ -135,10 +175,13 @@ mod tests {
             // Changes that were streamed before this connector existed are not in its index.
             run(&before, &mut server, &mut streamed, &mut index, &mut window);
             index.clear();
-            window = Some(Window::new(TableId::new("d", "t")));
+            window = Some(Window::default());
             server.visible = server.visible.max(streamed);
             run(&until_select, &mut server, &mut streamed, &mut index, &mut window);
             let chunk = server.select();
+            if let Some(window) = &mut window {
+                window.keep(chunk.keys().map(|key| Box::from([*key])).collect());
+            }
             run(&until_high, &mut server, &mut streamed, &mut index, &mut window);
             let high = server.log.len();
             run(&until_close, &mut server, &mut streamed, &mut index, &mut window);
@@ -160,20 +203,38 @@ mod tests {
 
     #[test]
     fn a_change_without_a_key_voids_the_window() {
-        let mut window = Window::new(TableId::new("d", "t"));
-        assert!(window.keeps(&[]));
+        let mut window = Window::default();
 
         window.touch(&[]);
 
         assert!(window.is_void());
     }
 
-    #[test]
-    fn too_many_changes_void_the_window() {
-        let mut window = Window::new(TableId::new("d", "t"));
+    fn touch_many(window: &mut Window) {
+        let most = u32::try_from(TOUCHED_MAX).unwrap();
+        (0..=most).for_each(|n| window.touch(&n.to_le_bytes()));
+    }
 
-        (0..=u32::try_from(TOUCHED_MAX).unwrap()).for_each(|n| window.touch(&n.to_le_bytes()));
+    #[test]
+    fn too_many_changes_void_a_window_whose_rows_are_not_here() {
+        let mut window = Window::default();
+
+        touch_many(&mut window);
 
         assert!(window.is_void());
+    }
+
+    /// However far behind the stream is, a chunk that was read once is emitted.
+    #[test]
+    fn a_window_whose_rows_are_here_stays_open() {
+        let mut window = Window::default();
+        window.touch(&[1]);
+        window.keep(vec![Box::from([1]), Box::from([2]), Box::from([3])]);
+
+        touch_many(&mut window);
+        window.touch(&[2]);
+
+        let kept: Vec<_> = (1..=3).filter(|key| window.keeps(&[*key])).collect();
+        assert_eq!((window.is_void(), kept), (false, vec![3]));
     }
 }

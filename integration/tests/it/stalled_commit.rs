@@ -64,7 +64,9 @@ async fn a_chunk_after_the_stream(name: &'static str, arguments: &[&str]) {
     stop(&rowcast).await;
     let stalled = stall(&mysql, name).await;
 
-    let rowcast = scenario.launch("all", &scenario.source(&mysql)).await;
+    // One table after another, so that the stream is behind the transaction when `t` begins.
+    let one_by_one = scenario.source(&mysql).with("snapshot.max.threads", "1");
+    let rowcast = scenario.launch("all", &one_by_one).await;
     let update = scenario.record("t", |record| record.operation == Operation::Update).await;
     log_has(&rowcast, &format!("chunk begins table={name}.t")).await;
     chunk_waits_or_is_done(&mysql, &rowcast, name).await;
