@@ -2,6 +2,7 @@
 
 mod heartbeat;
 mod records;
+mod signal;
 mod snapshot;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use secrecy::SecretString;
 
 pub(crate) use heartbeat::HeartbeatConfig;
 pub(crate) use records::RecordConfig;
+pub(crate) use signal::{SignalConfig, SignalTopic};
 pub(crate) use snapshot::{SnapshotConfig, SnapshotMode};
 
 /// A connector's settings.
@@ -37,6 +39,8 @@ pub(crate) struct SourceConfig {
     pub(crate) records: RecordConfig,
     /// How tables are copied.
     pub(crate) snapshot: SnapshotConfig,
+    /// Where signals come from.
+    pub(crate) signal: SignalConfig,
     /// `commit.interval.ms`, 1 to 10,000: longest time that a busy Kafka transaction stays open.
     /// Default 100.
     pub(crate) commit_interval: Duration,
@@ -65,7 +69,9 @@ impl SourceConfig {
             .topic_name("topic.prefix")?
             .ok_or_else(|| settings.error("topic.prefix", "is required"))?;
         let records = RecordConfig::read(settings)?;
+        let signal = SignalConfig::read((group, name), &topic_prefix, settings)?;
         Ok(Self {
+            signal,
             heartbeat: HeartbeatConfig::read(&topic_prefix, settings)?,
             host: settings.required("database.hostname")?,
             port: settings.integer("database.port", 3306, 1..=u16::MAX)?,

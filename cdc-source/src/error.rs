@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use connect::kafka::KafkaError;
+use connect::kafka::consumer::ConsumerError;
 use schema::fault::{Disposition, Fault};
 use schema::offset::OffsetError;
 use schema::registry::RegistryError;
@@ -62,6 +63,12 @@ pub(crate) enum SourceError {
     /// Kafka failed.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The topic of signals cannot be read.
+    #[error("could not read the topic of signals")]
+    Signals(#[source] ConsumerError),
+    /// There is nothing to go on from, which is all that the settings allow.
+    #[error("no position is stored, and snapshot.mode is `recovery`")]
+    NothingToRecover,
     /// The schema registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -78,7 +85,9 @@ impl Fault for SourceError {
             | Self::Statement { .. }
             | Self::Purged { .. }
             | Self::OtherServer { .. }
+            | Self::NothingToRecover
             | Self::ClockSkew { .. } => Disposition::Halt,
+            Self::Signals(error) => error.disposition(),
             Self::Preflight(error) => error.disposition(),
             Self::Binlog(error) => error.disposition(),
             Self::Offset(error) => error.disposition(),
@@ -107,7 +116,7 @@ impl Fault for SourceError {
                     .into(),
             ),
             Self::Purged { .. } => Some(
-                "give the connector a new name to copy all tables again, and keep binary logs \
+                "set snapshot.mode to `when_needed` to copy all tables again, and keep binary logs \
                  longer (binlog_expire_logs_seconds)"
                     .into(),
             ),
@@ -120,6 +129,10 @@ impl Fault for SourceError {
                 Some("synchronise both clocks, or raise `max.clock.skew.ms`".into())
             }
             Self::Panicked => Some("report the panic; rowcast goes on from what is stored".into()),
+            Self::Signals(error) => error.hint(),
+            Self::NothingToRecover => Some(
+                "set snapshot.mode to `initial` to copy the tables, or restore the offsets".into(),
+            ),
             Self::Preflight(error) => error.hint(),
             Self::Binlog(error) => error.hint(),
             Self::Offset(error) => error.hint(),

@@ -16,6 +16,7 @@ mod heartbeat;
 mod pipeline;
 mod preflight;
 mod rows;
+mod signal;
 mod snapshot;
 mod tables;
 mod task;

@@ -8,6 +8,7 @@ mod emit;
 mod lsn_tail;
 mod order;
 pub(crate) mod record_writer;
+mod signal;
 mod start;
 mod status;
 
@@ -32,11 +33,12 @@ use self::record_writer::Scratch;
 use self::status::{Lag, Rates};
 use crate::binlog::table_map::EncodedTableMap;
 use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, Query, RawEvent};
-use crate::config::SourceConfig;
+use crate::config::{SnapshotMode, SourceConfig};
 use crate::ddl::{self, Statement};
 use crate::error::SourceError;
 use crate::heartbeat::Heartbeat;
 use crate::rows::ImageReader;
+use crate::signal::{Signal, SignalError, SignalTopicReader};
 use crate::snapshot::{Snapshot, Step};
 use crate::tables::Tables;
 use crate::transaction::TransactionTracker;
@@ -61,6 +63,8 @@ pub(crate) struct Pipeline {
     tables: Tables,
     transaction: TransactionTracker,
     snapshot: Snapshot,
+    /// The topic of signals, if there is one.
+    signals: Option<SignalTopicReader>,
     lsn: LsnClock,
     images: ImageReader,
     event_source: EventSource,
@@ -81,6 +85,7 @@ enum Next {
     Event(RawEvent),
     Chunk(Step),
     Wanted(Wanted),
+    Signal(Result<Signal, SignalError>),
     Tick,
 }
 
@@ -122,6 +127,10 @@ impl Pipeline {
     ) -> Result<(), SourceError> {
         loop {
             control.publish(|| self.status());
+            if self.is_done() {
+                tracing::info!("all tables are copied, which is all that `initial_only` asks for");
+                return Ok(());
+            }
             self.begin_chunks();
             let heartbeat = self.heartbeat.as_ref().map(Heartbeat::due);
             let next = tokio::select! {
@@ -130,6 +139,7 @@ impl Pipeline {
                 error = self.producer.failure() => return Err(error.into()),
                 // Few, and from people: they do not wait until the stream is idle.
                 wanted = control.wanted() => Next::Wanted(wanted),
+                signal = next_signal(&mut self.signals) => Next::Signal(signal?),
                 step = self.snapshot.step() => Next::Chunk(step?),
                 event = self.stream.next() => Next::Event(event?),
                 () = tokio::time::sleep_until(self.last_flush + IDLE_OFFSETS_EVERY),
@@ -144,12 +154,21 @@ impl Pipeline {
                     self.lag.measure(connect::clock::now_micros());
                 }
                 Next::Wanted(Wanted::Command(command)) => self.command(command).await?,
+                Next::Signal(signal) => {
+                    self.take_signal(signal).await;
+                    self.flush().await?;
+                }
                 Next::Chunk(step) => self.take_step(step).await?,
                 Next::Wanted(Wanted::Status) | Next::Tick => {}
             }
             self.emit_chunks().await?;
             self.flush_if_due().await?;
         }
+    }
+
+    /// Whether the settings ask for nothing more.
+    fn is_done(&self) -> bool {
+        self.config.snapshot.mode == SnapshotMode::InitialOnly && self.tables.are_copied()
     }
 
     /// Handles an event and all that have arrived behind it.
@@ -211,7 +230,14 @@ impl Pipeline {
                 Ok(parsed) => self.tables.map(map, parsed, &mut self.producer).await?,
                 Err(error) => self.park_undescribed(map, event.error(error))?,
             },
-            BinlogEvent::Rows(rows) => self.take_rows(&rows, event)?,
+            BinlogEvent::Rows(rows) => {
+                self.take_rows(&rows, event)?;
+                if let Some(map) = self.tables.signals_of(rows.table_number) {
+                    for signal in self.signals_in(&rows, &map) {
+                        self.take_signal(signal).await;
+                    }
+                }
+            }
             BinlogEvent::Xid | BinlogEvent::XaPrepare => self.commit(event),
             BinlogEvent::Heartbeat => {
                 self.lag.caught_up();
@@ -338,6 +364,16 @@ impl Pipeline {
         self.has_moved = false;
         self.last_flush = Instant::now();
         Ok(self.producer.send(batch).await?)
+    }
+}
+
+/// Never resolves where signals do not come from a topic. Cancel safe.
+async fn next_signal(
+    topic: &mut Option<SignalTopicReader>,
+) -> Result<Result<Signal, SignalError>, SourceError> {
+    match topic {
+        Some(topic) => topic.next().await.map_err(SourceError::Signals),
+        None => std::future::pending().await,
     }
 }
 

@@ -1,14 +1,16 @@
 //! Captured tables: which row events belong to which plan, and which tables are parked.
 
+mod mapping;
+mod plan;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use connect::config::WorkerConfig;
-use connect::kafka::batch::TopicIndex;
+use connect::kafka::Admin;
 use connect::kafka::control::Control;
 use connect::kafka::producer::TransactionalProducer;
-use connect::kafka::{Admin, RecordLimit};
 use schema::bytes::equal;
 use schema::names;
 use schema::offset::{SnapshotProgress, TableOffset, TableState};
@@ -18,84 +20,20 @@ use schema::table::{Column, TableId, TableSchema};
 use schema::types::Origin;
 use tokio::time::Instant;
 
+use self::mapping::Numbered;
 use crate::binlog::table_map::{EncodedTableMap, TableMap};
+
 use crate::config::SourceConfig;
 use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::heartbeat::{self, HeartbeatTopic};
 use crate::snapshot::{Order, structure};
 
+pub(crate) use mapping::Mapping;
+pub(crate) use plan::TablePlan;
+
 /// How often skipped row events are told of.
 const TELL_SKIPPED_EVERY: Duration = Duration::from_secs(30);
-
-/// How the rows of one table version are written, and where to.
-#[derive(Debug)]
-pub(crate) struct TablePlan {
-    pub(crate) schema: TableSchema,
-    pub(crate) record: RecordPlan,
-    /// For rows that a snapshot reads, where they are written differently.
-    snapshot: Option<RecordPlan>,
-    pub(crate) topic: TopicIndex,
-    pub(crate) partitions: i32,
-    /// The largest record that the topic takes.
-    pub(crate) limit: RecordLimit,
-}
-
-impl TablePlan {
-    /// A plan of a topic with one partition, whose snapshots are written like changes.
-    #[cfg(any(test, feature = "bench"))]
-    pub(crate) fn new(schema: TableSchema, record: RecordPlan, topic: TopicIndex) -> Self {
-        let limit = RecordLimit::default();
-        Self { schema, record, snapshot: None, topic, partitions: 1, limit }
-    }
-
-    /// How the rows are written that a snapshot reads.
-    pub(crate) fn snapshot_record(&self) -> &RecordPlan {
-        self.snapshot.as_ref().unwrap_or(&self.record)
-    }
-
-    /// Warns of values that were written as something else for the first time.
-    pub(crate) fn tell_losses(&self) {
-        let records = [Some(&self.record), self.snapshot.as_ref()];
-        for record in records.into_iter().flatten() {
-            for (column, loss) in record.losses().take_new() {
-                tracing::warn!(
-                    table = %self.schema.id,
-                    column = record.column_name(column),
-                    loss = loss.as_str(),
-                    hint = loss.hint(),
-                    "a value was written as something else than the row holds"
-                );
-            }
-        }
-    }
-}
-
-/// What to do with row events of a table number.
-#[derive(Debug, Clone)]
-pub(crate) enum Mapping {
-    /// The table is not captured.
-    Ignored,
-    /// The table is captured but cannot go on.
-    Parked,
-    /// The table's rows are emitted.
-    Captured { map: Arc<TableMap>, plan: Arc<TablePlan> },
-}
-
-/// What a table number stands for, and the `TABLE_MAP` that said so.
-struct Numbered {
-    bytes: Box<[u8]>,
-    mapping: Mapping,
-    /// Whether the next `TABLE_MAP` decides anew, whatever it says.
-    is_over: bool,
-}
-
-impl Numbered {
-    /// The table that the `TABLE_MAP` is about.
-    fn table(&self, number: u64) -> Option<TableId> {
-        EncodedTableMap { number, bytes: &self.bytes }.table()
-    }
-}
 
 /// All captured tables.
 pub(crate) struct Tables {
@@ -153,6 +91,12 @@ impl Tables {
             untold_events: 0,
             told_at: Instant::now(),
         })
+    }
+
+    /// Makes the topic of signals, so that signals can be written before anybody has.
+    pub(crate) async fn signal_topic(&self, topic: &str) -> Result<(), SourceError> {
+        self.admin.ensure_topic(topic, 1, self.worker.topic_replication, &[]).await?;
+        Ok(())
     }
 
     /// The schema of control records' keys, registered when it is first needed.
@@ -234,8 +178,11 @@ impl Tables {
         map: TableMap,
         producer: &mut TransactionalProducer,
     ) -> Result<(), SourceError> {
+        let is_signals = self.config.signal.table.as_ref() == Some(&map.id);
+        let signals = is_signals.then(|| Arc::new(map.clone()));
         let mapping = self.mapping(map, producer).await?;
-        let numbered = Numbered { bytes: encoded.bytes.into(), mapping, is_over: false };
+        let bytes = encoded.bytes.into();
+        let numbered = Numbered { bytes, mapping, signals, is_over: false };
         self.numbers.insert(encoded.number, numbered);
         Ok(())
     }
@@ -243,7 +190,8 @@ impl Tables {
     /// Takes note of a number whose rows cannot be read.
     pub(crate) fn map_without_rows(&mut self, encoded: EncodedTableMap<'_>, is_captured: bool) {
         let mapping = if is_captured { Mapping::Parked } else { Mapping::Ignored };
-        let numbered = Numbered { bytes: encoded.bytes.into(), mapping, is_over: false };
+        let numbered =
+            Numbered { bytes: encoded.bytes.into(), mapping, signals: None, is_over: false };
         self.numbers.insert(encoded.number, numbered);
     }
 
@@ -410,6 +358,12 @@ impl Tables {
     /// What to do with row events of a number; `None` for a number that was never mapped.
     pub(crate) fn mapping_of(&self, number: u64) -> Option<Mapping> {
         self.numbers.get(&number).map(|numbered| numbered.mapping.clone())
+    }
+
+    /// The shape of a number's rows, if they are signals.
+    pub(crate) fn signals_of(&self, number: u64) -> Option<Arc<TableMap>> {
+        self.config.signal.table.as_ref()?;
+        self.numbers.get(&number)?.signals.clone()
     }
 
     /// Table numbers are only good within one file.

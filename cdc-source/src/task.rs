@@ -32,8 +32,8 @@ impl ConnectorClass for MySqlConnector {
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
         let config = SourceConfig::read(name.as_str(), &worker.group_id, &mut settings)?;
         settings.finish()?;
-        let task =
-            MySqlTask { name: name.clone(), config: Arc::new(config), worker: worker.clone() };
+        let (name, config) = (name.clone(), Arc::new(config));
+        let task = MySqlTask { name, config, worker: worker.clone(), has_run: false };
         Ok(vec![Box::new(task)])
     }
 }
@@ -43,18 +43,21 @@ struct MySqlTask {
     name: ConnectorName,
     config: Arc<SourceConfig>,
     worker: WorkerConfig,
+    /// Whether a run of it came as far as to have its tables copied.
+    has_run: bool,
 }
 
 impl Task for MySqlTask {
     fn run<'a>(&'a mut self, stop: CancellationToken, control: &'a mut TaskControl) -> TaskRun<'a> {
         Box::pin(async move {
-            let starting =
-                Pipeline::start(self.name.clone(), Arc::clone(&self.config), &self.worker);
+            let (name, config) = (self.name.clone(), Arc::clone(&self.config));
+            let starting = Pipeline::start(name, config, &self.worker, !self.has_run);
             let pipeline = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 pipeline = starting => pipeline?,
             };
+            self.has_run = true;
             Ok(pipeline.run(stop, control).await?)
         })
     }

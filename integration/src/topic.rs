@@ -30,6 +30,11 @@ pub enum Operation {
     Delete,
     /// The record without a value behind a delete.
     Tombstone,
+    /// A control record: what is older than a number, and has not been written since, is gone.
+    Sweep {
+        /// The number.
+        before: u64,
+    },
 }
 
 /// A row before or after its change.

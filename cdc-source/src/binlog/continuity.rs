@@ -64,6 +64,25 @@ pub(crate) async fn check(
     }
 }
 
+/// What of the log is needed and not there any more; nothing if all is there.
+pub(crate) async fn missing(
+    connection: &mut Connection,
+    stored: &StreamOffset,
+) -> Result<Option<String>, SourceError> {
+    if let Some(processed) = &stored.gtids {
+        let purged: Option<String> =
+            connection.first("read the purged transactions", "SELECT @@GLOBAL.gtid_purged").await?;
+        let purged = purged.unwrap_or_default().replace('\n', "");
+        let is_there = purged.parse::<GtidSet>().is_ok_and(|purged| purged.is_subset(processed));
+        return Ok((!is_there).then(|| "transactions were purged before they were read".to_owned()));
+    }
+    let files: Vec<mysql_async::Row> =
+        connection.rows("list the binary logs", "SHOW BINARY LOGS").await?;
+    let file = stored.position.file();
+    let is_there = files.iter().filter_map(end_of).any(|end| end.file() == file);
+    Ok((!is_there).then(|| format!("file {file} was purged before it was read")))
+}
+
 /// Positions in files of different base names do not compare: such a log is another one.
 fn is_before(end: &BinlogPosition, position: &BinlogPosition) -> bool {
     end.partial_cmp(position).is_none_or(std::cmp::Ordering::is_lt)

@@ -190,8 +190,9 @@ impl Pipeline {
         let table: Arc<str> = plan.schema.id.to_string().into();
         tracing::info!(table = %table, before = %before, "rows that are not in the table are swept");
         let sweep = Control::Sweep(Sweep { table, before });
+        let lsn = self.lsn.tick();
         for partition in 0..plan.partitions {
-            sweep.push((plan.topic, partition), key_schema, &mut self.batch);
+            sweep.push((plan.topic, partition), key_schema, lsn, &mut self.batch);
         }
         Ok(())
     }

@@ -22,12 +22,13 @@ use super::record_writer::Scratch;
 use super::status::{Lag, Rates};
 use super::{Pipeline, lsn_tail};
 use crate::binlog::{BinlogStream, StartPoint, continuity};
-use crate::config::{SnapshotMode, SourceConfig};
+use crate::config::{SnapshotConfig, SnapshotMode, SourceConfig};
 use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::heartbeat::Heartbeat;
 use crate::preflight::{self, Server};
 use crate::rows::ImageReader;
+use crate::signal::SignalTopicReader;
 use crate::snapshot::Snapshot;
 use crate::tables::Tables;
 use crate::transaction::TransactionTracker;
@@ -42,6 +43,7 @@ impl Pipeline {
         name: ConnectorName,
         config: Arc<SourceConfig>,
         worker: &WorkerConfig,
+        is_first_run: bool,
     ) -> Result<Self, SourceError> {
         let mut connection = Connection::open(&config).await?;
         let server = preflight::check(&mut connection, &config).await?;
@@ -56,13 +58,11 @@ impl Pipeline {
         let stored = Stored::of(&config.topic_prefix, offsets)?;
 
         let stored_lsn = stored.stream.as_ref().and_then(|offset| offset.lsn);
-        let lsn = first_lsn(stored_lsn, worker, &config, &server).await?;
+        let mut lsn = first_lsn(stored_lsn, worker, &config, &server).await?;
 
         let is_first = stored.stream.is_none();
-        let (start, offset) = start_point(&server, stored.stream)?;
-        if !is_first && offset.server_uuid == Some(server.uuid) {
-            continuity::check(&mut connection, &offset).await?;
-        }
+        let (start, offset, anew) =
+            beginning(&mut connection, &server, (stored.stream, config.snapshot.mode)).await?;
         drop(connection);
         tracing::info!(
             connector = %name,
@@ -73,9 +73,9 @@ impl Pipeline {
             "source starts"
         );
         let mut tables = Tables::new(Arc::clone(&config), worker.clone(), stored.tables)?;
-        for table in &server.tables {
-            tables.add(table, initial_state(config.snapshot.mode));
-        }
+        let always = config.snapshot.mode == SnapshotMode::Always && is_first_run && !is_first;
+        begin_tables(&mut tables, &server, (&config.snapshot, anew || always), &mut lsn);
+        let signals = SignalTopicReader::start(&config, worker, &tables).await?;
         let heartbeat = Heartbeat::start(&config, &tables, &mut producer).await?;
         let stream = BinlogStream::open(&config, &start, offset.position.clone()).await?;
         Ok(Self {
@@ -86,6 +86,7 @@ impl Pipeline {
             tables,
             transaction: TransactionTracker::resume(&offset, server.uuid),
             snapshot: Snapshot::new(Arc::clone(&config)),
+            signals,
             lsn,
             images: ImageReader::default(),
             event_source: EventSource::default(),
@@ -127,6 +128,25 @@ impl Stored {
     }
 }
 
+/// What happens to each table of the server from now on: what was stored of it, or, if it is new or
+/// all begin anew, what the settings say.
+fn begin_tables(
+    tables: &mut Tables,
+    server: &Server,
+    (snapshot, anew): (&SnapshotConfig, bool),
+    lsn: &mut LsnClock,
+) {
+    for table in &server.tables {
+        tables.add(table, initial_state(snapshot.mode));
+    }
+    if anew {
+        let mark = snapshot.sweep.then(|| lsn.tick());
+        for table in &server.tables {
+            tables.set_state(table, TableState::Snapshot(SnapshotProgress::again(mark)));
+        }
+    }
+}
+
 fn initial_state(mode: SnapshotMode) -> TableState {
     match mode {
         SnapshotMode::Initial
@@ -135,6 +155,48 @@ fn initial_state(mode: SnapshotMode) -> TableState {
         | SnapshotMode::Always => TableState::Snapshot(SnapshotProgress::default()),
         SnapshotMode::NoData | SnapshotMode::Recovery => TableState::Streaming,
     }
+}
+
+/// Where the stream begins, and whether the tables have to be copied anew because what is between
+/// the stored offset and now cannot be read any more.
+async fn beginning(
+    connection: &mut Connection,
+    server: &Server,
+    (stored, mode): (Option<StreamOffset>, SnapshotMode),
+) -> Result<(StartPoint, StreamOffset, bool), SourceError> {
+    if mode == SnapshotMode::Recovery && stored.is_none() {
+        return Err(SourceError::NothingToRecover);
+    }
+    let Some(stored) = stored else {
+        let (start, offset) = start_point(server, None)?;
+        return Ok((start, offset, false));
+    };
+    let going_on = async {
+        let (start, offset) = start_point(server, Some(stored))?;
+        if offset.server_uuid == Some(server.uuid) {
+            continuity::check(connection, &offset).await?;
+        }
+        Ok((start, offset))
+    };
+    let may_copy = matches!(mode, SnapshotMode::WhenNeeded | SnapshotMode::Always);
+    let reason = match going_on.await {
+        Ok((start, offset)) if !may_copy => return Ok((start, offset, false)),
+        Ok((start, offset)) => match continuity::missing(connection, &offset).await? {
+            None => return Ok((start, offset, false)),
+            Some(reason) => SourceError::Purged { reason },
+        },
+        Err(error @ (SourceError::Purged { .. } | SourceError::OtherServer { .. })) if may_copy => {
+            error
+        }
+        Err(error) => return Err(error),
+    };
+    tracing::warn!(
+        reason = schema::fault::chain(&reason),
+        hint = "keep binary logs longer (binlog_expire_logs_seconds) than rowcast may be down",
+        "what was changed meanwhile cannot be read any more: all tables are copied again"
+    );
+    let (start, offset) = start_point(server, None)?;
+    Ok((start, offset, true))
 }
 
 /// Where the stream begins: after the stored offset, or, at the first start, where the log ends

@@ -21,6 +21,9 @@ pub const CONTROL_HEADER: &str = "rowcast.control";
 /// Header with the table that a control record is about, as `database.table`.
 pub const TABLE_HEADER: &str = "rowcast.table";
 
+/// Header with the number below which a sweep takes what is older.
+pub const SWEEP_HEADER: &str = "rowcast.sweep.before";
+
 /// Header with the key that a row will have, on the delete that ends its old key.
 pub const NEW_KEY_HEADER: &str = "__debezium.newkey";
 

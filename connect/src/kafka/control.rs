@@ -2,7 +2,8 @@
 //!
 //! To everybody else a control record is a tombstone of a key that no row has: its value is null,
 //! and its key has a schema of its own. What it says is in its headers, so that it is known without
-//! a registry and whatever the format of the topic is.
+//! a registry and whatever the format of the topic is. It has a number of its own in [`LSN_HEADER`],
+//! like every record without an envelope.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use schema::lsn::Lsn;
 use schema::registry::SchemaId;
 
 use super::batch::{
-    CONTROL_HEADER, HeaderName, LSN_HEADER, RecordBatch, RecordBounds, TABLE_HEADER, TopicIndex,
+    CONTROL_HEADER, HeaderName, LSN_HEADER, RecordBatch, RecordBounds, SWEEP_HEADER, TABLE_HEADER,
+    TopicIndex,
 };
 
 /// What a control record says.
@@ -39,7 +41,7 @@ pub enum ControlError {
     #[error("is of a kind that is not known here")]
     Unknown,
     /// It does not say for which table, or up to which number.
-    #[error("lacks `{TABLE_HEADER}` or a log sequence number in `{LSN_HEADER}`")]
+    #[error("lacks `{TABLE_HEADER}` or a log sequence number in `{SWEEP_HEADER}`")]
     Incomplete,
 }
 
@@ -59,11 +61,13 @@ impl Control {
         r#"{"name":"control","type":"string"},{"name":"table","type":"string"}]}"#
     );
 
-    /// Adds the record to a batch. `key_schema` is the registry's number of [`Self::KEY_SCHEMA`].
+    /// Adds the record to a batch; `lsn` is its own number. `key_schema` is the registry's number of
+    /// [`Self::KEY_SCHEMA`].
     pub fn push(
         &self,
         (topic, partition): (TopicIndex, i32),
         key_schema: SchemaId,
+        lsn: Lsn,
         batch: &mut RecordBatch,
     ) {
         let Self::Sweep(Sweep { table, before }) = self;
@@ -75,9 +79,13 @@ impl Control {
         put_bytes(table.as_bytes(), buffer);
         let key_end = buffer.len();
         batch.push(topic, partition, RecordBounds { key_start, key_end, has_value: false });
-        let number = before.to_string();
-        for (name, value) in [(CONTROL_HEADER, SWEEP), (TABLE_HEADER, table), (LSN_HEADER, &number)]
-        {
+        let (before, lsn) = (before.to_string(), lsn.to_string());
+        for (name, value) in [
+            (CONTROL_HEADER, SWEEP),
+            (TABLE_HEADER, table),
+            (SWEEP_HEADER, &before),
+            (LSN_HEADER, &lsn),
+        ] {
             batch.push_header(HeaderName::Fixed(name), Some(value.as_bytes()));
         }
     }
@@ -90,13 +98,14 @@ impl Control {
     pub fn parse(
         kind: &[u8],
         table: Option<&[u8]>,
-        lsn: Option<Lsn>,
+        before: Option<&[u8]>,
     ) -> Result<Self, ControlError> {
         if kind != SWEEP.as_bytes() {
             return Err(ControlError::Unknown);
         }
         let table = table.and_then(|table| str::from_utf8(table).ok());
-        let (Some(table), Some(before)) = (table.filter(|table| !table.is_empty()), lsn) else {
+        let before = before.and_then(|before| str::from_utf8(before).ok()?.parse().ok());
+        let (Some(table), Some(before)) = (table.filter(|table| !table.is_empty()), before) else {
             return Err(ControlError::Incomplete);
         };
         Ok(Self::Sweep(Sweep { table: table.into(), before }))
@@ -109,11 +118,12 @@ mod tests {
 
     #[test]
     fn a_sweep_is_a_tombstone_whose_headers_say_it_all() {
-        let lsn = Lsn::new(1_700_000_000_000_000);
-        let sweep = Sweep { table: "shop.orders".into(), before: lsn.unwrap() };
+        let (before, last) = (Lsn::new(1_700_000_000_000_000), Lsn::new(1_700_000_000_000_042));
+        let sweep = Sweep { table: "shop.orders".into(), before: before.unwrap() };
         let mut batch = RecordBatch::default();
 
-        Control::Sweep(sweep.clone()).push((TopicIndex::FIRST, 3), SchemaId(258), &mut batch);
+        let place = (TopicIndex::FIRST, 3);
+        Control::Sweep(sweep.clone()).push(place, SchemaId(258), last.unwrap(), &mut batch);
 
         let record = batch.records[0];
         assert_eq!((record.partition, record.value()), (3, None));
@@ -128,21 +138,24 @@ mod tests {
             [
                 ("rowcast.control", &b"sweep"[..]),
                 ("rowcast.table", b"shop.orders"),
-                ("rowcast.lsn", b"1700000000000000"),
+                ("rowcast.sweep.before", b"1700000000000000"),
+                ("rowcast.lsn", b"1700000000000042"),
             ]
         );
-        let parsed = Control::parse(headers[0].1, Some(headers[1].1), lsn);
+        let parsed = Control::parse(headers[0].1, Some(headers[1].1), Some(headers[2].1));
         assert_eq!(parsed, Ok(Control::Sweep(sweep)));
     }
 
     #[test]
     fn what_is_not_known_or_not_complete_is_refused() {
-        let lsn = Lsn::new(7);
+        let before = Some(&b"7"[..]);
+        let incomplete = Err(ControlError::Incomplete);
 
-        assert_eq!(Control::parse(b"merge", Some(b"a.b"), lsn), Err(ControlError::Unknown));
-        assert_eq!(Control::parse(b"sweep", None, lsn), Err(ControlError::Incomplete));
-        assert_eq!(Control::parse(b"sweep", Some(b""), lsn), Err(ControlError::Incomplete));
-        assert_eq!(Control::parse(b"sweep", Some(b"\xff"), lsn), Err(ControlError::Incomplete));
-        assert_eq!(Control::parse(b"sweep", Some(b"a.b"), None), Err(ControlError::Incomplete));
+        assert_eq!(Control::parse(b"merge", Some(b"a.b"), before), Err(ControlError::Unknown));
+        assert_eq!(Control::parse(b"sweep", None, before), incomplete);
+        assert_eq!(Control::parse(b"sweep", Some(b""), before), incomplete);
+        assert_eq!(Control::parse(b"sweep", Some(b"\xff"), before), incomplete);
+        assert_eq!(Control::parse(b"sweep", Some(b"a.b"), None), incomplete);
+        assert_eq!(Control::parse(b"sweep", Some(b"a.b"), Some(b"x")), incomplete);
     }
 }

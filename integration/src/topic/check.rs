@@ -1,6 +1,6 @@
 //! What a topic must be, whatever happened while it was written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{ChangeRecord, Operation, Origin};
 use crate::cell::Cells;
@@ -15,21 +15,29 @@ enum Identity<'a> {
     Change(&'a Origin, Operation),
     /// A tombstone has nothing but its key and its Lsn.
     Tombstone(u64),
+    /// A sweep is in each partition once.
+    Sweep(u64, i32),
 }
 
 /// What is wrong with the records of one or more topics; empty if nothing is.
 ///
-/// No record is there twice, and within a partition Lsns only grow. One snapshot of each table is
-/// taken for granted.
+/// No record is there twice, and within a partition Lsns only grow. A row is read once by each copy
+/// of its table; all copies but the first end with a sweep.
 #[must_use]
 pub fn problems(records: &[ChangeRecord]) -> Vec<String> {
     let mut problems = Vec::new();
     let mut seen: HashMap<(&str, Identity<'_>), i64> = HashMap::new();
     let mut last: HashMap<(&str, i32), u64> = HashMap::new();
+    let mut sweeps_of: HashMap<&str, BTreeSet<u64>> = HashMap::new();
+    for (topic, before) in sweeps(records) {
+        sweeps_of.entry(topic).or_default().insert(before);
+    }
+    let none = BTreeSet::new();
     for record in records {
         let topic = record.topic.as_str();
+        let sweeps = sweeps_of.get(topic).unwrap_or(&none);
         let (partition, offset) = (record.partition, record.offset);
-        if let Some(first) = seen.insert((topic, identity(record)), offset) {
+        if let Some(first) = seen.insert((topic, identity(record, sweeps)), offset) {
             let operation = record.operation;
             problems.push(format!(
                 "{topic}[{partition}] has {operation:?} at {first} and again at {offset}: {:?} {:?}",
@@ -47,9 +55,26 @@ pub fn problems(records: &[ChangeRecord]) -> Vec<String> {
     problems
 }
 
-fn identity(record: &ChangeRecord) -> Identity<'_> {
+/// The topics and the numbers of all sweeps.
+fn sweeps(records: &[ChangeRecord]) -> impl Iterator<Item = (&str, u64)> {
+    records.iter().filter_map(|record| match record.operation {
+        Operation::Sweep { before } => Some((record.topic.as_str(), before)),
+        Operation::Read
+        | Operation::Create
+        | Operation::Update
+        | Operation::Delete
+        | Operation::Tombstone => None,
+    })
+}
+
+/// A copy that ends with a sweep reads again what was read before its mark.
+fn identity<'a>(record: &'a ChangeRecord, sweeps: &BTreeSet<u64>) -> Identity<'a> {
     match record.operation {
-        Operation::Read => Identity::Read(format!("{:?}", record.key).into_bytes()),
+        Operation::Read => {
+            let copy = sweeps.range(..=record.lsn).count();
+            Identity::Read(format!("{copy} {:?}", record.key).into_bytes())
+        }
+        Operation::Sweep { before } => Identity::Sweep(before, record.partition),
         Operation::Tombstone => Identity::Tombstone(record.lsn),
         operation @ (Operation::Create | Operation::Update | Operation::Delete) => {
             Identity::Change(&record.origin, operation)
@@ -63,7 +88,7 @@ fn wrong_images(record: &ChangeRecord) -> Option<String> {
         Operation::Read | Operation::Create => (false, true),
         Operation::Update => (true, true),
         Operation::Delete => (true, false),
-        Operation::Tombstone => (false, false),
+        Operation::Tombstone | Operation::Sweep { .. } => (false, false),
     };
     let found = (record.before.is_some(), record.after.is_some());
     (found != expected).then(|| {
@@ -75,13 +100,15 @@ fn wrong_images(record: &ChangeRecord) -> Option<String> {
 #[must_use]
 pub fn replay(records: &[ChangeRecord]) -> BTreeMap<Cells, Cells> {
     let mut latest: HashMap<String, &ChangeRecord> = HashMap::new();
-    for record in records {
+    let swept = sweeps(records).map(|(_, before)| before).max().unwrap_or_default();
+    let is_row = |record: &&ChangeRecord| !matches!(record.operation, Operation::Sweep { .. });
+    for record in records.iter().filter(is_row) {
         let key = format!("{:?}", record.key);
         if latest.get(&key).is_none_or(|known| known.lsn < record.lsn) {
             latest.insert(key, record);
         }
     }
-    let rows = latest.into_values();
+    let rows = latest.into_values().filter(|record| record.lsn >= swept);
     rows.filter_map(|record| Some((record.key.clone(), record.after.as_ref()?.cells.clone())))
         .collect()
 }

@@ -130,6 +130,10 @@ pub(super) fn record(
     let Some(value) = &raw.value else {
         let header = raw.lsn_header.as_deref().and_then(|text| text.parse().ok());
         change.lsn = header.ok_or_else(|| wrong("a tombstone has no lsn in its header"))?;
+        if let Some(before) = &raw.sweep_header {
+            let before = before.parse().map_err(|_| wrong("its sweep has no number"))?;
+            change.operation = Operation::Sweep { before };
+        }
         return Ok(change);
     };
     let (decoder, value) = body(value).ok_or_else(|| wrong("its value has no schema"))?;

@@ -17,6 +17,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// The header that has the Lsn where there is no envelope.
 const LSN_HEADER: &str = "rowcast.lsn";
 
+/// The header of a control record that sweeps.
+const SWEEP_HEADER: &str = "rowcast.sweep.before";
+
 /// A record as the broker has it.
 #[derive(Clone, Debug)]
 pub(super) struct RawRecord {
@@ -26,6 +29,7 @@ pub(super) struct RawRecord {
     pub(super) key: Option<Vec<u8>>,
     pub(super) value: Option<Vec<u8>>,
     pub(super) lsn_header: Option<String>,
+    pub(super) sweep_header: Option<String>,
 }
 
 impl RawRecord {
@@ -119,17 +123,19 @@ fn read(bootstrap: &str, topic: &str) -> Result<Vec<RawRecord>, KafkaError> {
 }
 
 fn raw(message: &rdkafka::message::BorrowedMessage<'_>) -> RawRecord {
-    let lsn_header = message.headers().and_then(|headers| {
-        let mut all = headers.iter();
-        let header = all.find(|header| header.key == LSN_HEADER)?;
+    let header = |name: &str| {
+        let mut all = message.headers()?.iter();
+        let header = all.find(|header| header.key == name)?;
         Some(String::from_utf8_lossy(header.value?).into_owned())
-    });
+    };
+    let lsn_header = header(LSN_HEADER);
     RawRecord {
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
+        sweep_header: header(SWEEP_HEADER),
         lsn_header,
     }
 }

@@ -34,6 +34,7 @@ mod scenario;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
+mod snapshots;
 mod source;
 #[cfg(test)]
 mod stack;

@@ -8,7 +8,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::{ConsumerError, KafkaOffset, Record, TopicPartition};
-use crate::kafka::batch::{CONTROL_HEADER, LSN_HEADER, TABLE_HEADER};
+use crate::kafka::batch::{CONTROL_HEADER, LSN_HEADER, SWEEP_HEADER, TABLE_HEADER};
 use crate::kafka::control::Control;
 
 /// The committed offsets, and the beginning where there is none.
@@ -56,14 +56,16 @@ pub(super) fn own(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Result<Reco
     };
     let control = match headers.control {
         None => None,
-        Some(kind) => Some(Control::parse(kind, headers.table, lsn).map_err(|problem| {
-            ConsumerError::Control {
-                topic: partition.topic.to_string(),
-                partition: partition.partition,
-                offset,
-                problem,
-            }
-        })?),
+        Some(kind) => {
+            Some(Control::parse(kind, headers.table, headers.before).map_err(|problem| {
+                ConsumerError::Control {
+                    topic: partition.topic.to_string(),
+                    partition: partition.partition,
+                    offset,
+                    problem,
+                }
+            })?)
+        }
     };
     Ok(Record { partition, offset, key, value, lsn, control })
 }
@@ -74,6 +76,7 @@ struct OurHeaders<'m> {
     lsn: Option<&'m [u8]>,
     control: Option<&'m [u8]>,
     table: Option<&'m [u8]>,
+    before: Option<&'m [u8]>,
 }
 
 impl<'m> OurHeaders<'m> {
@@ -84,6 +87,7 @@ impl<'m> OurHeaders<'m> {
                 LSN_HEADER => ours.lsn = header.value,
                 CONTROL_HEADER => ours.control = header.value.or(Some(&[])),
                 TABLE_HEADER => ours.table = header.value,
+                SWEEP_HEADER => ours.before = header.value,
                 _ => {}
             }
         }
