@@ -8,6 +8,8 @@ mod bad_values;
 #[cfg(test)]
 mod charsets;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod compose;
 #[cfg(test)]
 mod exactly_once;
