@@ -27,7 +27,7 @@ use self::change::Change;
 pub use self::plan::{Place, Plan, StreamPlan, TablePlan};
 use self::plan::{Situation, StoredTables};
 use self::server::ServerLog;
-use crate::config::{SnapshotMode, SourceConfig};
+use crate::config::SourceConfig;
 
 /// The offsets of one source.
 pub struct SourceOffsets {
@@ -207,7 +207,7 @@ impl SourceOffsets {
             stream,
             tables,
             log,
-            copies_new_tables: self.config.snapshot_mode != SnapshotMode::NoData,
+            copies_new_tables: self.config.snapshot.mode.copies(),
         };
         let mut plan = plan::plan(&self.name, &situation, changes);
         plan.losses.extend(left);
@@ -289,7 +289,9 @@ fn refuse_losses(plan: &Plan, allow_loss: bool) -> Result<(), OffsetsError> {
 /// What a stored offset says of a table. Its state is read by its name, as JSON has it.
 fn stored_status(table: &TableId, offset: &TableOffset) -> Option<TableStatus> {
     let json: Value = serde_json::from_slice(&offset.to_json()).ok()?;
-    let state: TableActivity = serde_json::from_value(json.get("state")?.clone()).ok()?;
+    let named: TableActivity = serde_json::from_value(json.get("state")?.clone()).ok()?;
+    let is_paused = json.get("is_paused").and_then(Value::as_bool) == Some(true);
+    let state = if is_paused { TableActivity::Paused } else { named };
     let number = |name: &str| json.get(name).and_then(Value::as_u64);
     let snapshot = number("rows").zip(number("chunks")).map(|(rows, chunks)| {
         let (estimated_rows, rows_per_second, eta_seconds) = (None, None, None);

@@ -4,7 +4,7 @@ use integration::process::Rowcast;
 use serde_json::{Value, json};
 
 use super::rowcast;
-use crate::scene::{Scene, refusal, stop, until, wait_for_log};
+use crate::scene::{Scene, records, refusal, stop, until, wait_for_log};
 
 /// Where the process listens, by its log.
 async fn url(rowcast: &Rowcast) -> String {
@@ -113,13 +113,26 @@ async fn commands_for_a_table_are_answered_by_its_task() {
     assert_eq!(status, 404, "{answer}");
     let (status, answer) = post(&format!("{url}/connectors/nope/tables/a.b/stop")).await;
     assert_eq!((status, &answer["message"]), (404, &json!("Connector nope not found")));
-    // Nothing is copied that could wait or end: whatever it answers, it goes on.
-    let (status, answer) = post(&of("cmd_actions.t", "pause")).await;
-    assert!(status == 202 || status == 409, "{status} {answer}");
-    assert!(answer["message"].as_str().is_some_and(|message| !message.is_empty()), "{answer}");
-    let (_, _) = post(&of("cmd_actions.t", "resume")).await;
-    scene.insert(4..=4).await;
-    scene.wait_for_rows(&running, 4).await;
+    for (action, refusal) in [("pause", "not copied"), ("stop", "not copied"), ("resume", "paused")]
+    {
+        let (status, answer) = post(&of("cmd_actions.t", action)).await;
+        assert_eq!((status, &answer["error_code"]), (409, &json!(409)), "{answer}");
+        assert!(answer["message"].as_str().unwrap().contains(refusal), "{action}: {answer}");
+    }
+    let filter = json!({ "filter": "no_such_column > 1" });
+    let wrong = reqwest::Client::new().post(of("cmd_actions.t", "snapshot")).json(&filter);
+    assert_eq!(wrong.send().await.unwrap().status().as_u16(), 409);
+
+    // All rows once more, and what comes behind them.
+    let (status, answer) = post(&of("cmd_actions.t", "snapshot")).await;
+
+    assert_eq!(status, 202, "{answer}");
+    let rows = || async {
+        let records = records(&scene.worker["bootstrap.servers"], &scene.topic());
+        records.iter().filter(|(key, _)| !key.is_empty()).count() >= 6
+    };
+    assert!(until(rows).await, "{}", running.log().unwrap());
+    table(&url).await;
     stop(&running).await;
 }
 
