@@ -7,6 +7,7 @@ mod server;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use connect::config::{ConfigError, Settings, WorkerConfig};
 use connect::connector::ConnectorName;
@@ -28,6 +29,10 @@ pub use self::plan::{Place, Plan, StreamPlan, TablePlan};
 use self::plan::{Situation, StoredTables};
 use self::server::ServerLog;
 use crate::config::SourceConfig;
+
+/// How long MySQL may still list a connector that has ended: several of the heartbeats by which it
+/// notices, which are a second apart.
+const ENDED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The offsets of one source.
 pub struct SourceOffsets {
@@ -177,7 +182,7 @@ impl SourceOffsets {
     /// Returns [`OffsetsError`] when the request is not valid or what is stored cannot be read.
     pub async fn plan(&self, request: &ConnectorOffsets) -> Result<Plan, OffsetsError> {
         let changes = self.changes(request)?;
-        let log = ServerLog::read(&self.config).await;
+        let log = ServerLog::read(&self.config, Duration::ZERO).await;
         let stored = self.stored().await?;
         Ok(self.planned(&stored, &changes, log.as_ref().map_err(|error| chain(error))))
     }
@@ -195,22 +200,28 @@ impl SourceOffsets {
         let (stream, tables) = self.sorted(&readable).unwrap_or_default();
         let changed: Vec<_> =
             changes.iter().map(|change| self.partition_of_change(change)).collect();
-        let left = others.into_iter().filter_map(|it| {
+        let mut unusable = Vec::new();
+        let doubts = others.into_iter().filter_map(|it| {
             let partition = self.partition_of(&it.partition)?;
             let problem = self.understand(it).problem?;
-            (!changed.contains(&partition)).then(|| {
-                format!("the stored offset of partition {} stays unusable: {problem}", it.partition)
-            })
+            let what = if changed.contains(&partition) {
+                "so what its new one would lose cannot be told"
+            } else {
+                "the next start halts"
+            };
+            unusable.push(partition);
+            Some(format!("the stored offset of {} is unusable ({problem}), {what}", it.partition))
         });
-        let left: Vec<String> = left.collect();
+        let doubts: Vec<String> = doubts.collect();
         let situation = Situation {
             stream,
             tables,
             log,
+            unusable,
             copies_new_tables: self.config.snapshot.mode.copies(),
         };
         let mut plan = plan::plan(&self.name, &situation, changes);
-        plan.losses.extend(left);
+        plan.losses.extend(doubts);
         plan
     }
 
@@ -235,7 +246,7 @@ impl SourceOffsets {
         allow_loss: bool,
     ) -> Result<Plan, OffsetsError> {
         let changes = self.changes(request)?;
-        let log = ServerLog::read(&self.config).await;
+        let log = ServerLog::read(&self.config, ENDED_WITHIN).await;
         self.refuse_running(log.as_ref().ok())?;
         // Before the task is fenced: what is refused should not have ended it.
         let told = log.as_ref().map_err(|error| chain(error));
@@ -262,7 +273,8 @@ impl SourceOffsets {
     ///
     /// Returns [`OffsetsError`] when the connector runs or Kafka fails.
     pub async fn commit(&self) -> Result<Vec<StoredOffset>, OffsetsError> {
-        self.refuse_running(ServerLog::read(&self.config).await.as_ref().ok())?;
+        let log = ServerLog::read(&self.config, ENDED_WITHIN).await;
+        self.refuse_running(log.as_ref().ok())?;
         let writer = OffsetsWriter::start(&self.worker, &self.name).await?;
         let stored = writer.stored().to_vec();
         writer.write_again().await?;

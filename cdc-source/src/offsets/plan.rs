@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use connect::connector::ConnectorName;
 use schema::gtid::GtidSet;
-use schema::offset::{StreamOffset, TableOffset};
+use schema::offset::{SourcePartition, StreamOffset, TableOffset};
 use schema::position::BinlogPosition;
 use schema::table::TableId;
 use serde::Serialize;
@@ -85,6 +85,8 @@ pub(super) struct Situation<'a> {
     pub(super) tables: StoredTables,
     /// The server's log, or why it is not known.
     pub(super) log: Result<&'a ServerLog, String>,
+    /// What has an offset that cannot be understood.
+    pub(super) unusable: Vec<SourcePartition>,
     /// Whether a table without an offset is copied.
     pub(super) copies_new_tables: bool,
 }
@@ -247,7 +249,9 @@ fn tables(
     }
     let plan_of = |(table, (stored, change)): (&TableId, TableChange<'_>)| {
         let new = change.unwrap_or(stored);
-        let (from_state, to_state) = (stored.map(state), new.map(state));
+        let is_unusable = situation.unusable.iter().any(|it| is_of(it, table));
+        let unusable = is_unusable.then(|| UNUSABLE.to_owned());
+        let (from_state, to_state) = (stored.map(state).or(unusable), new.map(state));
         let is_changed = change.is_some();
         let states = (from_state.as_deref(), to_state.as_deref());
         losses.extend(table_loss(table, states, (stored, new_stream), is_changed));
@@ -267,6 +271,16 @@ fn tables(
         }
     };
     all.into_iter().map(plan_of).collect()
+}
+
+/// The state of a table whose stored offset cannot be understood.
+const UNUSABLE: &str = "unusable";
+
+fn is_of(partition: &SourcePartition, of: &TableId) -> bool {
+    match partition {
+        SourcePartition::Stream { .. } => false,
+        SourcePartition::Table { table, .. } => table == of,
+    }
 }
 
 /// A state by its name, as the offset has it.
@@ -311,7 +325,8 @@ fn table_loss(
         return None;
     }
     match from {
-        Some("streaming") => None,
+        // That nothing is known of it is told already.
+        Some("streaming" | UNUSABLE) => None,
         None => Some(format!("{table} has no offset: the rows that it has would not be copied")),
         Some("parked") => {
             let since = stored.and_then(|offset| offset.position.as_ref());

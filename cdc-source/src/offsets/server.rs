@@ -1,7 +1,10 @@
 //! What MySQL's binary log still has, and whether somebody reads it under our number.
 
+use std::time::Duration;
+
 use schema::gtid::GtidSet;
 use schema::position::BinlogPosition;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::SourceConfig;
@@ -23,7 +26,11 @@ pub(super) struct ServerLog {
 }
 
 impl ServerLog {
-    pub(super) async fn read(config: &SourceConfig) -> Result<Self, SourceError> {
+    /// Asks the server, and waits for a replica with our number to go, at most `patience`.
+    pub(super) async fn read(
+        config: &SourceConfig,
+        patience: Duration,
+    ) -> Result<Self, SourceError> {
         let mut connection = Connection::open(config).await?;
         let variables = "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_mode, \
                          @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged";
@@ -42,9 +49,27 @@ impl ServerLog {
             executed: executed.parse().unwrap_or_default(),
             purged: purged.parse().unwrap_or_default(),
             ends: files.iter().filter_map(end).collect(),
-            is_read: is_read(&mut connection, config.server_id).await?,
+            is_read: stays_read(&mut connection, config.server_id, patience).await?,
         })
     }
+}
+
+/// Whether a replica with our number is there, and still is after a while. MySQL notices that one
+/// has gone when it sends to it in vain, which is at the second heartbeat.
+async fn stays_read(
+    connection: &mut Connection,
+    server_id: u32,
+    patience: Duration,
+) -> Result<bool, SourceError> {
+    const ASK_EVERY: Duration = Duration::from_millis(250);
+    let end = Instant::now() + patience;
+    while is_read(connection, server_id).await? {
+        if Instant::now() >= end {
+            return Ok(true);
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+    Ok(false)
 }
 
 /// Replicas register with their number when they ask for the log, and are forgotten when their

@@ -62,6 +62,7 @@ fn plan_of(log: &ServerLog, changes: &[Change]) -> Plan {
         stream: Some(stream("b.000003:700", "1-90")),
         tables: tables.into(),
         log: Ok(log),
+        unusable: Vec::new(),
         copies_new_tables: true,
     };
     plan(&ConnectorName::new("shop"), &situation, changes)
@@ -173,6 +174,7 @@ fn a_table_that_is_made_to_stream_without_its_rows_is_a_loss() {
             stream: Some(stream(to, "1-90")),
             tables: [(id("t"), table(Some("b.000002:300"), stored))].into(),
             log: Err("away".to_owned()),
+            unusable: Vec::new(),
             copies_new_tables: true,
         };
         let changes = [set_table("t", streaming())];
