@@ -13,6 +13,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod heartbeat;
+pub mod offsets;
 mod pipeline;
 mod preflight;
 mod rows;

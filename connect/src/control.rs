@@ -77,16 +77,13 @@ pub enum TableActivity {
     Streaming,
     /// Its copy waits for somebody to resume it.
     Paused,
-    /// Somebody has ended it.
-    Stopped,
     /// It cannot go on: `reason` says why.
     Parked,
 }
 
 impl TableActivity {
     /// All of them, for a metric that has a value for each.
-    pub const ALL: [Self; 5] =
-        [Self::Snapshot, Self::Streaming, Self::Paused, Self::Stopped, Self::Parked];
+    pub const ALL: [Self; 4] = [Self::Snapshot, Self::Streaming, Self::Paused, Self::Parked];
 
     /// Its name as JSON, metrics and tables have it.
     #[must_use]
@@ -95,7 +92,6 @@ impl TableActivity {
             Self::Snapshot => "snapshot",
             Self::Streaming => "streaming",
             Self::Paused => "paused",
-            Self::Stopped => "stopped",
             Self::Parked => "parked",
         }
     }

@@ -98,8 +98,21 @@ fn unknown_class(classes: &[&dyn ConnectorClass], found: &str) -> String {
 /// Runs a task again and again while its errors can pass.
 async fn supervise(
     name: &ConnectorName,
-    mut task: Box<dyn Task>,
+    task: Box<dyn Task>,
     mut control: TaskControl,
+    stop: CancellationToken,
+) -> Ended {
+    let ended = run_until_ended(name, task, &mut control, stop).await;
+    if ended == Ended::Stopped {
+        control.set_run_state(RunState::Stopped);
+    }
+    ended
+}
+
+async fn run_until_ended(
+    name: &ConnectorName,
+    mut task: Box<dyn Task>,
+    control: &mut TaskControl,
     stop: CancellationToken,
 ) -> Ended {
     let mut backoff = Backoff::new(RESTART_FIRST, RESTART_LONGEST);
@@ -107,9 +120,8 @@ async fn supervise(
         let started = tokio::time::Instant::now();
         // A library that panics on damaged input ends one run, not the task without a trace.
         control.set_run_state(RunState::Running);
-        let run = AssertUnwindSafe(task.run(stop.clone(), &mut control)).catch_unwind().await;
+        let run = AssertUnwindSafe(task.run(stop.clone(), control)).catch_unwind().await;
         let Err(error) = run.unwrap_or_else(|_| Err(Panicked.into())) else {
-            control.set_run_state(RunState::Stopped);
             return Ended::Stopped;
         };
         let told = chain(error.fault());
@@ -140,7 +152,7 @@ async fn supervise(
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ended::Stopped,
-            () = refuse_commands(&mut control) => {}
+            () = refuse_commands(control) => {}
             () = tokio::time::sleep(delay) => {}
         }
     }
@@ -181,6 +193,7 @@ fn log_halt(name: &ConnectorName, error: &TaskError) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::{CommandError, TableAction};
     use crate::task::TaskRun;
 
     #[derive(Debug, thiserror::Error)]
@@ -244,6 +257,34 @@ mod tests {
         let ended = supervised(script, Some(Duration::from_secs(60))).await;
 
         assert_eq!(ended, Ended::Stopped);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_waits_for_its_next_run_says_why_and_takes_no_commands() {
+        let script = vec![Run::Fail(Disposition::Retry), Run::UntilStopped];
+        let (control, handle) = task_control();
+        let (stop, name) = (CancellationToken::new(), ConnectorName::new("x"));
+        let task = Box::new(Scripted(script.into_iter()));
+        let asking = async {
+            let before = handle.run_state();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let waiting = handle.run_state();
+            let table = schema::table::TableId::new("a", "b");
+            let patience = Duration::from_secs(20);
+            let refused = handle.command(table, TableAction::Pause, patience).await;
+            tokio::time::sleep(RESTART_LONGEST).await;
+            let after = handle.run_state();
+            stop.cancel();
+            (before, waiting, refused, after)
+        };
+
+        let (ended, (before, waiting, refused, after)) =
+            tokio::join!(supervise(&name, task, control, stop.clone()), asking);
+
+        assert_eq!(waiting, RunState::Restarting { error: "told to fail".to_owned() });
+        assert!(matches!(refused, Err(CommandError::Refused(_))), "{refused:?}");
+        assert_eq!((before, after), (RunState::Unassigned, RunState::Running));
+        assert_eq!((ended, handle.run_state()), (Ended::Stopped, RunState::Stopped));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! `rowcast`: keeps Elasticsearch equal to MySQL, through Kafka.
 
 mod arguments;
+mod commands;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -14,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    telemetry::start(arguments.log_format);
+    let is_run = matches!(arguments.command, Command::Run { .. });
+    telemetry::start(arguments.log_format, is_run);
     // Two TLS providers are linked in, so one has to be named before the first connection.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
@@ -28,6 +30,10 @@ fn main() -> ExitCode {
     };
     let exit = match arguments.command {
         Command::Run { pipeline } => runtime.block_on(run(&pipeline)),
+        Command::Tables { pipeline, url, output } => {
+            runtime.block_on(commands::tables::run(pipeline.as_deref(), url, output)).into()
+        }
+        Command::Offsets(command) => runtime.block_on(commands::offsets::run(command)).into(),
     };
     // A client library's thread may hang on a dead peer: nothing is left to wait for.
     runtime.shutdown_background();

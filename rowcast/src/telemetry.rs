@@ -9,9 +9,13 @@ use crate::arguments::LogFormat;
 /// What is logged unless `RUST_LOG` says otherwise: our own life cycle, and problems of libraries.
 const DEFAULT_FILTER: &str = "info,mysql_async=warn,rdkafka=warn,hyper=warn,reqwest=warn";
 
-/// Starts logging.
-pub(crate) fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_FILTER.into());
+/// A command that answers at once tells of problems only.
+const COMMAND_FILTER: &str = "warn";
+
+/// Starts logging, for `rowcast run` or for a command that answers at once.
+pub(crate) fn start(format: LogFormat, is_run: bool) {
+    let default = if is_run { DEFAULT_FILTER } else { COMMAND_FILTER };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -128,6 +128,27 @@ impl GtidSet {
         })
     }
 
+    /// The transactions of this set that are not in the other one.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let mut sources = BTreeMap::new();
+        for (source, intervals) in &self.sources {
+            let theirs = other.sources.get(source).map_or(&[][..], Vec::as_slice);
+            let left: Vec<_> = intervals.iter().flat_map(|own| without(*own, theirs)).collect();
+            if !left.is_empty() {
+                sources.insert(source.clone(), left);
+            }
+        }
+        Self { sources }
+    }
+
+    /// How many transactions are in the set.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        let intervals = self.sources.values().flatten();
+        intervals.fold(0, |sum, it| (it.last - it.first).saturating_add(1).saturating_add(sum))
+    }
+
     /// Whether no transaction is in the set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -159,6 +180,21 @@ fn insert_interval(intervals: &mut Vec<Interval>, new: Interval) {
         last: joined.last.max(old.last),
     });
     intervals.splice(start..start + count, [joined]);
+}
+
+/// What is left of an interval without those of an ascending list.
+fn without(own: Interval, theirs: &[Interval]) -> Vec<Interval> {
+    let mut left = Vec::new();
+    let mut first = Some(own.first);
+    for their in theirs.iter().filter(|it| it.first <= own.last && own.first <= it.last) {
+        let Some(begin) = first else { break };
+        if begin < their.first {
+            left.push(Interval { first: begin, last: their.first - 1 });
+        }
+        first = their.last.checked_add(1).filter(|next| *next <= own.last);
+    }
+    left.extend(first.map(|first| Interval { first, last: own.last }));
+    left
 }
 
 impl fmt::Display for GtidSet {
@@ -282,6 +318,10 @@ mod tests {
             prop_assert_eq!(shuffled.to_string().parse::<GtidSet>().unwrap(), set(&own));
             prop_assert!((1..60).all(|n| shuffled.contains(&gtid(n)) == own.contains(&n)));
             prop_assert_eq!(set(&own).is_subset(&set(&other)), own.is_subset(&other));
+
+            let left: BTreeSet<u64> = own.difference(&other).copied().collect();
+            prop_assert_eq!(set(&own).difference(&set(&other)), set(&left));
+            prop_assert_eq!(set(&left).count(), left.len() as u64);
 
             shuffled.union(&set(&other));
 

@@ -49,7 +49,7 @@ impl Pipeline {
         let server = preflight::check(&mut connection, &config).await?;
 
         let producer_config = ProducerConfig {
-            transactional_id: format!("{}-{name}-0", worker.group_id),
+            transactional_id: connect::offsets::transactional_id(worker, &name),
             commit_interval: config.commit_interval,
             transaction_max_bytes: config.transaction_max_bytes,
         };

@@ -36,11 +36,11 @@ impl Listeners {
     }
 
     pub(super) fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
-        const KEY: &str = "listeners";
-        let Some(text) = settings.optional(KEY) else { return Ok(Self::by_default()) };
+        let Some(text) = settings.optional("listeners") else { return Ok(Self::by_default()) };
+        let refused = |problem| settings.error("listeners", problem);
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let addresses = entries
-            .map(|entry| Listener::parse(entry).map_err(|problem| settings.error(KEY, problem)))
+            .map(|entry| Listener::parse(entry).map_err(refused))
             .collect::<Result<_, _>>()?;
         Ok(Self { addresses, is_chosen: true })
     }

@@ -57,7 +57,7 @@ pub struct RecordBatch {
     pub(super) records: Vec<RecordSlot>,
     headers: Vec<HeaderSlot>,
     /// Keys and values for the offsets topic.
-    pub(super) offsets: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) offsets: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Whether a MySQL transaction ends here, so that a Kafka transaction can.
     pub(super) is_boundary: bool,
 }
@@ -176,6 +176,15 @@ impl RecordBatch {
 
     /// Adds an offset record: a later one for the same key takes its place.
     pub fn set_offset(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.put_offset(key, Some(value));
+    }
+
+    /// Adds an offset record that takes the offset of its key away.
+    pub fn reset_offset(&mut self, key: Vec<u8>) {
+        self.put_offset(key, None);
+    }
+
+    fn put_offset(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.offsets.retain(|(existing, _)| *existing != key);
         self.offsets.push((key, value));
     }

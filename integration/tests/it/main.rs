@@ -8,6 +8,8 @@ mod bad_values;
 #[cfg(test)]
 mod charsets;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod compose;
 #[cfg(test)]
 mod exactly_once;
@@ -35,6 +37,7 @@ mod scenario;
 mod scene;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
 mod source;
 #[cfg(test)]
 mod stack;

@@ -109,6 +109,12 @@ impl Scene {
         .into();
     }
 
+    /// A session of root.
+    pub(crate) async fn connect(&self) -> mysql_async::Conn {
+        let options = mysql_async::Opts::from_url(&format!("{}/", self.mysql_url)).unwrap();
+        mysql_async::Conn::new(options).await.unwrap()
+    }
+
     /// Runs statements as root, each on its own, in one session.
     pub(crate) async fn session(&self, statements: &[&str]) {
         let options = mysql_async::Opts::from_url(&format!("{}/", self.mysql_url)).unwrap();
@@ -139,6 +145,13 @@ impl Scene {
             file["connectors"][format!("{}-sink", self.name)] = json!(self.sink);
         }
         format!("{file:#}")
+    }
+
+    /// Writes the pipeline file and gives its path, for commands.
+    pub(crate) fn write_pipeline(&self) -> String {
+        let file = self.path("pipeline.yaml");
+        std::fs::write(&file, self.pipeline()).unwrap();
+        file.to_str().unwrap().to_owned()
     }
 
     /// Starts `rowcast` with all that it can log.
@@ -202,7 +215,12 @@ impl Scene {
         for (key, value) in all {
             let key: Value = serde_json::from_slice(&key).unwrap();
             assert_eq!(key[0], *self.name);
-            offsets.insert(key[1].to_string(), serde_json::from_slice(&value.unwrap()).unwrap());
+            match value {
+                Some(value) => {
+                    offsets.insert(key[1].to_string(), serde_json::from_slice(&value).unwrap())
+                }
+                None => offsets.remove(&key[1].to_string()),
+            };
         }
         offsets
     }

@@ -163,7 +163,7 @@ struct Session {
     begun_at: Duration,
     last_commit: Option<Instant>,
     /// The offsets that this instance has committed.
-    committed: HashMap<Vec<u8>, Vec<u8>>,
+    committed: HashMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 /// A Kafka transaction that has begun.
@@ -172,7 +172,7 @@ struct OpenTransaction {
     bytes: usize,
     records: usize,
     /// The offsets as of the last batch: they are sent once, at the end.
-    offsets: HashMap<Vec<u8>, Vec<u8>>,
+    offsets: HashMap<Vec<u8>, Option<Vec<u8>>>,
     is_at_boundary: bool,
 }
 
@@ -333,10 +333,10 @@ impl Session {
         tracing::debug!(records, bytes, split, "transaction commit begins");
         let partitions = self.offset_partitions()?;
         for (key, value) in &open.offsets {
-            let message = BaseRecord::to(&self.offset_topic)
+            let mut message = BaseRecord::to(&self.offset_topic)
                 .partition(partition_of(key, partitions))
-                .key(key.as_slice())
-                .payload(value.as_slice());
+                .key(key.as_slice());
+            message.payload = value.as_deref();
             self.enqueue(message)?;
         }
         self.drain()?;
@@ -406,7 +406,7 @@ impl Session {
         }
         match read_compacted(&self.offset_topic, &self.properties) {
             Ok(stored)
-                if self.committed.iter().all(|(key, value)| stored.get(key) == Some(value)) =>
+                if self.committed.iter().all(|(key, value)| stored.get(key) == value.as_ref()) =>
             {
                 KafkaError::Expired
             }

@@ -1,0 +1,91 @@
+//! What MySQL's binary log still has, and whether somebody reads it under our number.
+
+use std::time::Duration;
+
+use schema::gtid::GtidSet;
+use schema::position::BinlogPosition;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::config::SourceConfig;
+use crate::connection::Connection;
+use crate::error::SourceError;
+
+/// A server's binary log.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct ServerLog {
+    pub(super) uuid: Uuid,
+    /// Whether the log is read by GTID set.
+    pub(super) has_gtids: bool,
+    pub(super) executed: GtidSet,
+    pub(super) purged: GtidSet,
+    /// Where each file ends, oldest first.
+    pub(super) ends: Vec<BinlogPosition>,
+    /// Whether a replica with our server id is connected.
+    pub(super) is_read: bool,
+}
+
+impl ServerLog {
+    /// Asks the server, and waits for a replica with our number to go, at most `patience`.
+    pub(super) async fn read(
+        config: &SourceConfig,
+        patience: Duration,
+    ) -> Result<Self, SourceError> {
+        let mut connection = Connection::open(config).await?;
+        let variables = "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_mode, \
+                         @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged";
+        let found: Option<(String, String, String, String)> =
+            connection.first("read the executed transactions", variables).await?;
+        let (uuid, mode, executed, purged) = found.unwrap_or_default();
+        let files: Vec<mysql_async::Row> =
+            connection.rows("list the binary logs", "SHOW BINARY LOGS").await?;
+        let end = |row: &mysql_async::Row| {
+            let file: String = row.get_opt(0)?.ok()?;
+            BinlogPosition::new(&file, row.get_opt(1)?.ok()?).ok()
+        };
+        Ok(Self {
+            uuid: uuid.parse().unwrap_or_default(),
+            has_gtids: mode == "ON",
+            executed: executed.parse().unwrap_or_default(),
+            purged: purged.parse().unwrap_or_default(),
+            ends: files.iter().filter_map(end).collect(),
+            is_read: stays_read(&mut connection, config.server_id, patience).await?,
+        })
+    }
+}
+
+/// Whether a replica with our number is there, and still is after a while. MySQL notices that one
+/// has gone when it sends to it in vain, which is at the second heartbeat.
+async fn stays_read(
+    connection: &mut Connection,
+    server_id: u32,
+    patience: Duration,
+) -> Result<bool, SourceError> {
+    const ASK_EVERY: Duration = Duration::from_millis(250);
+    let end = Instant::now() + patience;
+    while is_read(connection, server_id).await? {
+        if Instant::now() >= end {
+            return Ok(true);
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+    Ok(false)
+}
+
+/// Replicas register with their number when they ask for the log, and are forgotten when their
+/// connection ends.
+async fn is_read(connection: &mut Connection, server_id: u32) -> Result<bool, SourceError> {
+    const ACTION: &str = "list replicas";
+    // Since 8.0.22, and until 8.4.
+    let replicas = match connection.rows::<mysql_async::Row>(ACTION, "SHOW REPLICAS").await {
+        Err(SourceError::Statement { code: SYNTAX_ERROR, .. }) => {
+            connection.rows(ACTION, "SHOW SLAVE HOSTS").await?
+        }
+        replicas => replicas?,
+    };
+    let number = |row: &mysql_async::Row| row.get_opt::<u32, _>(0)?.ok();
+    Ok(replicas.iter().filter_map(number).any(|number| number == server_id))
+}
+
+/// `ER_PARSE_ERROR`.
+const SYNTAX_ERROR: u16 = 1064;

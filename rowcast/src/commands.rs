@@ -1,0 +1,147 @@
+//! Commands that answer at once: their arguments into calls, the answers into text.
+
+pub(crate) mod columns;
+pub(crate) mod offsets;
+pub(crate) mod tables;
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use cdc_source::MySqlConnector;
+use cdc_source::offsets::{OffsetsError, SourceOffsets};
+use connect::config::{ConfigError, Listeners, PipelineConfig};
+use connect::connector::ConnectorClass;
+use connect::http::client::AskError;
+use schema::fault::{Disposition, Fault, chain};
+
+/// How a command ended.
+pub(crate) struct Outcome(Result<(), CommandError>);
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        let Err(error) = outcome.0 else { return Self::SUCCESS };
+        let (error, hint) = (chain(&error), error.hint());
+        tracing::error!(error, hint = hint.as_deref(), "the command failed");
+        Self::FAILURE
+    }
+}
+
+/// The sources of a pipeline file, and where its process listens.
+struct Sources {
+    sources: Vec<SourceOffsets>,
+    listeners: Listeners,
+}
+
+impl Sources {
+    fn load(path: &Path) -> Result<Self, CommandError> {
+        let pipeline = PipelineConfig::load(path)?;
+        let is_source = |class: &str| MySqlConnector.names().contains(&class);
+        let connectors = pipeline.connectors.into_iter().filter(|it| is_source(&it.class));
+        let sources = connectors
+            .map(|it| SourceOffsets::new(&it.name, it.settings, &pipeline.worker))
+            .collect::<Result<Vec<_>, _>>()?;
+        if sources.is_empty() {
+            return Err(CommandError::NoSource);
+        }
+        Ok(Self { sources, listeners: pipeline.worker.listeners })
+    }
+
+    /// The source of this name, or the only one.
+    fn one(&self, name: Option<&str>) -> Result<&SourceOffsets, CommandError> {
+        let names = || self.sources.iter().map(|it| it.name().to_string()).collect::<Vec<_>>();
+        match (name, &*self.sources) {
+            (None, [source]) => Ok(source),
+            (None, _) => Err(CommandError::WhichSource { names: names().join(", ") }),
+            (Some(name), sources) => {
+                let found = sources.iter().find(|it| it.name().as_str() == name);
+                let names = || names().join(", ");
+                found.ok_or_else(|| CommandError::UnknownSource {
+                    name: name.to_owned(),
+                    names: names(),
+                })
+            }
+        }
+    }
+}
+
+/// Writes an answer on standard output.
+fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(CommandError::Print)
+}
+
+/// JSON as people read it, with a line break.
+fn pretty(value: &impl serde::Serialize) -> Result<String, CommandError> {
+    let text = serde_json::to_string_pretty(value).map_err(CommandError::Json)?;
+    Ok(text + "\n")
+}
+
+/// A command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Offsets(#[from] OffsetsError),
+    #[error("connector {connector} runs in the process at {url}")]
+    Running { connector: String, url: String },
+    #[error("the pipeline file has no source")]
+    NoSource,
+    #[error("the pipeline file has several sources: {names}")]
+    WhichSource { names: String },
+    #[error("the pipeline file has no source {name}, only {names}")]
+    UnknownSource { name: String, names: String },
+    #[error("{path} cannot be read")]
+    Input {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{path} is larger than {limit} bytes")]
+    InputTooLarge { path: String, limit: u64 },
+    #[error("{path} is not the offsets of a connector")]
+    InputJson {
+        path: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the answer cannot be printed")]
+    Print(#[source] std::io::Error),
+    #[error("the answer has no JSON form")]
+    Json(#[source] serde_json::Error),
+}
+
+impl Fault for CommandError {
+    fn disposition(&self) -> Disposition {
+        Disposition::Halt
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Ask(error) => error.hint(),
+            Self::Offsets(error) => error.hint(),
+            Self::Running { .. } => {
+                Some("stop it first; offsets of a running one are its own".into())
+            }
+            Self::NoSource => Some("give a pipeline file with a `mysql` connector".into()),
+            Self::WhichSource { .. } | Self::UnknownSource { .. } => {
+                Some("name one of them with --connector".into())
+            }
+            Self::Input { .. } | Self::InputTooLarge { .. } => {
+                Some("give a file with offsets as --from, or `-` for standard input".into())
+            }
+            Self::InputJson { .. } => Some(
+                "give {\"offsets\":[{\"partition\":{…},\"offset\":{…}}]}, as `rowcast offsets \
+                 export` prints it"
+                    .into(),
+            ),
+            Self::Print(_) | Self::Json(_) => None,
+        }
+    }
+}
