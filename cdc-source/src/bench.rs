@@ -152,7 +152,7 @@ impl Codec {
             BinlogEvent::Rotate
             | BinlogEvent::Heartbeat
             | BinlogEvent::TransactionPayload
-            | BinlogEvent::XaPrepare
+            | BinlogEvent::XaPrepare { .. }
             | BinlogEvent::Incident
             | BinlogEvent::Other => return Err("an event that is in no workload".to_owned()),
         }
@@ -224,6 +224,7 @@ fn tracker(position: &BinlogPosition) -> TransactionTracker {
         ts_sec: 0,
         server_uuid: None,
         lsn: None,
+        prepared: Vec::new(),
     };
     TransactionTracker::resume(&offset, Uuid::nil())
 }

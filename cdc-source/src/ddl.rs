@@ -24,9 +24,17 @@ pub(crate) enum Statement {
     /// `ROLLBACK TO`: rows since a savepoint do not count.
     RollbackToSavepoint,
     /// `XA START`: rows follow whose outcome is logged later.
-    XaStart,
+    XaStart {
+        /// The transaction's name, as the server prints it.
+        xid: String,
+    },
     /// `XA COMMIT` or `XA ROLLBACK`: the outcome, as a transaction of its own.
-    XaOutcome,
+    XaOutcome {
+        /// The transaction's name, as the server prints it.
+        xid: String,
+        /// Whether its rows count.
+        is_commit: bool,
+    },
     /// It changes the definition of these tables.
     Ddl(Vec<TableChange>),
     /// It changes rows, in statement format, of tables whose names are among these words.
@@ -72,8 +80,10 @@ pub(crate) fn classify(statement: &str, database: &str) -> Statement {
         "ROLLBACK" if cursor.contains_word("TO") => Statement::RollbackToSavepoint,
         "ROLLBACK" => Statement::Rollback,
         "XA" => match cursor.word().as_deref() {
-            Some("START" | "BEGIN") => Statement::XaStart,
-            Some("COMMIT" | "ROLLBACK") => Statement::XaOutcome,
+            Some("START" | "BEGIN") => Statement::XaStart { xid: xid(statement) },
+            Some(outcome @ ("COMMIT" | "ROLLBACK")) => {
+                Statement::XaOutcome { xid: xid(statement), is_commit: outcome == "COMMIT" }
+            }
             _ => Statement::Other,
         },
         "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD" | "CALL" | "WITH" => {
@@ -91,6 +101,12 @@ pub(crate) fn classify(statement: &str, database: &str) -> Statement {
         | "INSTALL" | "UNINSTALL" | "LOCK" | "UNLOCK" | "SAVEPOINT" | "RELEASE" => Statement::Other,
         _ => Statement::Unknown(cursor.names()),
     }
+}
+
+/// What follows `XA` and its verb: the server prints a name the same way each time.
+fn xid(statement: &str) -> String {
+    let words = statement.trim().split_ascii_whitespace().skip(2);
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Reads tokens from the front.

@@ -11,6 +11,7 @@ pub(crate) mod record_writer;
 mod signal;
 mod start;
 mod status;
+mod xa;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -238,7 +239,10 @@ impl Pipeline {
                     }
                 }
             }
-            BinlogEvent::Xid | BinlogEvent::XaPrepare => self.commit(event),
+            BinlogEvent::Xid => self.commit(event),
+            BinlogEvent::XaPrepare { is_one_phase } => {
+                self.xa_prepared(is_one_phase, event).await?;
+            }
             BinlogEvent::Heartbeat => {
                 self.lag.caught_up();
                 self.has_moved |= self.transaction.advance(&event.end);
@@ -272,16 +276,19 @@ impl Pipeline {
         let database = query.database().map_err(|error| event.error(error))?;
         match ddl::classify(query.statement, database) {
             Statement::Begin => self.transaction.opened(),
-            Statement::XaStart => {
+            Statement::XaStart { xid } => {
                 self.transaction.opened();
-                self.transaction.set_xa();
+                self.transaction.set_xa(&xid);
             }
-            Statement::RollbackToSavepoint => self.refuse_rollback(event)?,
+            Statement::XaOutcome { xid, is_commit } => {
+                self.xa_outcome(&xid, is_commit, event).await?;
+            }
+            Statement::RollbackToSavepoint => self.rolled_back(),
             Statement::Rollback => {
-                self.refuse_rollback(event)?;
+                self.rolled_back();
                 self.commit(event);
             }
-            Statement::Commit | Statement::XaOutcome => self.commit(event),
+            Statement::Commit => self.commit(event),
             Statement::Other => self.end_single_statement(event),
             Statement::Ddl(changes) => {
                 self.tables_changed(changes).await?;
@@ -312,14 +319,6 @@ impl Pipeline {
             self.park(&table, &error.to_string());
         }
         self.tables.map_without_rows(map, is_captured);
-        Ok(())
-    }
-
-    /// Rows that were emitted and then rolled back cannot be taken back.
-    fn refuse_rollback(&self, event: &RawEvent) -> Result<(), BinlogError> {
-        if self.transaction.has_emitted() {
-            return Err(unsupported(event, Feature::RolledBackRows));
-        }
         Ok(())
     }
 

@@ -35,6 +35,9 @@ pub(crate) use plan::TablePlan;
 /// How often skipped row events are told of.
 const TELL_SKIPPED_EVERY: Duration = Duration::from_secs(30);
 
+/// What table numbers stand for in one part of the log.
+pub(crate) struct Numbers(HashMap<u64, Numbered>);
+
 /// All captured tables.
 pub(crate) struct Tables {
     config: Arc<SourceConfig>,
@@ -364,6 +367,17 @@ impl Tables {
     pub(crate) fn signals_of(&self, number: u64) -> Option<Arc<TableMap>> {
         self.config.signal.table.as_ref()?;
         self.numbers.get(&number)?.signals.clone()
+    }
+
+    /// Puts the numbers aside while another part of the log is read: there they may stand for other
+    /// tables.
+    pub(crate) fn lend_numbers(&mut self) -> Numbers {
+        Numbers(std::mem::take(&mut self.numbers))
+    }
+
+    /// Goes on with the numbers that were put aside.
+    pub(crate) fn return_numbers(&mut self, numbers: Numbers) {
+        self.numbers = numbers.0;
     }
 
     /// Table numbers are only good within one file.

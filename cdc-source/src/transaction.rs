@@ -4,9 +4,13 @@
 use schema::digits::push_unsigned;
 use schema::gtid::{Gtid, GtidSet};
 use schema::lsn::Lsn;
-use schema::offset::StreamOffset;
+use schema::offset::{PreparedXa, StreamOffset};
 use schema::position::BinlogPosition;
+use schema::table::TableId;
 use uuid::Uuid;
+
+/// Most XA transactions that may wait for their outcome at once: each is in every offset.
+const PREPARED_MAX: usize = 10_000;
 
 /// Follows the stream from transaction to transaction.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(crate) struct TransactionTracker {
     skip: Done,
     server_id: u32,
     ts_sec: i64,
+    /// XA transactions without an outcome yet, oldest first.
+    prepared: Vec<PreparedXa>,
 }
 
 /// A transaction whose end has not been read yet.
@@ -36,8 +42,10 @@ pub(crate) struct OpenTransaction {
     done: Done,
     /// Whether its first statement was `BEGIN` or `XA START`; else it is one statement long.
     is_opened: bool,
-    is_xa: bool,
-    has_emitted: bool,
+    /// The name of an XA transaction, while its rows are passed over.
+    xa: Option<String>,
+    /// The tables of which rows were emitted.
+    emitted: Vec<TableId>,
 }
 
 /// A transaction's identifier as text. Nearly all come from one server, so only the number at its
@@ -70,6 +78,7 @@ impl TransactionTracker {
             skip: Done { events: offset.event, rows: offset.row },
             server_id: offset.server_id,
             ts_sec: offset.ts_sec,
+            prepared: offset.prepared.clone(),
         }
     }
 
@@ -88,8 +97,8 @@ impl TransactionTracker {
             thread: None,
             done: Done::default(),
             is_opened: false,
-            is_xa: false,
-            has_emitted: false,
+            xa: None,
+            emitted: Vec::new(),
         });
     }
 
@@ -106,17 +115,57 @@ impl TransactionTracker {
         }
     }
 
-    /// It is an XA transaction, whose outcome comes later.
-    pub(crate) fn set_xa(&mut self) {
+    /// It is an XA transaction of this name, whose outcome comes later.
+    pub(crate) fn set_xa(&mut self, xid: &str) {
         if let Some(open) = &mut self.open {
-            open.is_xa = true;
+            open.xa = Some(xid.to_owned());
         }
     }
 
-    /// A row of it was emitted.
-    pub(crate) fn emitted(&mut self) {
+    /// The rows of the open XA transaction are done: what has to be read when it is committed.
+    pub(crate) fn xa_prepared(&mut self) -> Option<PreparedXa> {
+        let open = self.open.as_mut()?;
+        let gtid = open.gtid.as_ref().map(|gtid| {
+            let mut set = GtidSet::default();
+            set.insert(gtid);
+            set
+        });
+        let (position, server_uuid) = (self.begin.clone(), self.server_uuid);
+        Some(PreparedXa { xid: open.xa.take()?, position, gtid, server_uuid })
+    }
+
+    /// An XA transaction waits for its outcome; `false` if too many do.
+    pub(crate) fn keep_prepared(&mut self, prepared: PreparedXa) -> bool {
+        // One that comes again after a restart was not committed before it.
+        self.prepared.retain(|known| known.xid != prepared.xid);
+        self.prepared.push(prepared);
+        self.prepared.len() <= PREPARED_MAX
+    }
+
+    /// The XA transaction of this name, if it waits for its outcome.
+    pub(crate) fn prepared(&self, xid: &str) -> Option<&PreparedXa> {
+        self.prepared.iter().find(|prepared| prepared.xid == xid)
+    }
+
+    /// An XA transaction has its outcome.
+    pub(crate) fn forget_prepared(&mut self, xid: &str) {
+        self.prepared.retain(|prepared| prepared.xid != xid);
+    }
+
+    /// The rows of the open transaction come once more, from its beginning.
+    pub(crate) fn rewind(&mut self) {
         if let Some(open) = &mut self.open {
-            open.has_emitted = true;
+            open.done = Done::default();
+        }
+    }
+
+    /// A row of a table was emitted.
+    pub(crate) fn emitted(&mut self, table: &TableId) {
+        if let Some(open) = &mut self.open
+            && open.emitted.last() != Some(table)
+            && !open.emitted.contains(table)
+        {
+            open.emitted.push(table.clone());
         }
     }
 
@@ -125,14 +174,14 @@ impl TransactionTracker {
         self.open.as_ref().is_none_or(|open| !open.is_opened)
     }
 
-    /// Whether the open transaction is an XA transaction.
+    /// Whether the rows of the open transaction are passed over until its outcome is known.
     pub(crate) fn is_xa(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.is_xa)
+        self.open.as_ref().is_some_and(|open| open.xa.is_some())
     }
 
-    /// Whether rows of the open transaction were emitted.
-    pub(crate) fn has_emitted(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.has_emitted)
+    /// The tables of which rows of the open transaction were emitted.
+    pub(crate) fn take_emitted(&mut self) -> Vec<TableId> {
+        self.open.as_mut().map(|open| std::mem::take(&mut open.emitted)).unwrap_or_default()
     }
 
     /// Its first statement tells which thread runs it.
@@ -215,9 +264,11 @@ impl TransactionTracker {
     /// The offset that is true now.
     pub(crate) fn offset(&self, lsn: Lsn) -> StreamOffset {
         let done = match &self.open {
-            // Nothing new was emitted while what is to be skipped has not been passed.
+            // Nothing new was emitted while what is to be skipped has not been passed, nor while rows
+            // are passed over that will be read again.
             Some(open)
-                if (open.done.events, open.done.rows) >= (self.skip.events, self.skip.rows) =>
+                if open.xa.is_none()
+                    && (open.done.events, open.done.rows) >= (self.skip.events, self.skip.rows) =>
             {
                 open.done
             }
@@ -232,6 +283,7 @@ impl TransactionTracker {
             ts_sec: self.ts_sec,
             server_uuid: Some(self.server_uuid),
             lsn: Some(lsn),
+            prepared: self.prepared.clone(),
         }
     }
 }
@@ -283,6 +335,7 @@ mod tests {
             ts_sec: 0,
             server_uuid: None,
             lsn: None,
+            prepared: Vec::new(),
         }
     }
 
@@ -322,6 +375,30 @@ mod tests {
                 assert_eq!(tracker.gtid_text(), Some(gtid.to_string().as_str()));
             }
         }
+    }
+
+    /// Its rows come again when it is committed: were they counted as done, they would be lost.
+    #[test]
+    fn rows_that_are_passed_over_are_not_done() {
+        let mut tracker = TransactionTracker::resume(&start(), Uuid::nil());
+        tracker.begin(&position(100), Some(gtid(6)), 0);
+        tracker.set_xa("X'61',X'',1");
+        for _ in 0..5 {
+            tracker.event_done();
+        }
+
+        let inside = tracker.offset(lsn());
+        let prepared = tracker.xa_prepared().unwrap();
+        assert!(tracker.keep_prepared(prepared.clone()));
+        tracker.commit(&position(300));
+        let after = tracker.offset(lsn());
+
+        assert_eq!((inside.position, inside.event), (position(100), 0));
+        assert_eq!((prepared.position, prepared.xid.as_str()), (position(100), "X'61',X'',1"));
+        assert_eq!(prepared.gtid.unwrap().to_string(), format!("{UUID}:6"));
+        assert_eq!((&after.position, after.prepared.len()), (&position(300), 1));
+        let resumed = TransactionTracker::resume(&after, Uuid::nil());
+        assert!(resumed.prepared("X'61',X'',1").is_some());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::table::TableId;
 /// what it says, so that an older rowcast can take over whenever that is safe.
 ///
 /// 1: positions, Lsn, states, progress of a first copy. 2: what else a copy has to remember (the
-/// definition of its key, a sweep at its end, a condition, a pause).
+/// definition of its key, a sweep at its end, a condition, a pause), and prepared XA transactions.
 pub const FORMAT_VERSION: u32 = 2;
 
 /// The oldest format.
@@ -105,6 +105,56 @@ pub struct StreamOffset {
     pub server_uuid: Option<Uuid>,
     /// The last number given out; unknown in an offset that Debezium wrote.
     pub lsn: Option<Lsn>,
+    /// XA transactions that are prepared and whose outcome was not read yet, oldest first.
+    pub prepared: Vec<PreparedXa>,
+}
+
+/// An XA transaction whose rows are in the log, and whose outcome is not yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedXa {
+    /// Its name, as `XA COMMIT` repeats it.
+    pub xid: String,
+    /// Where it begins.
+    pub position: BinlogPosition,
+    /// Its GTID, as a set; `None` on servers without GTIDs.
+    pub gtid: Option<GtidSet>,
+    /// The server whose binlog `position` is about.
+    pub server_uuid: Uuid,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RawPreparedXa {
+    xid: String,
+    file: String,
+    pos: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gtid: Option<String>,
+    server_uuid: Uuid,
+}
+
+impl PreparedXa {
+    fn to_raw(&self) -> RawPreparedXa {
+        RawPreparedXa {
+            xid: self.xid.clone(),
+            file: self.position.file().to_owned(),
+            pos: self.position.offset(),
+            gtid: self.gtid.as_ref().map(ToString::to_string),
+            server_uuid: self.server_uuid,
+        }
+    }
+
+    fn from_raw(raw: RawPreparedXa) -> Result<Self, OffsetError> {
+        let damaged = |_| OffsetError::Damaged { what: "prepared" };
+        Ok(Self {
+            position: BinlogPosition::new(&raw.file, raw.pos).map_err(damaged)?,
+            gtid: raw
+                .gtid
+                .map(|text| text.parse().map_err(|_| OffsetError::Damaged { what: "prepared" }))
+                .transpose()?,
+            xid: raw.xid,
+            server_uuid: raw.server_uuid,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -124,6 +174,8 @@ struct RawStreamOffset {
     server_uuid: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lsn: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    prepared: Vec<RawPreparedXa>,
     #[serde(default, rename = "rowcast", skip_serializing_if = "Option::is_none")]
     version: Option<u32>,
 }
@@ -147,7 +199,8 @@ impl StreamOffset {
             event: self.event,
             server_uuid: self.server_uuid,
             lsn: self.lsn.map(Lsn::value),
-            version: Some(FIRST_FORMAT),
+            prepared: self.prepared.iter().map(PreparedXa::to_raw).collect(),
+            version: Some(if self.prepared.is_empty() { FIRST_FORMAT } else { FORMAT_VERSION }),
         })
     }
 
@@ -171,6 +224,11 @@ impl StreamOffset {
             ts_sec: raw.ts_sec,
             server_uuid: raw.server_uuid,
             lsn: raw.lsn.map(|lsn| Lsn::new(lsn).ok_or(damaged("lsn"))).transpose()?,
+            prepared: raw
+                .prepared
+                .into_iter()
+                .map(PreparedXa::from_raw)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -483,8 +541,18 @@ mod tests {
             ts_sec: 12,
             server_uuid: Some(Uuid::nil()),
             lsn: Lsn::new(77),
+            prepared: Vec::new(),
         };
         assert_eq!(StreamOffset::from_json(&offset.to_json()).unwrap(), offset);
+        let prepared = PreparedXa {
+            xid: "X'61',X'',1".to_owned(),
+            position: "binlog.000001:77".parse().unwrap(),
+            gtid: Some("7b40b903-e54c-11f1-9537-02fc00000001:79".parse().unwrap()),
+            server_uuid: Uuid::nil(),
+        };
+        let pending = StreamOffset { prepared: vec![prepared], ..offset.clone() };
+        assert_eq!(StreamOffset::from_json(&pending.to_json()).unwrap(), pending);
+        assert!(pending.to_json().ends_with(br#""rowcast":2}"#));
 
         let newer = String::from_utf8(offset.to_json())
             .unwrap()

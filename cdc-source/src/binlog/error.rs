@@ -23,8 +23,7 @@ pub(crate) enum BinlogError {
 pub(crate) enum Feature {
     CompressedTransaction,
     Gap,
-    RolledBackRows,
-    XaTransaction,
+    TooManyXa,
     UnknownEvent,
 }
 
@@ -33,8 +32,7 @@ impl Feature {
         match self {
             Self::CompressedTransaction => "it is a compressed transaction",
             Self::Gap => "the server reports a gap in its log",
-            Self::RolledBackRows => "captured rows are rolled back in the log",
-            Self::XaTransaction => "captured rows are changed in an XA transaction",
+            Self::TooManyXa => "more than 10,000 XA transactions are prepared and have no outcome",
             Self::UnknownEvent => "its type is unknown",
         }
     }
@@ -50,13 +48,9 @@ impl Feature {
                 "look for the cause in MySQL's error log, then give the connector a new name to \
                  copy all tables again"
             }
-            Self::RolledBackRows => {
-                "change captured tables in transactions of InnoDB tables only, then give the \
+            Self::TooManyXa => {
+                "XA COMMIT or XA ROLLBACK the transactions that XA RECOVER shows, then give the \
                  connector a new name to copy all tables again"
-            }
-            Self::XaTransaction => {
-                "change captured tables without XA, then give the connector a new name to copy \
-                 all tables again"
             }
             Self::UnknownEvent => {
                 "report the server's version and the event as mysqlbinlog shows it"

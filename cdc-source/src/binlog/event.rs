@@ -29,8 +29,8 @@ pub(crate) enum BinlogEvent<'a> {
     Heartbeat,
     /// A compressed transaction.
     TransactionPayload,
-    /// A prepared XA transaction.
-    XaPrepare,
+    /// The rows of an XA transaction end: it is prepared, or, in one phase, committed.
+    XaPrepare { is_one_phase: bool },
     /// The server reports a gap in its log.
     Incident,
     /// Nothing that concerns rows.
@@ -122,7 +122,10 @@ pub(crate) fn parse_body(number: u8, data: &[u8]) -> Result<BinlogEvent<'_>, Eve
         kind::DELETE_ROWS | kind::DELETE_ROWS_V1 => rows(data, RowsKind::Delete, number)?,
         kind::HEARTBEAT => BinlogEvent::Heartbeat,
         kind::TRANSACTION_PAYLOAD => BinlogEvent::TransactionPayload,
-        kind::XA_PREPARE => BinlogEvent::XaPrepare,
+        kind::XA_PREPARE => {
+            let first = data.first().ok_or(EventError::Malformed("xa transaction"))?;
+            BinlogEvent::XaPrepare { is_one_phase: *first != 0 }
+        }
         kind::INCIDENT => BinlogEvent::Incident,
         kind::PARTIAL_UPDATE_ROWS => rows(data, RowsKind::PartialUpdate, number)?,
         known if kind::WITHOUT_ROWS.contains(&known) => BinlogEvent::Other,

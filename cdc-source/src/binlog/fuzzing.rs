@@ -110,7 +110,7 @@ fn stays_within(parsed: &BinlogEvent<'_>, data: &[u8]) {
         | BinlogEvent::Xid
         | BinlogEvent::Heartbeat
         | BinlogEvent::TransactionPayload
-        | BinlogEvent::XaPrepare
+        | BinlogEvent::XaPrepare { .. }
         | BinlogEvent::Incident
         | BinlogEvent::Other => {}
     }

@@ -32,8 +32,8 @@ fn run(data: &[u8]) {
         | Statement::Commit
         | Statement::Rollback
         | Statement::RollbackToSavepoint
-        | Statement::XaStart
-        | Statement::XaOutcome
+        | Statement::XaStart { .. }
+        | Statement::XaOutcome { .. }
         | Statement::Other => {}
     }
     let commented = format!("/* a 'comment' */ {statement}");

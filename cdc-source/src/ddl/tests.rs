@@ -74,9 +74,17 @@ fn transactions_and_statements_about_other_things() {
     assert_eq!(classify("COMMIT", ""), Statement::Commit);
     assert_eq!(classify("SAVEPOINT `a`", ""), Statement::Other);
     assert_eq!(classify("ROLLBACK TO `a`", ""), Statement::RollbackToSavepoint);
-    assert_eq!(classify("XA START X'61',X'',1", ""), Statement::XaStart);
+    assert_eq!(
+        classify("XA START X'61',X'',1", ""),
+        Statement::XaStart { xid: "X'61',X'',1".to_owned() }
+    );
     assert_eq!(classify("XA END X'61',X'',1", ""), Statement::Other);
-    assert_eq!(classify("XA COMMIT X'61',X'',1", ""), Statement::XaOutcome);
+    for (statement, is_commit) in
+        [("XA COMMIT X'61',X'',1", true), ("XA ROLLBACK  X'61',X'',1 ", false)]
+    {
+        let xid = "X'61',X'',1".to_owned();
+        assert_eq!(classify(statement, ""), Statement::XaOutcome { xid, is_commit });
+    }
     assert_eq!(classify("GRANT ALL ON orders TO x", ""), Statement::Other);
     assert_eq!(classify("CREATE TEMPORARY TABLE orders (a INT)", ""), Statement::Other);
     assert_eq!(classify("CREATE VIEW v AS SELECT 1", ""), Statement::Other);

@@ -10,7 +10,7 @@ use schema::table::TableId;
 use super::Pipeline;
 use super::record_writer::{RecordError, RecordWriter};
 use crate::binlog::table_map::TableMap;
-use crate::binlog::{BinlogError, Feature, RawEvent, RowsEvent};
+use crate::binlog::{BinlogError, RawEvent, RowsEvent};
 use crate::error::SourceError;
 use crate::rows::ImageReader;
 use crate::tables::{Mapping, TablePlan};
@@ -35,10 +35,8 @@ impl Pipeline {
             Mapping::Captured { map, .. } if !rows.is_full => {
                 self.park(&map.id, "its rows were logged without all columns (binlog_row_image)");
             }
-            Mapping::Captured { .. } if self.transaction.is_xa() => {
-                let (position, feature) = (position(), Feature::XaTransaction);
-                return Err(BinlogError::Unsupported { position, feature }.into());
-            }
+            // They are read again when the transaction is committed.
+            Mapping::Captured { .. } if self.transaction.is_xa() => {}
             Mapping::Captured { map, plan } => {
                 if let Some(skip) = self.transaction.rows_to_skip() {
                     let captured = CapturedRows { map: &map, plan: &plan, rows, event, skip };
@@ -124,7 +122,7 @@ impl Pipeline {
         let copy = self.snapshot.copy_mut(&plan.schema.id);
         let written = writer.change(change, &mut self.scratch, copy);
         match written {
-            Ok(_) => self.transaction.emitted(),
+            Ok(_) => self.transaction.emitted(&plan.schema.id),
             Err(_) => self.batch.truncate(records, bytes),
         }
         written

@@ -217,6 +217,7 @@ fn start_point(
             ts_sec: 0,
             server_uuid: Some(server.uuid),
             lsn: None,
+            prepared: Vec::new(),
         },
     };
     let is_other = offset.server_uuid.is_some_and(|uuid| uuid != server.uuid);

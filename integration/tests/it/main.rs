@@ -47,3 +47,5 @@ mod stalled_commit;
 mod tidy;
 #[cfg(test)]
 mod types;
+#[cfg(test)]
+mod xa;

@@ -20,6 +20,7 @@ fn stream(position: &str, set: &str) -> StreamOffset {
         ts_sec: 0,
         server_uuid: Some(SERVER.parse().unwrap()),
         lsn: None,
+        prepared: Vec::new(),
     }
 }
 
