@@ -60,6 +60,10 @@ pub struct IndexConfig {
     /// `index.name`: template with `{topic}`, `{database}` and `{table}`, lower-cased. Default
     /// `{topic}`, Confluent's.
     pub name: IndexTemplate,
+    /// `index.shared`: whether several topics write to one index. Then ids begin with the topic and
+    /// each document has it in the field `__topic`. Default `false`: two topics whose names make
+    /// the same index halt.
+    pub shared: bool,
     /// `index.settings.*`: settings of indices that the sink creates. `gc_deletes` is `1h` unless
     /// it is set here: Elasticsearch forgets the version of a deleted document after that time,
     /// and an older write that came later would bring the document back.
@@ -172,6 +176,7 @@ fn index(settings: &mut Settings) -> Result<IndexConfig, ConfigError> {
         IndexTemplate::parse(&template).map_err(|problem| settings.error("index.name", problem))?;
     Ok(IndexConfig {
         name,
+        shared: settings.boolean("index.shared", false)?,
         settings: settings.with_prefix("index.settings."),
         decimal: settings.choice(
             "decimal.type",

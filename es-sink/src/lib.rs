@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod mapping;
 mod patience;
 mod pipeline;
+mod sweep;
 mod task;
 #[cfg(test)]
 mod testing;

@@ -8,10 +8,13 @@
 //! offsets       unbroken run          → committed
 //! ```
 //!
+//! A control record goes to `sweeps` instead, and what is behind it in its partition waits.
+//!
 //! One batch is under way while the next one fills, so there is never more than one action on a
 //! document in flight. When both are full no more records are taken, and the consumer pauses.
 
 mod offsets;
+mod sweeps;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect::kafka::consumer::{ConsumerEvent, Record, RevokeDone, SinkConsumer, TopicPartition};
+use connect::kafka::control::Control;
 use schema::fault;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -29,8 +33,10 @@ use crate::batch::Batch;
 use crate::bulk::{EsClient, Settled, settle};
 use crate::config::BatchConfig;
 use crate::document::Documents;
-use crate::error::SinkError;
+use crate::error::{Origin, SinkError};
+use crate::sweep::{SweepOrder, Sweeper};
 use offsets::Offsets;
+use sweeps::Sweeps;
 
 /// How often offsets are committed: what a restart repeats at most, beside what is under way.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
@@ -48,7 +54,15 @@ pub(crate) struct Pipeline {
     waiting: VecDeque<Record>,
     batch: Batch,
     in_flight: Option<InFlight>,
+    sweeps: Sweeps,
     offsets: Offsets,
+}
+
+/// What a pipeline is made of beside its consumer.
+pub(crate) struct Stations {
+    pub(crate) documents: Documents,
+    pub(crate) client: Arc<EsClient>,
+    pub(crate) sweeper: Sweeper,
 }
 
 /// The batch that is under way.
@@ -61,18 +75,15 @@ struct InFlight {
 enum Event {
     Stop,
     Settled(Result<Settled, SinkError>),
+    Swept(Result<sweeps::Ended, SinkError>),
     Consumer(ConsumerEvent),
     BatchDue,
     CommitDue,
 }
 
 impl Pipeline {
-    pub(crate) fn new(
-        consumer: SinkConsumer,
-        documents: Documents,
-        client: Arc<EsClient>,
-        limits: BatchConfig,
-    ) -> Self {
+    pub(crate) fn new(consumer: SinkConsumer, stations: Stations, limits: BatchConfig) -> Self {
+        let Stations { documents, client, sweeper } = stations;
         Self {
             consumer,
             documents,
@@ -81,6 +92,7 @@ impl Pipeline {
             waiting: VecDeque::new(),
             batch: Batch::default(),
             in_flight: None,
+            sweeps: Sweeps::new(sweeper),
             offsets: Offsets::new(COMMIT_EVERY),
         }
     }
@@ -111,6 +123,7 @@ impl Pipeline {
             match self.next_event(stop).await {
                 Event::Stop => return Ok(()),
                 Event::Settled(outcome) => self.settled(outcome)?,
+                Event::Swept(ended) => self.swept(ended?),
                 Event::BatchDue => {}
                 Event::CommitDue => self.consumer.commit_later(self.offsets.take_committable()),
                 Event::Consumer(ConsumerEvent::Records(records)) => self.waiting.extend(records),
@@ -130,15 +143,45 @@ impl Pipeline {
     ///
     /// Cancel safe: a record stays in `waiting` until it is in the batch.
     async fn fill_batch(&mut self) -> Result<(), SinkError> {
-        while let Some(record) = self.waiting.front() {
-            if self.batch.is_full(&self.limits) {
-                break;
+        while !self.batch.is_full(&self.limits) {
+            let Some(record) = self.waiting.front() else { break };
+            if self.sweeps.holds(&record.partition) {
+                self.sweeps.keep(self.waiting.pop_front());
+                continue;
             }
-            self.documents.add(record, &mut self.batch).await?;
             self.offsets.delivered(&record.partition, record.offset);
+            match &record.control {
+                None => self.documents.add(record, &mut self.batch).await?,
+                Some(Control::Sweep(sweep)) => {
+                    let index = self.documents.index(&record.partition.topic)?;
+                    let (sweep, origin) = (sweep.clone(), Origin::of(record));
+                    self.sweep(SweepOrder { sweep, origin, index });
+                }
+            }
             self.waiting.pop_front();
         }
         Ok(())
+    }
+
+    /// Begins a sweep if its record is in partition 0, which waits for it. In the others the
+    /// record only says, once it is committed, that all before it is applied.
+    fn sweep(&mut self, order: SweepOrder) {
+        let Origin { partition, offset } = &order.origin;
+        if partition.partition == 0 {
+            self.consumer.hold(partition.clone());
+            self.sweeps.begin(order);
+        } else {
+            self.offsets.settled(partition, *offset);
+        }
+    }
+
+    fn swept(&mut self, ended: sweeps::Ended) {
+        let sweeps::Ended { origin, behind } = ended;
+        self.offsets.settled(&origin.partition, origin.offset);
+        self.consumer.release(&origin.partition);
+        for record in behind.into_iter().rev() {
+            self.waiting.push_front(record);
+        }
     }
 
     /// Starts the next request if none is under way and the batch is full or old enough.
@@ -165,6 +208,7 @@ impl Pipeline {
             biased;
             () = stop.cancelled() => Event::Stop,
             outcome = outcome(&mut self.in_flight) => Event::Settled(outcome),
+            ended = self.sweeps.next() => Event::Swept(ended),
             () = until(commit_due) => Event::CommitDue,
             () = until(batch_due) => Event::BatchDue,
             event = consumer_event(&mut self.consumer, has_room) => Event::Consumer(event),
@@ -195,6 +239,8 @@ impl Pipeline {
         done: RevokeDone,
     ) -> Result<(), SinkError> {
         self.waiting.retain(|record| !partitions.contains(&record.partition));
+        self.sweeps.give_up(partitions);
+        partitions.iter().for_each(|partition| self.consumer.release(partition));
         let flushed = if lost { false } else { self.flush().await? };
         if flushed {
             self.commit().await;

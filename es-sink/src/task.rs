@@ -15,7 +15,8 @@ use crate::config::SinkConfig;
 use crate::document::Documents;
 use crate::error::SinkError;
 use crate::mapping::Indices;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Stations};
+use crate::sweep::{self, Sweeper};
 
 /// The Elasticsearch sink.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,9 +69,12 @@ impl SinkTask {
         let client = Arc::new(EsClient::new(connection)?);
         let registry = Registry::new(&self.registry)?;
         let indices = Indices::new(Arc::clone(&client), index.clone());
-        let documents = Documents::new(registry, indices, index.json);
+        let documents = Documents::new(registry, indices, index);
+        let watch = sweep::watch(self.consumer.clone());
+        let sweeper = Sweeper::new(Arc::clone(&client), index.clone(), watch);
         let consumer = SinkConsumer::start(&self.consumer)?;
-        Pipeline::new(consumer, documents, client, *batch).run(stop).await
+        let stations = Stations { documents, client, sweeper };
+        Pipeline::new(consumer, stations, *batch).run(stop).await
     }
 }
 

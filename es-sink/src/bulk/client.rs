@@ -37,6 +37,7 @@ pub(crate) enum Method {
     Get,
     Put,
     Post,
+    Delete,
 }
 
 /// What came back.
@@ -100,6 +101,7 @@ impl EsClient {
             Method::Get => http::Method::Get,
             Method::Put => http::Method::Put,
             Method::Post => http::Method::Post,
+            Method::Delete => http::Method::Delete,
         };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));

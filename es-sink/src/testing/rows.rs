@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use connect::kafka::consumer::{KafkaOffset, Record, TopicPartition};
+use connect::kafka::control::{Control, Sweep};
 use schema::lsn::Lsn;
 
 pub(super) const KEY_SCHEMA_ID: u32 = 1;
@@ -93,6 +94,19 @@ pub(crate) fn flat_record(
         value: Some(Bytes::from(value)),
         lsn: lsn.and_then(Lsn::new),
         ..record(partition, offset, id, change, None)
+    }
+}
+
+/// The control record of a sweep.
+pub(crate) fn sweep_record(partition: &TopicPartition, offset: i64, before: u64) -> Record {
+    let before = Lsn::new(before).unwrap();
+    Record {
+        partition: partition.clone(),
+        offset: KafkaOffset(offset),
+        key: Some(Bytes::from_static(b"\0\0\0\0\x09")),
+        value: None,
+        lsn: Some(before),
+        control: Some(Control::Sweep(Sweep { table: "db.orders".into(), before })),
     }
 }
 
