@@ -8,6 +8,7 @@ mod client;
 pub(crate) mod fuzzing;
 mod request;
 mod response;
+mod size_limit;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -23,6 +24,7 @@ use crate::batch::Batch;
 use crate::error::{Origin, SinkError};
 use crate::patience::Patience;
 use response::ItemOutcome;
+pub(crate) use size_limit::SizeLimit;
 
 /// What happens to one document.
 #[derive(Debug, Clone)]
@@ -60,9 +62,20 @@ pub(crate) struct Settled {
     pub(crate) applied: usize,
     /// Actions that were void: the index had the same or a later version.
     pub(crate) stale: usize,
+    /// Actions that are neither, because a request of one of them alone is too large.
+    pub(crate) too_large: Vec<TooLarge>,
 }
 
-/// Sends a batch until every action is applied or void.
+/// An action that is too large for any request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge {
+    /// Its place in the batch.
+    pub(crate) action: usize,
+    /// The size of a request that has nothing else.
+    pub(crate) bytes: usize,
+}
+
+/// Sends a batch until every action is applied, void, or found to be too large.
 ///
 /// Cancel safe in this sense: an action may have been applied without being counted, and being
 /// applied again is void.
@@ -74,8 +87,7 @@ pub(crate) struct Settled {
 pub(crate) async fn settle(client: &EsClient, batch: &Batch) -> Result<Settled, SinkError> {
     let mut settled = Settled::default();
     let mut patience = Patience::with_elasticsearch();
-    let all: Vec<usize> = (0..batch.actions().len()).collect();
-    let mut parts = VecDeque::from([all]);
+    let mut parts = parts_within(client.limit().target(), batch);
     while let Some(part) = parts.pop_front() {
         let sent = send(client, batch, &part).await?;
         match sent {
@@ -93,7 +105,10 @@ pub(crate) async fn settle(client: &EsClient, batch: &Batch) -> Result<Settled, 
                 parts.push_front(part);
                 patience.wait(client.urls(), &reason).await;
             }
-            Sent::TooLarge { bytes } => split(batch, &part, bytes, &mut parts)?,
+            Sent::TooLarge { bytes } => match *part {
+                [action] => settled.too_large.push(TooLarge { action, bytes }),
+                _ => split(&part, bytes, &mut parts),
+            },
         }
     }
     Ok(settled)
@@ -122,8 +137,14 @@ async fn send(client: &EsClient, batch: &Batch, part: &[usize]) -> Result<Sent, 
     let elapsed_ms = millis(sent_at.elapsed());
     tracing::debug!(actions, status = answer.status, elapsed_ms, "bulk request answered");
     match answer.status {
-        200 => judge_items(batch, part, &answer),
-        413 => Ok(Sent::TooLarge { bytes: body_bytes }),
+        200 => {
+            client.limit().accepted(body_bytes);
+            judge_items(batch, part, &answer)
+        }
+        413 => {
+            client.limit().refused(body_bytes);
+            Ok(Sent::TooLarge { bytes: body_bytes })
+        }
         _ if answer.can_pass() => Ok(Sent::Nothing { reason: answer.reason() }),
         _ => Err(client.refusal(&answer, "write to", "_bulk")),
     }
@@ -155,23 +176,29 @@ fn judge_items(batch: &Batch, part: &[usize], answer: &Answer) -> Result<Sent, S
     Ok(Sent::Items { applied, stale, retry, reason })
 }
 
-/// Puts the two halves of a part in front, so that both are sent next.
-fn split(
-    batch: &Batch,
-    part: &[usize],
-    bytes: usize,
-    parts: &mut VecDeque<Vec<usize>>,
-) -> Result<(), SinkError> {
-    if let [only] = part
-        && let Some(action) = batch.actions().get(*only)
-    {
-        return Err(SinkError::TooLarge { origin: action.origin.clone(), bytes });
+/// All actions of a batch, in parts whose bodies are not larger than they may be. An action that
+/// is larger by itself is a part.
+fn parts_within(bytes_max: usize, batch: &Batch) -> VecDeque<Vec<usize>> {
+    let (mut parts, mut part, mut bytes) = (VecDeque::new(), Vec::new(), 0_usize);
+    for (number, action) in batch.actions().iter().enumerate() {
+        let more = batch.bytes_of(action);
+        if bytes.saturating_add(more) > bytes_max && !part.is_empty() {
+            parts.push_back(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(more);
+        part.push(number);
     }
+    parts.push_back(part);
+    parts
+}
+
+/// Puts the two halves of a part in front, so that both are sent next.
+fn split(part: &[usize], bytes: usize, parts: &mut VecDeque<Vec<usize>>) {
     let (first, second) = part.split_at(part.len() / 2);
     tracing::debug!(actions = part.len(), bytes, "bulk request is too large, splitting it");
     parts.push_front(second.to_vec());
     parts.push_front(first.to_vec());
-    Ok(())
 }
 
 fn millis(elapsed: Duration) -> u64 {

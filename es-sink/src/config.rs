@@ -1,5 +1,7 @@
 //! The sink's settings: Confluent's names where it has them.
 
+mod large;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use connect::kafka::consumer::Topics;
 use secrecy::SecretString;
 
 use crate::mapping::IndexTemplate;
+pub use large::{LargeConfig, LargePolicy, TruncateConfig};
 
 /// The settings of one sink.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub struct SinkConfig {
     pub batch: BatchConfig,
     /// What an index is made of.
     pub index: IndexConfig,
+    /// What becomes of documents that are too large.
+    pub large: LargeConfig,
 }
 
 /// Where Elasticsearch is and how to log in.
@@ -117,6 +122,7 @@ impl SinkConfig {
                 linger: settings.duration_ms("linger.ms", 1, 0..=60_000)?,
             },
             index: index(&mut settings)?,
+            large: LargeConfig::from_settings(&mut settings)?,
         };
         settings.finish()?;
         Ok(config)

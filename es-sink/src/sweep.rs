@@ -33,7 +33,7 @@ pub(crate) use group::{Asked, WatchGroup, watch};
 
 use crate::batch::Batch;
 use crate::bulk::{
-    ActionKind, BulkAction, DocVersion, DocumentKey, EsClient, Method, Request, settle,
+    ActionKind, BulkAction, DocVersion, DocumentKey, EsClient, Method, Request, TooLarge, settle,
 };
 use crate::config::IndexConfig;
 use crate::error::{Origin, SinkError};
@@ -211,11 +211,16 @@ impl Sweeper {
         if batch.is_empty() {
             return Ok(Some(0));
         }
-        match settle(&self.client, &batch).await {
-            Ok(settled) => Ok(Some(count(settled.applied))),
-            Err(SinkError::Rejected { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
+        let settled = match settle(&self.client, &batch).await {
+            Ok(settled) => settled,
+            Err(SinkError::Rejected { status: 404, .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // Not even a delete: whatever stands before the server takes nothing.
+        if let Some(TooLarge { bytes, .. }) = settled.too_large.first() {
+            return Err(SinkError::TooLarge { origin: origin.clone(), bytes: *bytes });
         }
+        Ok(Some(count(settled.applied)))
     }
 }
 

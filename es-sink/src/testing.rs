@@ -4,4 +4,4 @@ mod fake_server;
 mod rows;
 
 pub(crate) use fake_server::{FakeServer, Fault, Phase, SearchFault};
-pub(crate) use rows::{Change, flat_record, record, sweep_record};
+pub(crate) use rows::{Change, flat_record, record, sweep_record, text_record};

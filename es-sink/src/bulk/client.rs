@@ -12,7 +12,7 @@ use elasticsearch::http::{self, Url};
 use schema::fault;
 use secrecy::ExposeSecret;
 
-use super::response;
+use super::{SizeLimit, response};
 use crate::config::Connection;
 use crate::error::SinkError;
 use crate::patience::Patience;
@@ -21,6 +21,7 @@ use crate::patience::Patience;
 pub(crate) struct EsClient {
     transport: Transport,
     urls: Box<str>,
+    limit: SizeLimit,
 }
 
 /// One request.
@@ -87,12 +88,17 @@ impl EsClient {
             builder = builder.auth(Credentials::Basic(username.clone(), password));
         }
         let transport = builder.build().map_err(|error| invalid(&error))?;
-        Ok(Self { transport, urls: shown.join(", ").into() })
+        Ok(Self { transport, urls: shown.join(", ").into(), limit: SizeLimit::unknown() })
     }
 
     /// Where the cluster is, for logs.
     pub(crate) fn urls(&self) -> &str {
         &self.urls
+    }
+
+    /// How large its requests may be.
+    pub(crate) fn limit(&self) -> &SizeLimit {
+        &self.limit
     }
 
     /// Sends a request once. The error is why there is no answer.

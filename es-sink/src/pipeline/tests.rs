@@ -1,5 +1,6 @@
 //! The pipeline against a server and a consumer that fail.
 
+mod large;
 mod sweeps;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::bulk::EsClient;
 use crate::config::SinkConfig;
 use crate::mapping::Indices;
 use crate::sweep::{Asked, Group};
@@ -77,7 +79,8 @@ impl Bench {
             config.index.clone(),
             Box::new(move |_| Ok(Box::new(watched.clone()))),
         );
-        let stations = Stations { documents, client, sweeper };
+        let writer = Writer::new(client, config.large, None);
+        let stations = Stations { documents, writer, sweeper };
         let mut pipeline = Pipeline::new(consumer, stations, config.batch);
         pipeline.offsets = Offsets::new(Duration::from_millis(5));
         let stop = CancellationToken::new();

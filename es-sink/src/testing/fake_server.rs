@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::rows::{
-    FLAT_SCHEMA, FLAT_SCHEMA_ID, KEY_SCHEMA, KEY_SCHEMA_ID, VALUE_SCHEMA, VALUE_SCHEMA_ID,
+    FLAT_SCHEMA, FLAT_SCHEMA_ID, KEY_SCHEMA, KEY_SCHEMA_ID, TEXT_SCHEMA, TEXT_SCHEMA_ID,
+    VALUE_SCHEMA, VALUE_SCHEMA_ID,
 };
 
 /// What goes wrong with one bulk request.
@@ -73,6 +74,9 @@ struct State {
     lacks_unsigned_long: bool,
     is_opensearch: bool,
     bulk_requests: usize,
+    /// Largest bulk request; 0 for any.
+    max_bytes: usize,
+    refused_for_size: usize,
     searches: usize,
     /// Ids, versions and topics as of a moment.
     points: HashMap<String, Vec<(String, u64, Value)>>,
@@ -113,6 +117,15 @@ impl FakeServer {
     pub(crate) fn faults_left(&self) -> usize {
         let state = self.state.lock().unwrap();
         state.faults.len() + state.search_faults.len()
+    }
+
+    /// `http.max_content_length`; 0 for none.
+    pub(crate) fn set_max_bytes(&self, bytes: usize) {
+        self.state.lock().unwrap().max_bytes = bytes;
+    }
+
+    pub(crate) fn refused_for_size(&self) -> usize {
+        self.state.lock().unwrap().refused_for_size
     }
 
     pub(crate) fn be_opensearch(&self) {
@@ -298,6 +311,7 @@ impl State {
                     KEY_SCHEMA_ID => KEY_SCHEMA,
                     VALUE_SCHEMA_ID => VALUE_SCHEMA,
                     FLAT_SCHEMA_ID => FLAT_SCHEMA,
+                    TEXT_SCHEMA_ID => TEXT_SCHEMA,
                     _ => return (404, json!({ "error_code": 40403, "message": "not found" })),
                 };
                 (200, json!({ "schema": schema }))
@@ -350,6 +364,10 @@ impl State {
         self.bulk_requests += 1;
         let error = |status: u16, kind: &str| Some((status, json!({ "error": { "type": kind } })));
         let actions = parse_bulk(body);
+        if self.max_bytes > 0 && body.len() > self.max_bytes {
+            self.refused_for_size += 1;
+            return Some((413, Value::Null));
+        }
         match fault {
             Some(Fault::CutBefore) => return None,
             Some(Fault::Unavailable) => return error(503, "unavailable"),

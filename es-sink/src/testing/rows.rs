@@ -28,6 +28,11 @@ pub(super) const FLAT_SCHEMA: &str = r#"{"type":"record","name":"Value","fields"
     {"name":"id","type":"long"},{"name":"n","type":"long"},
     {"name":"__deleted","type":["null","string"],"default":null}]}"#;
 
+pub(super) const TEXT_SCHEMA_ID: u32 = 4;
+
+pub(super) const TEXT_SCHEMA: &str = r#"{"type":"record","name":"Value","fields":[
+    {"name":"id","type":"long"},{"name":"body","type":"string"}]}"#;
+
 /// What happens to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -94,6 +99,22 @@ pub(crate) fn flat_record(
         value: Some(Bytes::from(value)),
         lsn: lsn.and_then(Lsn::new),
         ..record(partition, offset, id, change, None)
+    }
+}
+
+/// A row with a text of so many letters. Its version is its offset and one.
+pub(crate) fn text_record(
+    partition: &TopicPartition,
+    offset: i64,
+    (id, letters): (i64, usize),
+) -> Record {
+    let mut value = frame(TEXT_SCHEMA_ID);
+    long(id, &mut value);
+    text(&"é".repeat(letters), &mut value);
+    Record {
+        value: Some(Bytes::from(value)),
+        lsn: Lsn::new(offset.unsigned_abs() + 1),
+        ..record(partition, offset, id, Change::Delete, None)
     }
 }
 
