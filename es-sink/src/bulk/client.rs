@@ -47,6 +47,19 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
+/// Why there is no answer.
+pub(crate) struct NoAnswer {
+    pub(crate) reason: String,
+    /// The connection has ended, before the time was up.
+    pub(crate) was_cut: bool,
+}
+
+impl NoAnswer {
+    fn of(error: &elasticsearch::Error) -> Self {
+        Self { reason: fault::chain(error), was_cut: !error.is_timeout() }
+    }
+}
+
 impl Request {
     /// A request with JSON or without a body.
     pub(crate) fn json(method: Method, path: String, body: Option<String>) -> Self {
@@ -102,7 +115,7 @@ impl EsClient {
     }
 
     /// Sends a request once. The error is why there is no answer.
-    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, String> {
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, NoAnswer> {
         let method = match request.method {
             Method::Get => http::Method::Get,
             Method::Put => http::Method::Put,
@@ -116,10 +129,16 @@ impl EsClient {
             .transport
             .send(method, &request.path, headers, None::<&()>, body, None)
             .await
-            .map_err(|error| fault::chain(&error))?;
+            .map_err(|error| NoAnswer::of(&error))?;
         let status = response.status_code().as_u16();
-        let body = response.bytes().await.map_err(|error| fault::chain(&error))?;
+        let body = response.bytes().await.map_err(|error| NoAnswer::of(&error))?;
         Ok(Answer { status, body })
+    }
+
+    /// Whether the server answers at all just now.
+    pub(super) async fn is_alive(&self) -> bool {
+        let answered = self.send(&Request::json(Method::Get, "/".to_owned(), None)).await;
+        answered.is_ok_and(|answer| answer.status < 500)
     }
 
     /// Sends a request until there is an answer that does not pass by itself.
@@ -140,7 +159,7 @@ impl EsClient {
                     patience.succeeded();
                     return Ok(answer);
                 }
-                Err(reason) => reason.into(),
+                Err(NoAnswer { reason, .. }) => reason.into(),
             };
             patience.wait(&self.urls, &reason).await;
         }

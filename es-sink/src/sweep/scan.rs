@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::bulk::{Answer, EsClient, Method, Request, error_kind};
+use crate::bulk::{Answer, EsClient, Method, NoAnswer, Request, error_kind};
 use crate::error::SinkError;
 use crate::mapping::TOPIC_FIELD;
 use crate::patience::Patience;
@@ -192,7 +192,7 @@ impl<'a> Scan<'a> {
             Api::OpenSearch => ("/_search/point_in_time", json!({ "pit_id": [self.point] })),
         };
         let request = Request::json(Method::Delete, path.to_owned(), Some(body.to_string()));
-        if let Err(reason) = self.client.send(&request).await {
+        if let Err(NoAnswer { reason, .. }) = self.client.send(&request).await {
             tracing::debug!(index = self.index, reason, "point in time is not closed");
         }
     }

@@ -77,6 +77,8 @@ struct State {
     /// Largest bulk request; 0 for any.
     max_bytes: usize,
     refused_for_size: usize,
+    /// Such a request ends its connection, and nobody is told why.
+    cuts_large: bool,
     searches: usize,
     /// Ids, versions and topics as of a moment.
     points: HashMap<String, Vec<(String, u64, Value)>>,
@@ -122,6 +124,11 @@ impl FakeServer {
     /// `http.max_content_length`; 0 for none.
     pub(crate) fn set_max_bytes(&self, bytes: usize) {
         self.state.lock().unwrap().max_bytes = bytes;
+    }
+
+    /// Refuses without an answer.
+    pub(crate) fn cut_large(&self) {
+        self.state.lock().unwrap().cuts_large = true;
     }
 
     pub(crate) fn refused_for_size(&self) -> usize {
@@ -366,6 +373,9 @@ impl State {
         let actions = parse_bulk(body);
         if self.max_bytes > 0 && body.len() > self.max_bytes {
             self.refused_for_size += 1;
+            if self.cuts_large {
+                return None;
+            }
             return Some((413, Value::Null));
         }
         match fault {

@@ -105,3 +105,24 @@ async fn what_a_refusal_has_told_is_not_asked_again() {
     assert_eq!(bench.server.documents(TOPIC).len(), 70);
     bench.end().await.0.unwrap();
 }
+
+/// As servers do that end the connection before they have read the request.
+#[tokio::test]
+async fn a_refusal_that_nobody_hears_is_found_out() {
+    let mut bench = limited(&[]).await;
+    bench.server.set_max_bytes(700 << 10);
+    bench.server.cut_large();
+    let p = partition(0);
+    bench.feed.assigned(vec![p.clone()]).await;
+    // Together they are too large, and the third is by itself.
+    let letters = [200_000, 200_000, 400_000, 10];
+    let records = (0..).zip(letters).map(|(n, letters)| text_record(&p, n, (n, letters)));
+    bench.deliver(records.collect()).await;
+    bench.until(|bench, _| bench.committed.get(&0) == Some(&2)).await;
+    bench.until(|bench, _| bench.feed.held() == Some([p.clone()].into())).await;
+
+    let (ended, server, _) = bench.end().await;
+    ended.unwrap();
+    let ids: Vec<_> = server.documents(TOPIC).into_keys().collect();
+    assert_eq!(ids, ["0", "1", "3"]);
+}
