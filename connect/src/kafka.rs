@@ -4,6 +4,7 @@ mod admin;
 pub mod batch;
 pub mod consumer;
 pub mod control;
+pub mod dead_letters;
 mod error;
 mod limit;
 mod log;

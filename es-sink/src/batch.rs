@@ -27,7 +27,11 @@ pub(crate) struct Batch {
 }
 
 /// About what an action's line takes beside index and id.
-const HEADER_BYTES: usize = 80;
+const HEADER_BYTES: usize = 100;
+
+fn header_bytes(document: &DocumentKey) -> usize {
+    HEADER_BYTES + document.index.len() + document.id.len()
+}
 
 impl Batch {
     /// Where the next document is to be appended.
@@ -39,7 +43,7 @@ impl Batch {
     pub(crate) fn push(&mut self, action: BulkAction) {
         self.oldest.get_or_insert_with(Instant::now);
         self.origins.push(action.origin.clone());
-        self.header_bytes += HEADER_BYTES + action.document.index.len() + action.document.id.len();
+        self.header_bytes += header_bytes(&action.document);
         if let Some(index) = self.by_document.get(&action.document)
             && let Some(waiting) = self.actions.get_mut(*index)
         {
@@ -77,6 +81,15 @@ impl Batch {
     /// The bytes of one document.
     pub(crate) fn document(&self, range: &Range<usize>) -> &[u8] {
         self.documents.get(range.clone()).unwrap_or_default()
+    }
+
+    /// About what an action adds to a body, and not less.
+    pub(crate) fn bytes_of(&self, action: &BulkAction) -> usize {
+        let document = match &action.kind {
+            ActionKind::Index(range) => self.document(range).len() + 1,
+            ActionKind::Delete => 0,
+        };
+        header_bytes(&action.document) + document
     }
 
     /// The records that settle with this batch.

@@ -1,5 +1,7 @@
 //! The sink's settings: Confluent's names where it has them.
 
+mod large;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use connect::kafka::consumer::Topics;
 use secrecy::SecretString;
 
 use crate::mapping::IndexTemplate;
+pub use large::{LargeConfig, LargePolicy, TruncateConfig};
 
 /// The settings of one sink.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub struct SinkConfig {
     pub batch: BatchConfig,
     /// What an index is made of.
     pub index: IndexConfig,
+    /// What becomes of documents that are too large.
+    pub large: LargeConfig,
 }
 
 /// Where Elasticsearch is and how to log in.
@@ -60,6 +65,10 @@ pub struct IndexConfig {
     /// `index.name`: template with `{topic}`, `{database}` and `{table}`, lower-cased. Default
     /// `{topic}`, Confluent's.
     pub name: IndexTemplate,
+    /// `index.shared`: whether several topics write to one index. Then ids begin with the topic and
+    /// each document has it in the field `__topic`. Default `false`: two topics whose names make
+    /// the same index halt.
+    pub shared: bool,
     /// `index.settings.*`: settings of indices that the sink creates. `gc_deletes` is `1h` unless
     /// it is set here: Elasticsearch forgets the version of a deleted document after that time,
     /// and an older write that came later would bring the document back.
@@ -113,6 +122,7 @@ impl SinkConfig {
                 linger: settings.duration_ms("linger.ms", 1, 0..=60_000)?,
             },
             index: index(&mut settings)?,
+            large: LargeConfig::from_settings(&mut settings)?,
         };
         settings.finish()?;
         Ok(config)
@@ -172,6 +182,7 @@ fn index(settings: &mut Settings) -> Result<IndexConfig, ConfigError> {
         IndexTemplate::parse(&template).map_err(|problem| settings.error("index.name", problem))?;
     Ok(IndexConfig {
         name,
+        shared: settings.boolean("index.shared", false)?,
         settings: settings.with_prefix("index.settings."),
         decimal: settings.choice(
             "decimal.type",

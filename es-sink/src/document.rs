@@ -6,14 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use connect::kafka::consumer::Record;
 use schema::fault::{self, Disposition, Fault};
-use schema::plan::document::{DocumentOptions, DocumentPlan, IdPlan, JsonForm, RowChange};
+use schema::plan::document::{
+    DocumentOptions, DocumentPlan, IdPlan, JsonForm, RowChange, write_string,
+};
 use schema::registry::{Registry, SchemaId};
 
 use crate::batch::Batch;
 use crate::bulk::{ActionKind, BulkAction, DocVersion, DocumentKey};
-use crate::config::JsonType;
+use crate::config::{IndexConfig, JsonType};
 use crate::error::{Origin, SinkError};
-use crate::mapping::{Indices, VersionKind};
+use crate::mapping::{Indices, TOPIC_FIELD, VersionKind};
 use crate::patience::Patience;
 
 /// The plans of all schemas seen so far, each compiled once.
@@ -23,6 +25,8 @@ pub(crate) struct Documents {
     registry: Registry,
     indices: Indices,
     options: DocumentOptions,
+    /// Whether documents of several topics are in one index.
+    is_shared: bool,
     values: HashMap<(Arc<str>, SchemaId), Arc<DocumentPlan>>,
     keys: HashMap<SchemaId, Arc<IdPlan>>,
     names: HashMap<Arc<str>, Arc<str>>,
@@ -31,8 +35,8 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub(crate) fn new(registry: Registry, indices: Indices, json: JsonType) -> Self {
-        let json = match json {
+    pub(crate) fn new(registry: Registry, indices: Indices, config: &IndexConfig) -> Self {
+        let json = match config.json {
             JsonType::Flattened | JsonType::Object => JsonForm::ObjectsOnly,
             JsonType::Stored => JsonForm::Verbatim,
         };
@@ -40,6 +44,7 @@ impl Documents {
             registry,
             indices,
             options: DocumentOptions { json },
+            is_shared: config.shared,
             values: HashMap::new(),
             keys: HashMap::new(),
             names: HashMap::new(),
@@ -72,8 +77,13 @@ impl Documents {
             }
         };
         let (kind, version) = version(lsn, record);
-        self.indices.expect_versions(&index, kind, &record.partition.topic).await?;
+        self.indices.expect(&index, kind, &record.partition.topic).await?;
         let kind = match change {
+            RowChange::Upsert { document } if self.is_shared => {
+                let start = document.start;
+                add_topic(&record.partition.topic, batch.documents_mut());
+                ActionKind::Index(start..batch.documents_mut().len())
+            }
             RowChange::Upsert { document } => ActionKind::Index(document),
             RowChange::Delete => ActionKind::Delete,
         };
@@ -81,7 +91,8 @@ impl Documents {
         Ok(())
     }
 
-    fn index(&mut self, topic: &Arc<str>) -> Result<Arc<str>, SinkError> {
+    /// The index that a topic's rows go to.
+    pub(crate) fn index(&mut self, topic: &Arc<str>) -> Result<Arc<str>, SinkError> {
         if let Some(index) = self.names.get(topic) {
             return Ok(Arc::clone(index));
         }
@@ -95,7 +106,12 @@ impl Documents {
         let (schema_id, body) = frame(record.key.as_ref().ok_or_else(no_key)?, record)?;
         let plan = self.key_plan(record, schema_id).await?;
         self.id.clear();
-        plan.run(body, &mut self.id)
+        let prefix = match self.is_shared {
+            // Topics have no colon in their names.
+            true => format!("{}:", record.partition.topic),
+            false => String::new(),
+        };
+        plan.run_after(&prefix, body, &mut self.id)
             .map_err(|source| SinkError::Decode { origin: Origin::of(record), source })?;
         Ok(&self.id)
     }
@@ -156,6 +172,20 @@ impl Documents {
             }
         }
     }
+}
+
+/// Adds the topic to the document that was written last.
+fn add_topic(topic: &str, documents: &mut Vec<u8>) {
+    let is_empty = documents.ends_with(b"{}");
+    // The brace at its end.
+    documents.pop();
+    if !is_empty {
+        documents.push(b',');
+    }
+    write_string(TOPIC_FIELD, documents);
+    documents.push(b':');
+    write_string(topic, documents);
+    documents.push(b'}');
 }
 
 /// Takes a record's bytes apart: schema id and Avro body.

@@ -135,6 +135,18 @@ pub enum SinkError {
         /// The topic.
         topic: Box<str>,
     },
+    /// The index has documents of another topic.
+    #[error("index `{index}` {found}, expected {wanted} for topic {topic}")]
+    ForeignIndex {
+        /// The index.
+        index: Box<str>,
+        /// Whose documents it has.
+        found: Box<str>,
+        /// What the settings ask for.
+        wanted: &'static str,
+        /// The topic.
+        topic: Box<str>,
+    },
     /// Elasticsearch will never take this document.
     #[error("elasticsearch refuses record {origin} in index `{index}` with {status} {kind}")]
     Rejected {
@@ -188,6 +200,7 @@ impl Fault for SinkError {
             | Self::Refused { .. }
             | Self::MappingConflict { .. }
             | Self::MixedVersions { .. }
+            | Self::ForeignIndex { .. }
             | Self::Rejected { .. } => Disposition::Halt,
         }
     }
@@ -222,6 +235,10 @@ impl Fault for SinkError {
             Self::MixedVersions { .. } => {
                 "set `index.name` to a new index: versions of two kinds do not compare, and rows \
                  would be lost"
+            }
+            Self::ForeignIndex { .. } => {
+                "give each topic an index of its own in `index.name`, or set `index.shared` and \
+                 `index.name` to a new index"
             }
             Self::Rejected { .. } => {
                 "compare the index's mapping with the table, then correct the row or set \

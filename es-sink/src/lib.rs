@@ -15,13 +15,15 @@ mod error;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod large;
 mod mapping;
 mod patience;
 mod pipeline;
+mod sweep;
 mod task;
 #[cfg(test)]
 mod testing;
 
-pub use config::{DecimalType, JsonType, SinkConfig};
+pub use config::{DecimalType, JsonType, LargeConfig, LargePolicy, SinkConfig, TruncateConfig};
 pub use error::SinkError;
 pub use task::ElasticsearchSink;

@@ -5,11 +5,12 @@
 //! guess a type, and new indices are told not to (`dynamic: false`: a field that someone adds on
 //! the way, as an ingest pipeline does, is kept in the document and is not in the way).
 //!
-//! What kind of versions an index has stands in its mapping's `_meta`: a Kafka offset is always
-//! smaller than an [`schema::lsn::Lsn`], so mixing the two would lose rows without an error.
+//! What kind of versions an index has, and whose documents, stands in its mapping's `_meta`
+//! (`mark.rs`).
 
 mod field_type;
 mod index_name;
+mod mark;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,40 +19,25 @@ use schema::plan::document::DocumentField;
 use serde_json::{Map, Value, json};
 
 pub(crate) use index_name::IndexTemplate;
+pub(crate) use mark::{Mark, Owner, TOPIC_FIELD, VersionKind};
 
 use crate::bulk::{Answer, EsClient, Method, Request, error_kind};
 use crate::config::IndexConfig;
 use crate::error::SinkError;
 use field_type::{FieldTypes, reconcile};
 
-/// What the versions of an index are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum VersionKind {
-    Lsn,
-    Offset,
-}
-
-impl VersionKind {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Lsn => "lsn",
-            Self::Offset => "kafka offset",
-        }
-    }
-}
-
 /// The indices that are ready to be written to.
 pub(crate) struct Indices {
     client: Arc<EsClient>,
     config: IndexConfig,
     types: FieldTypes,
-    versions: HashMap<Arc<str>, VersionKind>,
+    marks: HashMap<Arc<str>, Mark>,
 }
 
 impl Indices {
     pub(crate) fn new(client: Arc<EsClient>, config: IndexConfig) -> Self {
         let types = FieldTypes::new(config.decimal, config.json);
-        Self { client, config, types, versions: HashMap::new() }
+        Self { client, config, types, marks: HashMap::new() }
     }
 
     /// The index that a topic's rows go to.
@@ -59,18 +45,27 @@ impl Indices {
         self.config.name.apply(topic)
     }
 
-    /// Checks that an index has versions of this kind. An index that was not prepared with fields
-    /// yet, because its first record is a tombstone, is prepared without.
-    pub(crate) async fn expect_versions(
+    /// What the records of a topic make of an index.
+    pub(crate) fn mark(&self, versions: VersionKind, topic: &Arc<str>) -> Mark {
+        let owner = match self.config.shared {
+            true => Owner::Shared,
+            false => Owner::Topic(Arc::clone(topic)),
+        };
+        Mark { versions, owner }
+    }
+
+    /// Checks that an index has documents like those of a topic. An index that was not prepared
+    /// with fields yet, because its first record is a tombstone, is prepared without.
+    pub(crate) async fn expect(
         &mut self,
         index: &Arc<str>,
-        kind: VersionKind,
-        topic: &str,
+        versions: VersionKind,
+        topic: &Arc<str>,
     ) -> Result<(), SinkError> {
-        match self.versions.get(index) {
-            Some(known) if *known == kind => Ok(()),
-            Some(known) => Err(mixed(index, known.word(), kind, topic)),
-            None => self.prepare(index, &[], kind, topic).await,
+        match self.marks.get(index) {
+            Some(known) if known.is(versions, topic) => Ok(()),
+            Some(known) => known.refuse(index, &self.mark(versions, topic), topic),
+            None => self.prepare(index, &[], versions, topic).await,
         }
     }
 
@@ -79,12 +74,47 @@ impl Indices {
         &mut self,
         index: &Arc<str>,
         fields: &[DocumentField],
-        kind: VersionKind,
-        topic: &str,
+        versions: VersionKind,
+        topic: &Arc<str>,
     ) -> Result<(), SinkError> {
-        while !self.try_prepare(index, fields, kind, topic).await? {}
-        self.versions.insert(Arc::clone(index), kind);
+        let mut fields = fields.to_vec();
+        if self.config.shared {
+            fields.push(mark::topic_field());
+        }
+        let mark = self.mark(versions, topic);
+        while !self.try_prepare(index, &fields, &mark, topic).await? {}
+        self.marks.insert(Arc::clone(index), mark);
         Ok(())
+    }
+
+    /// Whether a topic has documents in an index that exists. Such an index is its own or shared
+    /// afterwards, which it may not have said before.
+    pub(crate) async fn has_documents_of(
+        &mut self,
+        index: &Arc<str>,
+        topic: &Arc<str>,
+    ) -> Result<bool, SinkError> {
+        let Some(mapping) = self.read(index).await? else { return Ok(false) };
+        if !mark::is_marked(&mapping.meta) {
+            return Ok(false);
+        }
+        self.prepare(index, &[], VersionKind::Lsn, topic).await?;
+        Ok(true)
+    }
+
+    /// The mapping of an index; none if there is no such index.
+    async fn read(&self, index: &str) -> Result<Option<Mapping>, SinkError> {
+        let request = Request::json(Method::Get, format!("/{index}/_mapping"), None);
+        let action = "read the mapping of";
+        let answer = self.client.ask(&request, action, index).await?;
+        match answer.status {
+            404 => Ok(None),
+            200 => match Mapping::parse(&answer.body) {
+                Some(mapping) => Ok(Some(mapping)),
+                None => Err(self.client.refusal(&answer, action, index)),
+            },
+            _ => Err(self.client.refusal(&answer, action, index)),
+        }
     }
 
     /// One round: `false` when something was learnt on the way and it has to start over.
@@ -92,21 +122,15 @@ impl Indices {
         &mut self,
         index: &str,
         fields: &[DocumentField],
-        kind: VersionKind,
+        mark: &Mark,
         topic: &str,
     ) -> Result<bool, SinkError> {
-        let request = Request::json(Method::Get, format!("/{index}/_mapping"), None);
-        let answer = self.client.ask(&request, "read the mapping of", index).await?;
-        match answer.status {
-            404 => self.create(index, fields, kind).await,
-            200 => {
-                let Some(mapping) = Mapping::parse(&answer.body) else {
-                    return Err(self.client.refusal(&answer, "read the mapping of", index));
-                };
-                mapping.expect_versions(index, kind, topic)?;
-                self.complete(index, &mapping, fields, kind).await
+        match self.read(index).await? {
+            None => self.create(index, fields, mark).await,
+            Some(mapping) => {
+                let is_marked = mark.meets(&mapping.meta, index, topic)?;
+                self.complete(index, &mapping, fields, (mark, is_marked)).await
             }
-            _ => Err(self.client.refusal(&answer, "read the mapping of", index)),
         }
     }
 
@@ -114,7 +138,7 @@ impl Indices {
         &mut self,
         index: &str,
         fields: &[DocumentField],
-        kind: VersionKind,
+        mark: &Mark,
     ) -> Result<bool, SinkError> {
         let mut settings = Map::from_iter([("gc_deletes".to_owned(), json!("1h"))]);
         settings
@@ -123,7 +147,7 @@ impl Indices {
             "settings": { "index": settings },
             "mappings": {
                 "dynamic": false,
-                "_meta": meta(&Map::new(), kind),
+                "_meta": mark.added_to(&Map::new()),
                 "properties": self.types.properties(fields),
             },
         });
@@ -139,13 +163,13 @@ impl Indices {
         }
     }
 
-    /// Adds the fields that are missing and the mark of the versions' kind.
+    /// Adds the fields that are missing, and the mark.
     async fn complete(
         &mut self,
         index: &str,
         mapping: &Mapping,
         fields: &[DocumentField],
-        kind: VersionKind,
+        (mark, is_marked): (&Mark, bool),
     ) -> Result<bool, SinkError> {
         let missing = reconcile(&mapping.properties, fields, &self.types).map_err(|conflict| {
             SinkError::MappingConflict {
@@ -155,17 +179,18 @@ impl Indices {
                 wanted: conflict.wanted.into(),
             }
         })?;
-        if missing.is_empty() && mapping.versions().is_some() {
+        if missing.is_empty() && is_marked {
             return Ok(true);
         }
         let added = missing.len();
         // `_meta` is replaced as a whole, so what others have put there goes back with it.
-        let body = json!({ "_meta": meta(&mapping.meta, kind), "properties": missing });
+        let body = json!({ "_meta": mark.added_to(&mapping.meta), "properties": missing });
         let action = "extend the mapping of";
         let answer = self.put(format!("/{index}/_mapping"), &body, action, index).await?;
         if answer.status == 200 {
             tracing::info!(index, fields = added, "mapping extended");
-            return Ok(true);
+            // Who has marked it at the same moment for another topic must be met.
+            return Ok(is_marked);
         }
         self.learn(&answer, action, index)
     }
@@ -229,36 +254,5 @@ impl Mapping {
             meta: object("_meta").unwrap_or_default(),
             properties: object("properties").unwrap_or_default(),
         })
-    }
-
-    fn versions(&self) -> Option<&str> {
-        self.meta.get("rowcast")?.get("versions")?.as_str()
-    }
-
-    fn expect_versions(
-        &self,
-        index: &str,
-        kind: VersionKind,
-        topic: &str,
-    ) -> Result<(), SinkError> {
-        match self.versions() {
-            Some(found) if found != kind.word() => Err(mixed(index, found, kind, topic)),
-            Some(_) | None => Ok(()),
-        }
-    }
-}
-
-fn meta(existing: &Map<String, Value>, kind: VersionKind) -> Map<String, Value> {
-    let mut meta = existing.clone();
-    meta.insert("rowcast".to_owned(), json!({ "versions": kind.word() }));
-    meta
-}
-
-fn mixed(index: &str, found: &str, wanted: VersionKind, topic: &str) -> SinkError {
-    SinkError::MixedVersions {
-        index: index.into(),
-        found: found.into(),
-        wanted: wanted.word(),
-        topic: topic.into(),
     }
 }

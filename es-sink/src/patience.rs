@@ -37,6 +37,11 @@ impl Patience {
         )
     }
 
+    /// For waiting until Kafka is available.
+    pub(crate) fn with_kafka() -> Self {
+        Self::new("kafka", "start Kafka or correct `bootstrap.servers`; rowcast keeps trying")
+    }
+
     fn new(what: &'static str, hint: &'static str) -> Self {
         Self { what, hint, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT), warned: None }
     }

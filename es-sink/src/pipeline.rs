@@ -4,14 +4,18 @@
 //! consumer      record                → bytes, in the order of its partition
 //! document      + plans of its schemas → document, id, version, delete?
 //! batch         by document           → the last action only
-//! bulk          one request           → applied or void
+//! large, bulk   requests              → applied, void, or what its policy says
 //! offsets       unbroken run          → committed
 //! ```
+//!
+//! A control record goes to `sweeps` instead, and what is behind it in its partition waits.
 //!
 //! One batch is under way while the next one fills, so there is never more than one action on a
 //! document in flight. When both are full no more records are taken, and the consumer pauses.
 
 mod offsets;
+mod parked;
+mod sweeps;
 #[cfg(test)]
 mod tests;
 
@@ -21,16 +25,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect::kafka::consumer::{ConsumerEvent, Record, RevokeDone, SinkConsumer, TopicPartition};
+use connect::kafka::control::Control;
 use schema::fault;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::Batch;
-use crate::bulk::{EsClient, Settled, settle};
 use crate::config::BatchConfig;
 use crate::document::Documents;
-use crate::error::SinkError;
+use crate::error::{Origin, SinkError};
+use crate::large::{Writer, Written};
+use crate::sweep::{SweepOrder, Sweeper};
 use offsets::Offsets;
+use parked::Parked;
+use sweeps::Sweeps;
 
 /// How often offsets are committed: what a restart repeats at most, beside what is under way.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
@@ -42,45 +50,54 @@ const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct Pipeline {
     consumer: SinkConsumer,
     documents: Documents,
-    client: Arc<EsClient>,
+    writer: Arc<Writer>,
     limits: BatchConfig,
     /// Taken from the consumer, not yet in a batch.
     waiting: VecDeque<Record>,
     batch: Batch,
     in_flight: Option<InFlight>,
+    sweeps: Sweeps,
+    parked: Parked,
     offsets: Offsets,
+}
+
+/// What a pipeline is made of beside its consumer.
+pub(crate) struct Stations {
+    pub(crate) documents: Documents,
+    pub(crate) writer: Writer,
+    pub(crate) sweeper: Sweeper,
 }
 
 /// The batch that is under way.
 struct InFlight {
     batch: Arc<Batch>,
-    outcome: Pin<Box<dyn Future<Output = Result<Settled, SinkError>> + Send>>,
+    outcome: Pin<Box<dyn Future<Output = Result<Written, SinkError>> + Send>>,
 }
 
 /// What the pipeline wakes up for.
 enum Event {
     Stop,
-    Settled(Result<Settled, SinkError>),
+    Settled(Result<Written, SinkError>),
+    Swept(Result<sweeps::Ended, SinkError>),
     Consumer(ConsumerEvent),
     BatchDue,
     CommitDue,
+    TellParked,
 }
 
 impl Pipeline {
-    pub(crate) fn new(
-        consumer: SinkConsumer,
-        documents: Documents,
-        client: Arc<EsClient>,
-        limits: BatchConfig,
-    ) -> Self {
+    pub(crate) fn new(consumer: SinkConsumer, stations: Stations, limits: BatchConfig) -> Self {
+        let Stations { documents, writer, sweeper } = stations;
         Self {
             consumer,
             documents,
-            client,
+            writer: Arc::new(writer),
             limits,
             waiting: VecDeque::new(),
             batch: Batch::default(),
             in_flight: None,
+            sweeps: Sweeps::new(sweeper),
+            parked: Parked::default(),
             offsets: Offsets::new(COMMIT_EVERY),
         }
     }
@@ -111,7 +128,9 @@ impl Pipeline {
             match self.next_event(stop).await {
                 Event::Stop => return Ok(()),
                 Event::Settled(outcome) => self.settled(outcome)?,
+                Event::Swept(ended) => self.swept(ended?),
                 Event::BatchDue => {}
+                Event::TellParked => self.parked.tell(),
                 Event::CommitDue => self.consumer.commit_later(self.offsets.take_committable()),
                 Event::Consumer(ConsumerEvent::Records(records)) => self.waiting.extend(records),
                 Event::Consumer(ConsumerEvent::Assigned(partitions)) => {
@@ -130,15 +149,49 @@ impl Pipeline {
     ///
     /// Cancel safe: a record stays in `waiting` until it is in the batch.
     async fn fill_batch(&mut self) -> Result<(), SinkError> {
-        while let Some(record) = self.waiting.front() {
-            if self.batch.is_full(&self.limits) {
-                break;
+        while !self.batch.is_full(&self.limits) {
+            let Some(record) = self.waiting.front() else { break };
+            if self.parked.contains(&record.partition) {
+                self.waiting.pop_front();
+                continue;
             }
-            self.documents.add(record, &mut self.batch).await?;
+            if self.sweeps.holds(&record.partition) {
+                self.sweeps.keep(self.waiting.pop_front());
+                continue;
+            }
             self.offsets.delivered(&record.partition, record.offset);
+            match &record.control {
+                None => self.documents.add(record, &mut self.batch).await?,
+                Some(Control::Sweep(sweep)) => {
+                    let index = self.documents.index(&record.partition.topic)?;
+                    let (sweep, origin) = (sweep.clone(), Origin::of(record));
+                    self.sweep(SweepOrder { sweep, origin, index });
+                }
+            }
             self.waiting.pop_front();
         }
         Ok(())
+    }
+
+    /// Begins a sweep if its record is in partition 0, which waits for it. In the others the
+    /// record only says, once it is committed, that all before it is applied.
+    fn sweep(&mut self, order: SweepOrder) {
+        let Origin { partition, offset } = &order.origin;
+        if partition.partition == 0 {
+            self.consumer.hold(partition.clone());
+            self.sweeps.begin(order);
+        } else {
+            self.offsets.settled(partition, *offset);
+        }
+    }
+
+    fn swept(&mut self, ended: sweeps::Ended) {
+        let sweeps::Ended { origin, behind } = ended;
+        self.offsets.settled(&origin.partition, origin.offset);
+        self.consumer.release(&origin.partition);
+        for record in behind.into_iter().rev() {
+            self.waiting.push_front(record);
+        }
     }
 
     /// Starts the next request if none is under way and the batch is full or old enough.
@@ -151,8 +204,8 @@ impl Pipeline {
 
     fn send(&mut self) {
         let batch = Arc::new(std::mem::take(&mut self.batch));
-        let (sent, client) = (Arc::clone(&batch), Arc::clone(&self.client));
-        let outcome = Box::pin(async move { settle(&client, &sent).await });
+        let (sent, writer) = (Arc::clone(&batch), Arc::clone(&self.writer));
+        let outcome = Box::pin(async move { writer.write(&sent).await });
         self.in_flight = Some(InFlight { batch, outcome });
     }
 
@@ -160,27 +213,40 @@ impl Pipeline {
     async fn next_event(&mut self, stop: &CancellationToken) -> Event {
         let has_room = self.waiting.is_empty();
         let batch_due = self.batch.due(&self.limits).filter(|_| self.in_flight.is_none());
-        let commit_due = self.offsets.due();
+        let (commit_due, parked_due) = (self.offsets.due(), self.parked.due());
         tokio::select! {
             biased;
             () = stop.cancelled() => Event::Stop,
             outcome = outcome(&mut self.in_flight) => Event::Settled(outcome),
+            ended = self.sweeps.next() => Event::Swept(ended),
             () = until(commit_due) => Event::CommitDue,
             () = until(batch_due) => Event::BatchDue,
+            () = until(parked_due) => Event::TellParked,
             event = consumer_event(&mut self.consumer, has_room) => Event::Consumer(event),
         }
     }
 
-    fn settled(&mut self, outcome: Result<Settled, SinkError>) -> Result<(), SinkError> {
+    fn settled(&mut self, outcome: Result<Written, SinkError>) -> Result<(), SinkError> {
         let in_flight = self.in_flight.take();
-        let Settled { applied, stale } = outcome?;
+        let Written { applied, stale, parked } = outcome?;
         let Some(InFlight { batch, .. }) = in_flight else { return Ok(()) };
-        for origin in batch.origins() {
+        for origin in batch.origins().iter().filter(|origin| !parked.contains(origin)) {
             self.offsets.settled(&origin.partition, origin.offset);
         }
+        parked.into_iter().for_each(|record| self.park(record));
         let (writes, deletes) = batch.counts();
         tracing::debug!(writes, deletes, applied, stale, "batch settled");
         Ok(())
+    }
+
+    /// Stops a partition at a record. What was taken of it already goes on, which a repetition
+    /// makes harmless; its offset does not.
+    fn park(&mut self, record: Origin) {
+        let partition = record.partition.clone();
+        self.consumer.hold(partition.clone());
+        self.waiting.retain(|waiting| waiting.partition != partition);
+        self.sweeps.give_up(std::slice::from_ref(&partition));
+        self.parked.add(record);
     }
 
     /// Settles what is under way, commits, and lets the partitions go.
@@ -195,6 +261,9 @@ impl Pipeline {
         done: RevokeDone,
     ) -> Result<(), SinkError> {
         self.waiting.retain(|record| !partitions.contains(&record.partition));
+        self.sweeps.give_up(partitions);
+        self.parked.give_up(partitions);
+        partitions.iter().for_each(|partition| self.consumer.release(partition));
         let flushed = if lost { false } else { self.flush().await? };
         if flushed {
             self.commit().await;
@@ -257,7 +326,7 @@ impl Pipeline {
 /// The outcome of what is under way; never resolves while nothing is.
 ///
 /// Cancel safe: the request goes on when it is asked for again.
-async fn outcome(in_flight: &mut Option<InFlight>) -> Result<Settled, SinkError> {
+async fn outcome(in_flight: &mut Option<InFlight>) -> Result<Written, SinkError> {
     match in_flight {
         Some(in_flight) => in_flight.outcome.as_mut().await,
         None => std::future::pending().await,

@@ -6,16 +6,19 @@ use connect::config::{ConfigError, Settings, WorkerConfig};
 use connect::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use connect::control::TaskControl;
 use connect::kafka::consumer::{ConsumerConfig, SinkConsumer};
+use connect::kafka::dead_letters::DeadLetters;
 use connect::task::{Task, TaskRun};
-use schema::registry::{Registry, RegistryConfig};
+use schema::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::bulk::EsClient;
 use crate::config::SinkConfig;
 use crate::document::Documents;
 use crate::error::SinkError;
+use crate::large::Writer;
 use crate::mapping::Indices;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Stations};
+use crate::sweep::{self, Sweeper};
 
 /// The Elasticsearch sink.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,8 +51,9 @@ impl ConnectorClass for ElasticsearchSink {
                 kafka: worker.kafka.clone(),
                 topics: config.topics.clone(),
             };
-            let (config, registry) = (Arc::clone(&config), worker.registry.clone());
-            Box::new(SinkTask { config, consumer, registry }) as Box<dyn Task>
+            let (config, worker) = (Arc::clone(&config), worker.clone());
+            let place = (name.clone(), number);
+            Box::new(SinkTask { config, consumer, worker, place }) as Box<dyn Task>
         });
         Ok(tasks.collect())
     }
@@ -59,18 +63,27 @@ impl ConnectorClass for ElasticsearchSink {
 struct SinkTask {
     config: Arc<SinkConfig>,
     consumer: ConsumerConfig,
-    registry: RegistryConfig,
+    worker: WorkerConfig,
+    /// The connector's name and the task's number.
+    place: (ConnectorName, usize),
 }
 
 impl SinkTask {
     async fn work(&self, stop: &CancellationToken) -> Result<(), SinkError> {
-        let SinkConfig { connection, index, batch, .. } = &*self.config;
+        let SinkConfig { connection, index, batch, large, .. } = &*self.config;
         let client = Arc::new(EsClient::new(connection)?);
-        let registry = Registry::new(&self.registry)?;
+        let registry = Registry::new(&self.worker.registry)?;
         let indices = Indices::new(Arc::clone(&client), index.clone());
-        let documents = Documents::new(registry, indices, index.json);
+        let documents = Documents::new(registry, indices, index);
+        let watch = sweep::watch(self.consumer.clone());
+        let sweeper = Sweeper::new(Arc::clone(&client), index.clone(), watch);
+        let letters = large.dead_letters.as_ref().map(|config| {
+            DeadLetters::new(self.worker.clone(), config.clone(), self.place.clone())
+        });
+        let writer = Writer::new(client, large.clone(), letters);
         let consumer = SinkConsumer::start(&self.consumer)?;
-        Pipeline::new(consumer, documents, client, *batch).run(stop).await
+        let stations = Stations { documents, writer, sweeper };
+        Pipeline::new(consumer, stations, *batch).run(stop).await
     }
 }
 

@@ -3,5 +3,5 @@
 mod fake_server;
 mod rows;
 
-pub(crate) use fake_server::{FakeServer, Fault};
-pub(crate) use rows::{Change, flat_record, record};
+pub(crate) use fake_server::{FakeServer, Fault, Phase, SearchFault};
+pub(crate) use rows::{Change, flat_record, record, sweep_record, text_record};

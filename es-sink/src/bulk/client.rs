@@ -12,7 +12,7 @@ use elasticsearch::http::{self, Url};
 use schema::fault;
 use secrecy::ExposeSecret;
 
-use super::response;
+use super::{SizeLimit, response};
 use crate::config::Connection;
 use crate::error::SinkError;
 use crate::patience::Patience;
@@ -21,6 +21,7 @@ use crate::patience::Patience;
 pub(crate) struct EsClient {
     transport: Transport,
     urls: Box<str>,
+    limit: SizeLimit,
 }
 
 /// One request.
@@ -37,12 +38,26 @@ pub(crate) enum Method {
     Get,
     Put,
     Post,
+    Delete,
 }
 
 /// What came back.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Bytes,
+}
+
+/// Why there is no answer.
+pub(crate) struct NoAnswer {
+    pub(crate) reason: String,
+    /// The connection has ended, before the time was up.
+    pub(crate) was_cut: bool,
+}
+
+impl NoAnswer {
+    fn of(error: &elasticsearch::Error) -> Self {
+        Self { reason: fault::chain(error), was_cut: !error.is_timeout() }
+    }
 }
 
 impl Request {
@@ -86,7 +101,7 @@ impl EsClient {
             builder = builder.auth(Credentials::Basic(username.clone(), password));
         }
         let transport = builder.build().map_err(|error| invalid(&error))?;
-        Ok(Self { transport, urls: shown.join(", ").into() })
+        Ok(Self { transport, urls: shown.join(", ").into(), limit: SizeLimit::unknown() })
     }
 
     /// Where the cluster is, for logs.
@@ -94,12 +109,18 @@ impl EsClient {
         &self.urls
     }
 
+    /// How large its requests may be.
+    pub(crate) fn limit(&self) -> &SizeLimit {
+        &self.limit
+    }
+
     /// Sends a request once. The error is why there is no answer.
-    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, String> {
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, NoAnswer> {
         let method = match request.method {
             Method::Get => http::Method::Get,
             Method::Put => http::Method::Put,
             Method::Post => http::Method::Post,
+            Method::Delete => http::Method::Delete,
         };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
@@ -108,10 +129,16 @@ impl EsClient {
             .transport
             .send(method, &request.path, headers, None::<&()>, body, None)
             .await
-            .map_err(|error| fault::chain(&error))?;
+            .map_err(|error| NoAnswer::of(&error))?;
         let status = response.status_code().as_u16();
-        let body = response.bytes().await.map_err(|error| fault::chain(&error))?;
+        let body = response.bytes().await.map_err(|error| NoAnswer::of(&error))?;
         Ok(Answer { status, body })
+    }
+
+    /// Whether the server answers at all just now.
+    pub(super) async fn is_alive(&self) -> bool {
+        let answered = self.send(&Request::json(Method::Get, "/".to_owned(), None)).await;
+        answered.is_ok_and(|answer| answer.status < 500)
     }
 
     /// Sends a request until there is an answer that does not pass by itself.
@@ -132,7 +159,7 @@ impl EsClient {
                     patience.succeeded();
                     return Ok(answer);
                 }
-                Err(reason) => reason.into(),
+                Err(NoAnswer { reason, .. }) => reason.into(),
             };
             patience.wait(&self.urls, &reason).await;
         }

@@ -1,9 +1,13 @@
 //! The pipeline against a server and a consumer that fail.
 
+mod large;
+mod sweeps;
+
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use connect::config::{Origin, Settings};
-use connect::kafka::consumer::{Command, ConsumerFeed, KafkaOffset};
+use connect::kafka::consumer::{Command, ConsumerFeed, Ends, KafkaOffset};
 use proptest::prelude::*;
 use schema::fault::{Disposition, Fault as _};
 use schema::registry::{Registry, RegistryConfig};
@@ -11,8 +15,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::bulk::EsClient;
 use crate::config::SinkConfig;
 use crate::mapping::Indices;
+use crate::sweep::{Asked, Group};
 use crate::testing::{Change, FakeServer, Fault, flat_record, record};
 
 const TOPIC: &str = "shop.db.orders";
@@ -28,6 +34,26 @@ struct Bench {
     stop: CancellationToken,
     pipeline: JoinHandle<Result<(), SinkError>>,
     committed: BTreeMap<i32, i64>,
+    group: FakeGroup,
+}
+
+/// What Kafka knows of the group.
+#[derive(Clone, Default)]
+struct FakeGroup {
+    committed: Arc<Mutex<BTreeMap<TopicPartition, i64>>>,
+    ends: Arc<Mutex<Ends>>,
+}
+
+impl Group for FakeGroup {
+    fn ends(&self) -> Asked<'_> {
+        Box::pin(async { Ok(self.ends.lock().unwrap().clone()) })
+    }
+
+    fn not_passed(&self, mut ends: Ends) -> Asked<'_> {
+        let committed = self.committed.lock().unwrap();
+        ends.retain(|(partition, end)| committed.get(partition).is_none_or(|c| *c < end.0));
+        Box::pin(async { Ok(ends) })
+    }
 }
 
 impl Bench {
@@ -44,14 +70,23 @@ impl Bench {
         let client = Arc::new(EsClient::new(&config.connection).unwrap());
         let indices = Indices::new(Arc::clone(&client), config.index.clone());
         let registry = Registry::new(&registry).unwrap();
-        let documents = Documents::new(registry, indices, config.index.json);
+        let documents = Documents::new(registry, indices, &config.index);
         let (consumer, feed) = SinkConsumer::with_feed();
-        let mut pipeline = Pipeline::new(consumer, documents, client, config.batch);
+        let group = FakeGroup::default();
+        let watched = group.clone();
+        let sweeper = Sweeper::new(
+            Arc::clone(&client),
+            config.index.clone(),
+            Box::new(move |_| Ok(Box::new(watched.clone()))),
+        );
+        let writer = Writer::new(client, config.large, None);
+        let stations = Stations { documents, writer, sweeper };
+        let mut pipeline = Pipeline::new(consumer, stations, config.batch);
         pipeline.offsets = Offsets::new(Duration::from_millis(5));
         let stop = CancellationToken::new();
         let token = stop.clone();
         let pipeline = tokio::spawn(async move { pipeline.run(&token).await });
-        Self { server, feed, stop, pipeline, committed: BTreeMap::new() }
+        Self { server, feed, stop, pipeline, committed: BTreeMap::new(), group }
     }
 
     async fn deliver(&mut self, records: Vec<Record>) {
@@ -68,6 +103,9 @@ impl Bench {
         match self.feed.command(Duration::ZERO)? {
             Command::Commit { offsets, done } => {
                 for (partition, KafkaOffset(offset)) in offsets {
+                    let mut group = self.group.committed.lock().unwrap();
+                    group.insert(partition.clone(), offset);
+                    drop(group);
                     let before = self.committed.insert(partition.partition, offset);
                     assert!(before < Some(offset), "committed offsets only grow");
                 }
@@ -81,7 +119,7 @@ impl Bench {
     }
 
     /// Serves commands until something holds. A deadline makes a stuck pipeline a failed test.
-    async fn until(&mut self, mut holds: impl FnMut(&Self, Option<&Command>) -> bool) {
+    async fn until(&mut self, mut holds: impl FnMut(&mut Self, Option<&Command>) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let command = self.command();
@@ -301,7 +339,10 @@ async fn an_index_of_somebody_else_is_completed_or_refused() {
     bench.deliver(vec![record(&p, 0, 1, Change::Write { n: 5 }, Some(1))]).await;
     bench.until(|bench, _| bench.committed.get(&0) == Some(&1)).await;
     let mapping = bench.server.mapping(TOPIC);
-    assert_eq!(mapping["_meta"], json!({"owner": "x", "rowcast": {"versions": "lsn"}}));
+    assert_eq!(
+        mapping["_meta"],
+        json!({"owner": "x", "rowcast": {"versions": "lsn", "topic": TOPIC}})
+    );
     assert_eq!(mapping["properties"]["id"], json!({"type": "long"}));
     bench.end().await.0.unwrap();
 }

@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::rows::{
-    FLAT_SCHEMA, FLAT_SCHEMA_ID, KEY_SCHEMA, KEY_SCHEMA_ID, VALUE_SCHEMA, VALUE_SCHEMA_ID,
+    FLAT_SCHEMA, FLAT_SCHEMA_ID, KEY_SCHEMA, KEY_SCHEMA_ID, TEXT_SCHEMA, TEXT_SCHEMA_ID,
+    VALUE_SCHEMA, VALUE_SCHEMA_ID,
 };
 
 /// What goes wrong with one bulk request.
@@ -35,6 +36,29 @@ pub(crate) enum Fault {
     BadDocument,
 }
 
+/// What a sweep asks for before it deletes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Phase {
+    Refresh,
+    Open,
+    Search,
+}
+
+/// What goes wrong with one of those requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SearchFault {
+    /// The connection is cut.
+    Cut,
+    /// 429.
+    Busy,
+    /// 503.
+    Unavailable,
+    /// An answer without what one of the shards has.
+    ShardMissing,
+    /// The point in time is forgotten.
+    Lost,
+}
+
 /// The server. Ends with the value.
 pub(crate) struct FakeServer {
     pub(crate) url: String,
@@ -46,8 +70,18 @@ pub(crate) struct FakeServer {
 struct State {
     indices: HashMap<String, Index>,
     faults: VecDeque<Fault>,
+    search_faults: Vec<(Phase, SearchFault)>,
     lacks_unsigned_long: bool,
+    is_opensearch: bool,
     bulk_requests: usize,
+    /// Largest bulk request; 0 for any.
+    max_bytes: usize,
+    refused_for_size: usize,
+    /// Such a request ends its connection, and nobody is told why.
+    cuts_large: bool,
+    searches: usize,
+    /// Ids, versions and topics as of a moment.
+    points: HashMap<String, Vec<(String, u64, Value)>>,
 }
 
 #[derive(Default)]
@@ -74,6 +108,51 @@ impl FakeServer {
 
     pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.state.lock().unwrap().faults.extend(faults);
+    }
+
+    /// Each of these goes wrong once.
+    pub(crate) fn fail_searches(&self, faults: impl IntoIterator<Item = (Phase, SearchFault)>) {
+        self.state.lock().unwrap().search_faults.extend(faults);
+    }
+
+    /// Faults that have not happened yet.
+    pub(crate) fn faults_left(&self) -> usize {
+        let state = self.state.lock().unwrap();
+        state.faults.len() + state.search_faults.len()
+    }
+
+    /// `http.max_content_length`; 0 for none.
+    pub(crate) fn set_max_bytes(&self, bytes: usize) {
+        self.state.lock().unwrap().max_bytes = bytes;
+    }
+
+    /// Refuses without an answer.
+    pub(crate) fn cut_large(&self) {
+        self.state.lock().unwrap().cuts_large = true;
+    }
+
+    pub(crate) fn refused_for_size(&self) -> usize {
+        self.state.lock().unwrap().refused_for_size
+    }
+
+    pub(crate) fn be_opensearch(&self) {
+        self.state.lock().unwrap().is_opensearch = true;
+    }
+
+    pub(crate) fn searches(&self) -> usize {
+        self.state.lock().unwrap().searches
+    }
+
+    /// Points in time that nobody has closed.
+    pub(crate) fn open_points(&self) -> usize {
+        self.state.lock().unwrap().points.len()
+    }
+
+    /// A document of an index that is there.
+    pub(crate) fn put(&self, index: &str, id: &str, version: u64, document: Value) {
+        let mut state = self.state.lock().unwrap();
+        let documents = &mut state.indices.get_mut(index).unwrap().documents;
+        documents.insert(id.to_owned(), (version, Some(document)));
     }
 
     pub(crate) fn lack_unsigned_long(&self) {
@@ -148,7 +227,21 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
                 }
                 state.lock().unwrap().bulk(&body, fault)?
             }
-            (method, path) => state.lock().unwrap().manage(method, path, &body),
+            (method, path) => {
+                let mut state = state.lock().unwrap();
+                match state.search_fault(path) {
+                    Some(SearchFault::Cut) => return None,
+                    Some(SearchFault::Busy) => (429, json!({})),
+                    Some(SearchFault::Unavailable) => (503, json!({})),
+                    Some(SearchFault::ShardMissing) => {
+                        (200, json!({ "_shards": { "failed": 1 }, "hits": { "hits": [] } }))
+                    }
+                    Some(SearchFault::Lost) => {
+                        (404, json!({ "error": { "type": "search_phase_execution_exception" } }))
+                    }
+                    None => state.manage(method, path, &body),
+                }
+            }
         };
         let answer = answer.to_string();
         let head = format!(
@@ -161,6 +254,55 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
 }
 
 impl State {
+    fn search_fault(&mut self, path: &str) -> Option<SearchFault> {
+        let phase = match path.rsplit('/').next()? {
+            "_refresh" => Phase::Refresh,
+            "_pit" | "point_in_time" => Phase::Open,
+            "_search" => Phase::Search,
+            _ => return None,
+        };
+        let number = self.search_faults.iter().position(|(failing, _)| *failing == phase)?;
+        Some(self.search_faults.remove(number).1)
+    }
+
+    fn search(&mut self, body: &Value) -> (u16, Value) {
+        self.searches += 1;
+        let id = body["pit"]["id"].as_str().unwrap();
+        let Some(point) = self.points.get(id) else {
+            return (404, json!({ "error": { "type": "search_phase_execution_exception" } }));
+        };
+        assert_eq!((&body["_source"], &body["version"]), (&json!(false), &json!(true)));
+        let order = if self.is_opensearch { "_id" } else { "_shard_doc" };
+        assert_eq!(body["sort"], json!([order]));
+        let after = body.get("search_after").map(|after| after[0].as_u64().unwrap());
+        let topic = body.pointer("/query/term/__topic");
+        let size = usize::try_from(body["size"].as_u64().unwrap()).unwrap();
+        let hits: Vec<Value> = (0_u64..)
+            .zip(point)
+            .filter(|(place, (_, _, of))| {
+                after.is_none_or(|after| after < *place) && topic.is_none_or(|topic| topic == of)
+            })
+            .take(size)
+            .map(|(place, (id, version, _))| {
+                json!({ "_id": id, "_version": version, "sort": [place] })
+            })
+            .collect();
+        (200, json!({ "pit_id": id, "_shards": { "failed": 0 }, "hits": { "hits": hits } }))
+    }
+
+    fn open_point(&mut self, index: &str) -> (u16, Value) {
+        let Some(found) = self.indices.get(index) else {
+            return (404, json!({ "error": { "type": "index_not_found_exception" } }));
+        };
+        let documents = found.documents.iter().filter_map(|(id, (version, document))| {
+            Some((id.clone(), *version, document.as_ref()?["__topic"].clone()))
+        });
+        let id = format!("point {}", self.searches);
+        self.points.insert(id.clone(), documents.collect());
+        let key = if self.is_opensearch { "pit_id" } else { "id" };
+        (200, json!({ key: id }))
+    }
+
     fn manage(&mut self, method: &str, path: &str, body: &[u8]) -> (u16, Value) {
         let error = |status: u16, kind: &str| (status, json!({ "error": { "type": kind } }));
         let parts: Vec<_> = path.trim_matches('/').split('/').collect();
@@ -176,6 +318,7 @@ impl State {
                     KEY_SCHEMA_ID => KEY_SCHEMA,
                     VALUE_SCHEMA_ID => VALUE_SCHEMA,
                     FLAT_SCHEMA_ID => FLAT_SCHEMA,
+                    TEXT_SCHEMA_ID => TEXT_SCHEMA,
                     _ => return (404, json!({ "error_code": 40403, "message": "not found" })),
                 };
                 (200, json!({ "schema": schema }))
@@ -201,6 +344,24 @@ impl State {
                 self.indices.insert((*index).to_owned(), Index { mapping, ..Index::default() });
                 (200, json!({ "acknowledged": true }))
             }
+            ("POST", [index, "_refresh"]) if self.indices.contains_key(*index) => {
+                (200, json!({ "_shards": { "failed": 0 } }))
+            }
+            ("POST", [_, "_refresh"]) => error(404, "index_not_found_exception"),
+            ("POST", [index, "_pit"]) if !self.is_opensearch => self.open_point(index),
+            ("POST", [index, "_search", "point_in_time"]) if self.is_opensearch => {
+                self.open_point(index)
+            }
+            ("POST", ["_search"]) => self.search(&body),
+            ("DELETE", ["_pit"]) => {
+                self.points.remove(body["id"].as_str().unwrap());
+                (200, json!({}))
+            }
+            ("DELETE", ["_search", "point_in_time"]) => {
+                self.points.remove(body["pit_id"][0].as_str().unwrap());
+                (200, json!({}))
+            }
+            _ if self.is_opensearch => (400, json!({ "error": "no handler found for uri" })),
             _ => error(400, "unknown_request"),
         }
     }
@@ -210,6 +371,13 @@ impl State {
         self.bulk_requests += 1;
         let error = |status: u16, kind: &str| Some((status, json!({ "error": { "type": kind } })));
         let actions = parse_bulk(body);
+        if self.max_bytes > 0 && body.len() > self.max_bytes {
+            self.refused_for_size += 1;
+            if self.cuts_large {
+                return None;
+            }
+            return Some((413, Value::Null));
+        }
         match fault {
             Some(Fault::CutBefore) => return None,
             Some(Fault::Unavailable) => return error(503, "unavailable"),

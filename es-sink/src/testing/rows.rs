@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use connect::kafka::consumer::{KafkaOffset, Record, TopicPartition};
+use connect::kafka::control::{Control, Sweep};
 use schema::lsn::Lsn;
 
 pub(super) const KEY_SCHEMA_ID: u32 = 1;
@@ -26,6 +27,11 @@ pub(super) const FLAT_SCHEMA_ID: u32 = 3;
 pub(super) const FLAT_SCHEMA: &str = r#"{"type":"record","name":"Value","fields":[
     {"name":"id","type":"long"},{"name":"n","type":"long"},
     {"name":"__deleted","type":["null","string"],"default":null}]}"#;
+
+pub(super) const TEXT_SCHEMA_ID: u32 = 4;
+
+pub(super) const TEXT_SCHEMA: &str = r#"{"type":"record","name":"Value","fields":[
+    {"name":"id","type":"long"},{"name":"body","type":"string"}]}"#;
 
 /// What happens to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +99,35 @@ pub(crate) fn flat_record(
         value: Some(Bytes::from(value)),
         lsn: lsn.and_then(Lsn::new),
         ..record(partition, offset, id, change, None)
+    }
+}
+
+/// A row with a text of so many letters. Its version is its offset and one.
+pub(crate) fn text_record(
+    partition: &TopicPartition,
+    offset: i64,
+    (id, letters): (i64, usize),
+) -> Record {
+    let mut value = frame(TEXT_SCHEMA_ID);
+    long(id, &mut value);
+    text(&"é".repeat(letters), &mut value);
+    Record {
+        value: Some(Bytes::from(value)),
+        lsn: Lsn::new(offset.unsigned_abs() + 1),
+        ..record(partition, offset, id, Change::Delete, None)
+    }
+}
+
+/// The control record of a sweep.
+pub(crate) fn sweep_record(partition: &TopicPartition, offset: i64, before: u64) -> Record {
+    let before = Lsn::new(before).unwrap();
+    Record {
+        partition: partition.clone(),
+        offset: KafkaOffset(offset),
+        key: Some(Bytes::from_static(b"\0\0\0\0\x09")),
+        value: None,
+        lsn: Some(before),
+        control: Some(Control::Sweep(Sweep { table: "db.orders".into(), before })),
     }
 }
 

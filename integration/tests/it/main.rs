@@ -16,6 +16,8 @@ mod exactly_once;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod hand_written;
+#[cfg(test)]
 mod heartbeats;
 #[cfg(test)]
 mod kill;
@@ -44,7 +46,11 @@ mod stack;
 #[cfg(test)]
 mod stalled_commit;
 #[cfg(test)]
+mod sweep;
+#[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod too_large;
 #[cfg(test)]
 mod types;
 #[cfg(test)]

@@ -81,6 +81,7 @@ fn config_files() -> Vec<PathBuf> {
     let root = repository();
     let mut files = rust_files(&root.join("connect/src/config"));
     files.extend(rust_files(&root.join("cdc-source/src/config")));
+    files.extend(rust_files(&root.join("es-sink/src/config")));
     for file in ["connect/src/config.rs", "cdc-source/src/config.rs", "es-sink/src/config.rs"] {
         files.push(root.join(file));
     }

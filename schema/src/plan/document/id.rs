@@ -68,7 +68,23 @@ impl IdPlan {
     ///
     /// Returns [`DecodeError`] when the key does not fit the schema. `out` is then as it was.
     pub fn run(&self, key_body: &[u8], out: &mut String) -> Result<(), DecodeError> {
+        self.run_after("", key_body, out)
+    }
+
+    /// As [`Self::run`], for an id that begins with a text, as the name of the row's table. It is
+    /// part of what is hashed when the id is too long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`].
+    pub fn run_after(
+        &self,
+        prefix: &str,
+        key_body: &[u8],
+        out: &mut String,
+    ) -> Result<(), DecodeError> {
         let start = out.len();
+        out.push_str(prefix);
         // As bytes, which numbers are written to, and back: nothing is copied.
         let mut bytes = std::mem::take(out).into_bytes();
         let written = self.decode(key_body, start, &mut bytes);

@@ -1,0 +1,149 @@
+//! What an index says about its documents: `rowcast` in `_meta` of its mapping.
+//!
+//! `versions`: a Kafka offset is always smaller than an [`schema::lsn::Lsn`], so an index with both
+//! would lose rows without an error. `topic`: two tables in one index would share the documents of
+//! rows with the same key, and a sweep of one would take the other's with it. So an index belongs to
+//! the topic that has come first, or is `shared`: then ids begin with the topic and each document
+//! has it in a field.
+
+use std::sync::Arc;
+
+use schema::plan::document::{DocumentField, FieldKind};
+use serde_json::{Map, Value, json};
+
+use crate::error::SinkError;
+
+/// The field that has the topic of a document, in an index that several share.
+pub(crate) const TOPIC_FIELD: &str = "__topic";
+
+const KEY: &str = "rowcast";
+
+/// What the versions of an index are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VersionKind {
+    Lsn,
+    Offset,
+}
+
+/// Whose documents an index has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Those of one topic.
+    Topic(Arc<str>),
+    /// Those of several, each with its topic.
+    Shared,
+}
+
+/// What an index says about its documents, or has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(super) versions: VersionKind,
+    pub(super) owner: Owner,
+}
+
+impl VersionKind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Lsn => "lsn",
+            Self::Offset => "kafka offset",
+        }
+    }
+}
+
+impl Mark {
+    /// Whether documents of a topic with such versions may be in the index.
+    pub(super) fn is(&self, versions: VersionKind, topic: &Arc<str>) -> bool {
+        let is_owner = match &self.owner {
+            Owner::Topic(owner) => owner == topic,
+            Owner::Shared => true,
+        };
+        self.versions == versions && is_owner
+    }
+
+    /// This mark among what an index's `_meta` has already.
+    pub(super) fn added_to(&self, meta: &Map<String, Value>) -> Map<String, Value> {
+        let mut meta = meta.clone();
+        let mut ours = meta.get(KEY).and_then(Value::as_object).cloned().unwrap_or_default();
+        ours.insert("versions".to_owned(), json!(self.versions.word()));
+        let (key, value) = match &self.owner {
+            Owner::Topic(topic) => ("topic", json!(**topic)),
+            Owner::Shared => ("shared", json!(true)),
+        };
+        ours.insert(key.to_owned(), value);
+        meta.insert(KEY.to_owned(), Value::Object(ours));
+        meta
+    }
+
+    /// Whether an index says this already; `false` if it does not say all of it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SinkError`] when it says something else.
+    pub(super) fn meets(
+        &self,
+        meta: &Map<String, Value>,
+        index: &str,
+        topic: &str,
+    ) -> Result<bool, SinkError> {
+        let Some(found) = meta.get(KEY) else { return Ok(false) };
+        let versions = found.get("versions").and_then(Value::as_str);
+        if let Some(versions) = versions
+            && versions != self.versions.word()
+        {
+            return Err(self.mixed(index, versions, topic));
+        }
+        let owner = match (found.get("topic").and_then(Value::as_str), found.get("shared")) {
+            (Some(owner), _) => Some(Owner::Topic(owner.into())),
+            (None, Some(_)) => Some(Owner::Shared),
+            (None, None) => None,
+        };
+        match owner {
+            Some(owner) if owner != self.owner => Err(self.foreign(index, &owner, topic)),
+            owner => Ok(owner.is_some() && versions.is_some()),
+        }
+    }
+
+    /// Why documents like `wanted` may not be in an index with this mark.
+    pub(super) fn refuse(&self, index: &str, wanted: &Self, topic: &str) -> Result<(), SinkError> {
+        if self.versions != wanted.versions {
+            return Err(wanted.mixed(index, self.versions.word(), topic));
+        }
+        Err(wanted.foreign(index, &self.owner, topic))
+    }
+
+    fn mixed(&self, index: &str, found: &str, topic: &str) -> SinkError {
+        SinkError::MixedVersions {
+            index: index.into(),
+            found: found.into(),
+            wanted: self.versions.word(),
+            topic: topic.into(),
+        }
+    }
+
+    fn foreign(&self, index: &str, found: &Owner, topic: &str) -> SinkError {
+        let found = match found {
+            Owner::Topic(owner) => format!("has the documents of topic {owner}"),
+            Owner::Shared => "is shared by several topics".to_owned(),
+        };
+        let wanted = match self.owner {
+            Owner::Topic(_) => "an index of its own",
+            Owner::Shared => "one that is shared",
+        };
+        SinkError::ForeignIndex {
+            index: index.into(),
+            found: found.into(),
+            wanted,
+            topic: topic.into(),
+        }
+    }
+}
+
+/// Whether rowcast has ever written to an index.
+pub(super) fn is_marked(meta: &Map<String, Value>) -> bool {
+    meta.contains_key(KEY)
+}
+
+/// The field [`TOPIC_FIELD`] for a mapping.
+pub(super) fn topic_field() -> DocumentField {
+    DocumentField { name: TOPIC_FIELD.into(), kind: FieldKind::Keyword, nullable: false }
+}

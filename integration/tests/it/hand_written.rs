@@ -1,0 +1,163 @@
+//! Records of a small table as a source writes them: Avro, Lsns in headers, in transactions.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use integration::stack::Stack;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use serde_json::{Value, json};
+
+const WAIT: Duration = Duration::from_secs(30);
+
+const KEY: &str = r#"{"type":"record","name":"Key","fields":[{"name":"id","type":"long"}]}"#;
+
+/// A row without an envelope.
+const ROW: &str = r#"{"type":"record","name":"Row","fields":[
+    {"name":"id","type":"long"},{"name":"note","type":"string"},{"name":"body","type":"bytes"}]}"#;
+
+const CONTROL: &str = r#"{"type":"record","name":"Control","namespace":"rowcast","fields":[
+    {"name":"control","type":"string"},{"name":"table","type":"string"}]}"#;
+
+/// A topic and its writer.
+pub(crate) struct HandWritten {
+    topic: String,
+    partitions: i32,
+    producer: BaseProducer,
+    key: u32,
+    row: u32,
+    control: u32,
+}
+
+impl HandWritten {
+    /// Makes the topic and registers its schemas.
+    pub(crate) async fn new(stack: &Stack, topic: &str, partitions: i32) -> Self {
+        let client = |extra: &[(&str, &str)]| {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", stack.kafka.bootstrap());
+            config.set("message.max.bytes", "10485760");
+            for (key, value) in extra {
+                config.set(*key, *value);
+            }
+            config
+        };
+        let admin: AdminClient<DefaultClientContext> = client(&[]).create().unwrap();
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1))
+            .set("max.message.bytes", "10485760");
+        let made = admin.create_topics([&new], &AdminOptions::new()).await.unwrap();
+        assert_eq!(made, [Ok(topic.to_owned())]);
+        let producer: BaseProducer = client(&[("transactional.id", topic)]).create().unwrap();
+        producer.init_transactions(WAIT).unwrap();
+        let registry = stack.registry.url();
+        Self {
+            topic: topic.to_owned(),
+            partitions,
+            producer,
+            key: register(&registry, &format!("{topic}-key"), KEY).await,
+            row: register(&registry, &format!("{topic}-value"), ROW).await,
+            control: register(&registry, "rowcast.control-key", CONTROL).await,
+        }
+    }
+
+    /// Writes rows with numbers from `lsn` on, each to the partition of its id.
+    pub(crate) fn rows(&mut self, ids: RangeInclusive<i64>, lsn: u64) {
+        let partitions = i64::from(self.partitions);
+        self.transaction(|this| {
+            for (id, lsn) in ids.zip(lsn..) {
+                this.row(i32::try_from(id % partitions).unwrap(), (id, b""), lsn);
+            }
+        });
+    }
+
+    /// Writes rows to one partition.
+    pub(crate) fn rows_in(&mut self, partition: i32, ids: RangeInclusive<i64>, lsn: u64) {
+        self.transaction(|this| {
+            ids.zip(lsn..).for_each(|(id, lsn)| this.row(partition, (id, b""), lsn));
+        });
+    }
+
+    /// Writes one row with so many bytes.
+    pub(crate) fn large_row(&mut self, partition: i32, id: i64, (bytes, lsn): (usize, u64)) {
+        let body = vec![b'x'; bytes];
+        self.transaction(|this| this.row(partition, (id, &body), lsn));
+    }
+
+    /// Ends a snapshot.
+    pub(crate) fn sweep(&mut self, table: &str, before: u64) {
+        self.control("sweep", table, before);
+    }
+
+    /// Writes a control record to every partition.
+    pub(crate) fn control(&mut self, kind: &str, table: &str, before: u64) {
+        let mut key = frame(self.control);
+        text(kind.as_bytes(), &mut key);
+        text(table.as_bytes(), &mut key);
+        let before = before.to_string();
+        let headers =
+            [("rowcast.control", kind), ("rowcast.table", table), ("rowcast.lsn", before.as_str())];
+        self.transaction(|this| {
+            for partition in 0..this.partitions {
+                this.send(partition, (&key, None), &headers);
+            }
+        });
+    }
+
+    fn transaction(&mut self, write: impl FnOnce(&Self)) {
+        self.producer.begin_transaction().unwrap();
+        write(self);
+        self.producer.commit_transaction(WAIT).unwrap();
+    }
+
+    fn row(&self, partition: i32, (id, body): (i64, &[u8]), lsn: u64) {
+        let (mut key, mut value) = (frame(self.key), frame(self.row));
+        long(id, &mut key);
+        long(id, &mut value);
+        text(b"note", &mut value);
+        text(body, &mut value);
+        self.send(partition, (&key, Some(&value)), &[("rowcast.lsn", &lsn.to_string())]);
+    }
+
+    fn send(&self, partition: i32, (key, value): (&[u8], Option<&[u8]>), headers: &[(&str, &str)]) {
+        let mut all = OwnedHeaders::new();
+        for (key, value) in headers {
+            all = all.insert(Header { key, value: Some(*value) });
+        }
+        let mut record =
+            BaseRecord::<[u8], [u8]>::to(&self.topic).partition(partition).key(key).headers(all);
+        record.payload = value;
+        while let Err((error, refused)) = self.producer.send(record) {
+            let code = error.rdkafka_error_code();
+            assert_eq!(code, Some(rdkafka::error::RDKafkaErrorCode::QueueFull));
+            self.producer.poll(Duration::from_millis(10));
+            record = refused;
+        }
+    }
+}
+
+async fn register(registry: &str, subject: &str, schema: &str) -> u32 {
+    let url = format!("{registry}/subjects/{subject}/versions");
+    let answer = reqwest::Client::new().post(url).json(&json!({ "schema": schema })).send().await;
+    let answer: Value = answer.unwrap().json().await.unwrap();
+    u32::try_from(answer["id"].as_u64().unwrap_or_else(|| panic!("{answer}"))).unwrap()
+}
+
+fn frame(schema: u32) -> Vec<u8> {
+    [&[0], &schema.to_be_bytes()[..]].concat()
+}
+
+fn long(value: i64, out: &mut Vec<u8>) {
+    let mut zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while zigzag >= 0x80 {
+        out.push(zigzag.to_le_bytes()[0] | 0x80);
+        zigzag >>= 7;
+    }
+    out.push(zigzag.to_le_bytes()[0]);
+}
+
+fn text(text: &[u8], out: &mut Vec<u8>) {
+    long(i64::try_from(text.len()).unwrap(), out);
+    out.extend_from_slice(text);
+}
