@@ -266,7 +266,6 @@ mod tests {
         let (stop, name) = (CancellationToken::new(), ConnectorName::new("x"));
         let task = Box::new(Scripted(script.into_iter()));
         let asking = async {
-            let before = handle.run_state();
             tokio::time::sleep(Duration::from_millis(1)).await;
             let waiting = handle.run_state();
             let table = schema::table::TableId::new("a", "b");
@@ -275,15 +274,16 @@ mod tests {
             tokio::time::sleep(RESTART_LONGEST).await;
             let after = handle.run_state();
             stop.cancel();
-            (before, waiting, refused, after)
+            (waiting, refused, after)
         };
 
-        let (ended, (before, waiting, refused, after)) =
+        assert_eq!(handle.run_state(), RunState::Unassigned);
+        let (ended, (waiting, refused, after)) =
             tokio::join!(supervise(&name, task, control, stop.clone()), asking);
 
         assert_eq!(waiting, RunState::Restarting { error: "told to fail".to_owned() });
         assert!(matches!(refused, Err(CommandError::Refused(_))), "{refused:?}");
-        assert_eq!((before, after), (RunState::Unassigned, RunState::Running));
+        assert_eq!(after, RunState::Running);
         assert_eq!((ended, handle.run_state()), (Ended::Stopped, RunState::Stopped));
     }
 

@@ -160,9 +160,6 @@ fn read_request(from: &Path) -> Result<ConnectorOffsets, CommandError> {
 
 fn plan_text(plan: &Plan, is_dry_run: bool) -> String {
     let stream = &plan.stream;
-    let number = |count: Option<u64>| {
-        count.map_or_else(|| "an unknown number of".to_owned(), |count| count.to_string())
-    };
     let mut text = format!(
         "{}: {}\n",
         plan.connector,
@@ -171,10 +168,12 @@ fn plan_text(plan: &Plan, is_dry_run: bool) -> String {
     text.push_str(&format!("  from  {}\n", place(stream.from.as_ref(), "nowhere")));
     text.push_str(&format!("  to    {}\n", place(stream.to.as_ref(), "where the log ends then")));
     if stream.from != stream.to && stream.from.is_some() && stream.to.is_some() {
-        text.push_str(&format!(
-            "  {} transactions are read again, {} are skipped\n",
-            number(stream.replayed_transactions),
-            number(stream.skipped_transactions),
+        let counts = stream.replayed_transactions.zip(stream.skipped_transactions);
+        text.push_str(&counts.map_or_else(
+            || "  without GTIDs, the transactions in between cannot be counted\n".to_owned(),
+            |(replayed, skipped)| {
+                format!("  {replayed} transactions are read again, {skipped} are skipped\n")
+            },
         ));
     }
     if let Some(waiting) = stream.waiting_transactions {

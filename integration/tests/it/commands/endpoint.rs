@@ -3,7 +3,7 @@
 use integration::process::Rowcast;
 use serde_json::{Value, json};
 
-use super::rowcast;
+use super::{request, rowcast};
 use crate::scene::{Scene, records, refusal, stop, until, wait_for_log};
 
 /// Where the process listens, by its log.
@@ -91,6 +91,34 @@ async fn a_running_process_tells_where_it_and_its_tables_are() {
     );
     let json = rowcast(&["tables", "--url", &url, "--output", "json"]).await.json();
     assert_eq!(json["connectors"][0]["source"]["tables"][0], after);
+    stop(&running).await;
+}
+
+#[tokio::test]
+async fn the_process_of_a_pipeline_file_is_asked_and_no_other() {
+    let mut scene = Scene::new("cmd_file").await;
+    let running = scene.start().await;
+    scene.wait_for_rows(&running, 3).await;
+    let url = url(&running).await;
+    table(&url).await;
+    scene.worker.insert("listeners".to_owned(), url.clone());
+    let file = scene.write_pipeline();
+
+    let own = rowcast(&["tables", &file]).await;
+    let exported = rowcast(&["offsets", "export", &file]).await.json();
+    let from = request(&scene, &exported);
+    let set = rowcast(&["offsets", "set", &file, "--from", &from]).await;
+    scene.name = "cmd_file_other".to_owned();
+    let other = rowcast(&["tables", &scene.write_pipeline()]).await;
+
+    assert!(own.is_success && own.error.is_empty(), "{own:?}");
+    assert!(own.out.starts_with("cmd_file: RUNNING, at "), "{own:?}");
+    set.refused(&format!("connector cmd_file runs in the process at {url}"), "stop it first");
+    assert!(other.out.contains("cmd_file_other: never started"), "{other:?}");
+    assert!(
+        other.error.contains(&format!("the process at {url} has other connectors")),
+        "{other:?}"
+    );
     stop(&running).await;
 }
 

@@ -26,12 +26,12 @@ fn table_of(name: &str) -> Value {
 }
 
 /// Writes an offset record past `rowcast`, as a broken tool might.
-fn write_record(scene: &Scene, partition: &Value, value: &str) {
+fn write_record(scene: &Scene, partition: &str, value: &str) {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &scene.worker["bootstrap.servers"])
         .create()
         .unwrap();
-    let key = json!([scene.name, partition]).to_string();
+    let key = format!(r#"["{}",{partition}]"#, scene.name);
     let topic = &scene.worker["offset.storage.topic"];
     producer.send(BaseRecord::to(topic).key(&key).payload(value)).unwrap();
     producer.flush(DEADLINE).unwrap();
@@ -88,6 +88,11 @@ async fn a_table_that_is_reset_is_copied_again() {
     let (scene, file) = stopped("cmd_reset").await;
     let offsets = json!({ "offsets": [{ "partition": table_of("cmd_reset"), "offset": null }] });
     let from = request(&scene, &offsets);
+    // The same partition as another tool might have written it.
+    let stored = scene.offsets()[&table_of("cmd_reset").to_string()].to_string();
+    let other = r#"{"table":"t","db":"cmd_reset","server":"cmd_reset"}"#;
+    write_record(&scene, other, &stored);
+    assert_eq!(scene.offsets().len(), 3);
 
     let set = rowcast(&["offsets", "set", &file, "--from", &from]).await;
 
@@ -127,6 +132,8 @@ async fn a_request_that_no_start_would_take_changes_nothing() {
 
     let absent = rowcast(&["offsets", "set", &file, "--from", "no-such-file"]).await;
     absent.refused("no-such-file cannot be read", "--from");
+    let nothing = rowcast(&["offsets", "set", &file]).await;
+    nothing.refused("standard input is not the offsets of a connector", "offsets export");
     let unknown = rowcast(&["offsets", "show", &file, "--connector", "zzz"]).await;
     unknown.refused("has no source zzz, only cmd_wrong", "--connector");
     assert_eq!(scene.offsets(), before);
@@ -147,7 +154,7 @@ async fn an_offset_that_is_damaged_or_newer_halts_until_a_good_one_is_set() {
         (table_of("cmd_damaged"), "{}", "damaged offset record"),
         (table_of("cmd_damaged"), r#"{"state":"streaming","rowcast":99}"#, "of format 99"),
     ] {
-        write_record(&scene, &partition, value);
+        write_record(&scene, &partition.to_string(), value);
 
         let refused = scene.refused().await;
         let shown = rowcast(&["offsets", "show", &file]).await;

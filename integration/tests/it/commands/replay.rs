@@ -5,7 +5,7 @@ use mysql_async::prelude::Queryable;
 use serde_json::json;
 
 use super::{request, rowcast};
-use crate::scenario::own_server;
+use crate::scenario::{own_server, server_without_gtids};
 use crate::scene::{Scene, refusal, stop, until};
 
 #[tokio::test]
@@ -81,6 +81,45 @@ async fn a_dry_run_says_what_a_replay_then_does() {
     rowcast(&skip).await.refused("1 transactions would be skipped", "--unsafe-allow-loss");
     let skipped = rowcast(&[&skip[..], &["--unsafe-allow-loss"]].concat()).await;
     assert!(skipped.is_success && skipped.out.contains("LOSS: 1 transactions"), "{skipped:?}");
+}
+
+#[tokio::test]
+async fn without_gtids_a_replay_goes_by_position() {
+    let scene = Scene::on(server_without_gtids().await, "cmd_position").await;
+    let running = scene.start().await;
+    scene.wait_for_rows(&running, 3).await;
+    stop(&running).await;
+    let file = scene.write_pipeline();
+    let early = rowcast(&["offsets", "export", &file]).await.json();
+    let running = scene.start().await;
+    scene.insert(4..=6).await;
+    scene.wait_for_rows(&running, 6).await;
+    stop(&running).await;
+    let late = rowcast(&["offsets", "export", &file]).await.json();
+
+    let from = request(&scene, &early);
+    let set = ["offsets", "set", &file, "--from", &from];
+    let plan = rowcast(&[&set[..], &["--dry-run", "--output", "json"]].concat()).await.json();
+    let back = rowcast(&set).await;
+    let from = request(&scene, &late);
+    let forward = rowcast(&["offsets", "set", &file, "--from", &from]).await;
+    let mut absent = early.clone();
+    absent["offsets"][0]["offset"]["file"] = json!("binlog.999999");
+    let from = request(&scene, &absent);
+    let absent = rowcast(&["offsets", "set", &file, "--from", &from]).await;
+
+    let stream = &plan["stream"];
+    assert_eq!(
+        (&stream["replayed_transactions"], &stream["is_available"]),
+        (&json!(null), &json!(true))
+    );
+    assert_eq!(plan["losses"], json!([]));
+    assert!(back.out.contains("the transactions in between cannot be counted"), "{back:?}");
+    forward.refused("what lies between the two places would be skipped", "--unsafe-allow-loss");
+    absent.refused("mysql does not have the binary log file binlog.999999", "--dry-run");
+    let running = scene.start().await;
+    scene.wait_for_records(&running, 6, 6 + 3).await;
+    stop(&running).await;
 }
 
 #[tokio::test]
