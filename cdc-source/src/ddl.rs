@@ -105,8 +105,7 @@ pub(crate) fn classify(statement: &str, database: &str) -> Statement {
 
 /// What follows `XA` and its verb: the server prints a name the same way each time.
 fn xid(statement: &str) -> String {
-    let words = statement.trim().split_ascii_whitespace().skip(2);
-    words.collect::<Vec<_>>().join(" ")
+    tokens::behind(statement, 2).to_owned()
 }
 
 /// Reads tokens from the front.

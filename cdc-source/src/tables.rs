@@ -2,10 +2,10 @@
 
 mod mapping;
 mod plan;
+mod skipped;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use connect::config::WorkerConfig;
 use connect::kafka::Admin;
@@ -18,7 +18,6 @@ use schema::plan::record::{CompileError, RecordPlan};
 use schema::registry::{Registry, RegistryError, SchemaId};
 use schema::table::{Column, TableId, TableSchema};
 use schema::types::Origin;
-use tokio::time::Instant;
 
 use self::mapping::Numbered;
 use crate::binlog::table_map::{EncodedTableMap, TableMap};
@@ -31,9 +30,7 @@ use crate::snapshot::{Order, structure};
 
 pub(crate) use mapping::Mapping;
 pub(crate) use plan::TablePlan;
-
-/// How often skipped row events are told of.
-const TELL_SKIPPED_EVERY: Duration = Duration::from_secs(30);
+pub(crate) use skipped::Skipped;
 
 /// What table numbers stand for in one part of the log.
 pub(crate) struct Numbers(HashMap<u64, Numbered>);
@@ -56,11 +53,7 @@ pub(crate) struct Tables {
     /// Tables whose offset has changed since it was last written.
     changed: BTreeSet<TableId>,
     control_key: Option<SchemaId>,
-    /// Row events of parked tables that were not emitted, since the start and since last told.
-    skipped_events: u64,
-    skipped_of: HashMap<TableId, u64>,
-    untold_events: u64,
-    told_at: Instant,
+    skipped: Skipped,
 }
 
 impl Tables {
@@ -89,10 +82,7 @@ impl Tables {
             changed: offsets.keys().cloned().collect(),
             offsets,
             control_key: None,
-            skipped_events: 0,
-            skipped_of: HashMap::new(),
-            untold_events: 0,
-            told_at: Instant::now(),
+            skipped: Skipped::new(),
         })
     }
 
@@ -411,33 +401,15 @@ impl Tables {
             .is_some_and(|offset| matches!(offset.state, TableState::Parked { .. }))
     }
 
-    /// Counts a row event of a parked table, and tells of them now and then.
+    /// Counts a row event of a parked table.
     pub(crate) fn skip_row_event(&mut self, number: u64) {
-        if let Some(table) = self.numbers.get(&number).and_then(|it| it.table(number)) {
-            *self.skipped_of.entry(table).or_default() += 1;
-        }
-        self.skipped_events += 1;
-        self.untold_events += 1;
-        if self.skipped_events == 1 || self.told_at.elapsed() >= TELL_SKIPPED_EVERY {
-            tracing::warn!(
-                row_events = self.untold_events,
-                row_events_since_start = self.skipped_events,
-                reason = "parked",
-                "row events of parked tables are not emitted"
-            );
-            self.told_at = Instant::now();
-            self.untold_events = 0;
-        }
+        let table = self.numbers.get(&number).and_then(|it| it.table(number));
+        self.skipped.count(table);
     }
 
     /// Row events of parked tables that were not emitted since the start.
-    pub(crate) fn skipped_events(&self) -> u64 {
-        self.skipped_events
-    }
-
-    /// The same of one table.
-    pub(crate) fn skipped_events_of(&self, table: &TableId) -> u64 {
-        self.skipped_of.get(table).copied().unwrap_or(0)
+    pub(crate) fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 
     /// A captured table's offset, to change it.

@@ -36,39 +36,51 @@ impl Token {
 pub(super) fn tokenize(statement: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut rest = statement;
-    while let Some(first) = rest.chars().next() {
-        rest = match first {
-            _ if rest.starts_with("/*!") => {
-                rest.trim_start_matches("/*!").trim_start_matches(|c: char| c.is_ascii_digit())
-            }
-            _ if rest.starts_with("*/") => after(rest, 2),
-            _ if rest.starts_with("/*") => rest.split_once("*/").map_or("", |(_, tail)| tail),
-            _ if rest.starts_with("-- ") || first == '#' => {
-                rest.split_once('\n').map_or("", |(_, tail)| tail)
-            }
-            '\'' => {
-                tokens.push(Token::Literal);
-                quoted(rest, first).1
-            }
-            '`' | '"' => {
-                let (name, tail) = quoted(rest, first);
-                tokens.push(Token::Quoted(name));
-                tail
-            }
-            _ if is_word(first) => {
-                let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-                let (word, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
-                tokens.push(Token::Word(word.to_owned()));
-                tail
-            }
-            _ if first.is_whitespace() => rest.trim_start(),
-            _ => {
-                tokens.push(Token::Symbol(first));
-                after(rest, first.len_utf8())
-            }
-        };
+    while let Some((token, tail)) = step(rest) {
+        tokens.extend(token);
+        rest = tail;
     }
     tokens
+}
+
+/// The text behind so many tokens.
+pub(super) fn behind(statement: &str, mut tokens: usize) -> &str {
+    let mut rest = statement;
+    while tokens > 0
+        && let Some((token, tail)) = step(rest)
+    {
+        tokens -= usize::from(token.is_some());
+        rest = tail;
+    }
+    rest.trim()
+}
+
+/// The next token, or none for what stands between tokens, and what follows it.
+fn step(rest: &str) -> Option<(Option<Token>, &str)> {
+    let first = rest.chars().next()?;
+    Some(match first {
+        _ if rest.starts_with("/*!") => {
+            let tail = rest.trim_start_matches("/*!");
+            (None, tail.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        _ if rest.starts_with("*/") => (None, after(rest, 2)),
+        _ if rest.starts_with("/*") => (None, rest.split_once("*/").map_or("", |(_, tail)| tail)),
+        _ if rest.starts_with("-- ") || first == '#' => {
+            (None, rest.split_once('\n').map_or("", |(_, tail)| tail))
+        }
+        '\'' => (Some(Token::Literal), quoted(rest, first).1),
+        '`' | '"' => {
+            let (name, tail) = quoted(rest, first);
+            (Some(Token::Quoted(name)), tail)
+        }
+        _ if is_word(first) => {
+            let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+            let (word, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            (Some(Token::Word(word.to_owned())), tail)
+        }
+        _ if first.is_whitespace() => (None, rest.trim_start()),
+        _ => (Some(Token::Symbol(first)), after(rest, first.len_utf8())),
+    })
 }
 
 fn is_word(c: char) -> bool {

@@ -24,7 +24,7 @@ impl Pipeline {
         let (rates, tables, copies) = (&mut self.rates, &self.tables, &self.snapshot);
         rates.keep_only(|table| tables.offsets().contains_key(table));
         let status_of = |(table, offset): (&TableId, &TableOffset)| {
-            let skipped_events = tables.skipped_events_of(table);
+            let skipped_events = tables.skipped().of(table);
             let mut status = table_status(table, offset, rates, now);
             if let Some((snapshot, rate)) = status.snapshot.as_mut().zip(copies.rate_of(table)) {
                 snapshot.estimated_rows = rate.estimated_rows();
@@ -39,7 +39,7 @@ impl Pipeline {
             server: self.config.address(),
             server_uuid: self.server.to_string(),
             lag_ms: self.lag.milliseconds,
-            skipped_events: BTreeMap::from([("parked".to_owned(), tables.skipped_events())]),
+            skipped_events: BTreeMap::from([("parked".to_owned(), tables.skipped().all())]),
             tables: tables.offsets().iter().map(status_of).collect(),
         }
     }
