@@ -91,7 +91,7 @@ impl Offsets {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn offsets_that_are_given_back_are_due_again_and_as_new_as_they_are_then() {
         let partition = TopicPartition { topic: "t".into(), partition: 0 };
         let mut offsets = Offsets::new(Duration::from_secs(1));
