@@ -131,7 +131,7 @@ impl Pipeline {
                 Event::Swept(ended) => self.swept(ended?),
                 Event::BatchDue => {}
                 Event::TellParked => self.parked.tell(),
-                Event::CommitDue => self.consumer.commit_later(self.offsets.take_committable()),
+                Event::CommitDue => self.commit_later(),
                 Event::Consumer(ConsumerEvent::Records(records)) => self.waiting.extend(records),
                 Event::Consumer(ConsumerEvent::Assigned(partitions)) => {
                     self.offsets.assign(partitions);
@@ -308,6 +308,14 @@ impl Pipeline {
             tracing::info!("elasticsearch does not answer, the next start repeats the last batch");
         }
         Ok(())
+    }
+
+    /// Commits beside the work. A sweep may wait for these offsets, so none is forgotten.
+    fn commit_later(&mut self) {
+        let offsets = self.offsets.take_committable();
+        if !self.consumer.commit_later(offsets.clone()) {
+            self.offsets.give_back(&offsets);
+        }
     }
 
     /// Commits now. A failure costs a repetition and nothing else.

@@ -20,6 +20,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod uncommitted;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -270,15 +271,14 @@ impl SinkConsumer {
         self.held.send_if_modified(|held| held.remove(partition));
     }
 
-    /// Asks for a commit and does not wait for it. What does not reach the broker is repeated
-    /// after a restart.
-    pub fn commit_later(&self, offsets: CommitOffsets) {
+    /// Asks for a commit and does not wait for it; the thread repeats it until the broker has it or
+    /// the partition is gone. `false` if the thread is too busy to be asked.
+    pub fn commit_later(&self, offsets: CommitOffsets) -> bool {
         if offsets.is_empty() {
-            return;
+            return true;
         }
-        if self.commands.try_send(Command::Commit { offsets, done: None }).is_err() {
-            tracing::debug!("kafka client thread is busy, offsets are not committed");
-        }
+        let command = Command::Commit { offsets, done: None };
+        self.commands.try_send(command).is_ok()
     }
 
     /// Commits offsets and waits until the broker has them.

@@ -75,4 +75,38 @@ impl Offsets {
         }
         offsets
     }
+
+    /// These were taken and could not be committed: they are due again.
+    pub(super) fn give_back(&mut self, offsets: &CommitOffsets) {
+        for (partition, _) in offsets {
+            if let Some(followed) = self.partitions.get_mut(partition) {
+                followed.committed = None;
+                self.due.get_or_insert_with(|| Instant::now() + self.interval);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn offsets_that_are_given_back_are_due_again_and_as_new_as_they_are_then() {
+        let partition = TopicPartition { topic: "t".into(), partition: 0 };
+        let mut offsets = Offsets::new(Duration::from_secs(1));
+        offsets.assign(vec![partition.clone()]);
+        for offset in [KafkaOffset(3), KafkaOffset(7)] {
+            offsets.delivered(&partition, offset);
+        }
+        offsets.settled(&partition, KafkaOffset(3));
+        let taken = offsets.take_committable();
+        assert_eq!(taken, [(partition.clone(), KafkaOffset(4))]);
+        assert_eq!((offsets.due(), offsets.take_committable().len()), (None, 0));
+
+        offsets.give_back(&taken);
+        assert!(offsets.due().is_some());
+        offsets.settled(&partition, KafkaOffset(7));
+        assert_eq!(offsets.take_committable(), [(partition, KafkaOffset(8))]);
+    }
 }

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::context::{Context, Rebalance};
 use super::convert::{list, names, own, partition_list, start_offsets};
 use super::properties::{patterns, properties};
+use super::uncommitted::Uncommitted;
 use super::{
     Command, CommitOffsets, ConsumerConfig, ConsumerError, ConsumerFeed, Held, Polled,
     REVOKE_DEADLINE, Record,
@@ -71,6 +72,7 @@ pub(super) fn start(
         topic: None,
         pending: None,
         paused: Held::new(),
+        uncommitted: Uncommitted::default(),
         assigned: false,
         told_silence: false,
     };
@@ -96,6 +98,7 @@ struct Poller {
     pending: Option<TopicPartitionList>,
     /// Partitions that the other end wants no records of.
     paused: Held,
+    uncommitted: Uncommitted,
     assigned: bool,
     told_silence: bool,
 }
@@ -130,7 +133,7 @@ impl Poller {
         }
     }
 
-    /// Takes commands and answers rebalances.
+    /// Takes commands, repeats what failed, and answers rebalances.
     fn answer(&mut self, patience: Duration) -> Result<Next, ConsumerError> {
         while let Some(command) = self.feed.command(patience) {
             match command {
@@ -138,6 +141,9 @@ impl Poller {
                 Command::RevokeDone => {}
                 Command::Close => return Ok(Next::Close),
             }
+        }
+        if let Some(offsets) = self.uncommitted.due() {
+            self.commit(&offsets, None)?;
         }
         if let Ok(error) = self.errors.try_recv() {
             self.judge(error)?;
@@ -319,6 +325,7 @@ impl Poller {
         let mut paused = names.clone();
         runtime.block_on(self.feed.revoked(names, lost));
         let next = self.await_revoke_done()?;
+        self.uncommitted.forget(&paused);
         // Should they come back, they are not paused.
         paused.retain(|partition| self.paused.remove(partition));
         self.consumer
@@ -330,7 +337,7 @@ impl Poller {
         Ok(next)
     }
 
-    fn await_revoke_done(&self) -> Result<Next, ConsumerError> {
+    fn await_revoke_done(&mut self) -> Result<Next, ConsumerError> {
         let deadline = Instant::now() + REVOKE_DEADLINE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -351,7 +358,7 @@ impl Poller {
     /// Not in the background: rdkafka 0.39 does not deliver the outcome of such a commit when the
     /// consumer is polled (seen on Kafka 4.3.1), so nobody would know that it failed.
     fn commit(
-        &self,
+        &mut self,
         offsets: &CommitOffsets,
         done: Option<oneshot::Sender<Result<(), KafkaError>>>,
     ) -> Result<(), ConsumerError> {
@@ -367,9 +374,13 @@ impl Poller {
         let committed = self.consumer.commit(&list, CommitMode::Sync);
         let partitions = list.count();
         match &committed {
-            Ok(()) => tracing::debug!(partitions, "offsets committed"),
+            Ok(()) => {
+                tracing::debug!(partitions, "offsets committed");
+                self.uncommitted.committed(offsets);
+            }
             Err(error) => {
-                tracing::warn!(partitions, error = %error, "offset commit failed");
+                tracing::warn!(partitions, error = %error, "offset commit failed, repeating it");
+                self.uncommitted.failed(offsets);
             }
         }
         if let Some(done) = done {
