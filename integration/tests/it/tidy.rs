@@ -92,7 +92,8 @@ fn config_files() -> Vec<PathBuf> {
 /// methods of `Settings`. A name that ends with a dot is the beginning of many.
 fn settings_of(code: &str) -> BTreeSet<String> {
     let is_word = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        part.starts_with(|first: char| first.is_ascii_lowercase())
+            && part.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
     };
     let mut found = BTreeSet::new();
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
