@@ -168,7 +168,7 @@ async fn a_compressed_transaction_is_never_in_memory_as_a_whole() {
     let records = scenario.topic_equals_table("t").await;
     assert_eq!(records.len(), LONG_ROWS);
     let peak = peak_bytes(&rowcast);
-    assert!(peak < 192 << 20, "{peak} bytes for {} MiB of rows", LONG_ROWS);
+    assert!(peak < 192 << 20, "{peak} bytes for {LONG_ROWS} MiB of rows");
     stop(&rowcast).await;
 }
 
