@@ -151,7 +151,6 @@ impl Codec {
             }
             BinlogEvent::Rotate
             | BinlogEvent::Heartbeat
-            | BinlogEvent::TransactionPayload
             | BinlogEvent::XaPrepare { .. }
             | BinlogEvent::Incident
             | BinlogEvent::Other => return Err("an event that is in no workload".to_owned()),

@@ -5,7 +5,9 @@ mod error;
 pub(crate) mod event;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
-mod reader;
+mod header;
+mod payload;
+pub(crate) mod reader;
 mod stream;
 pub(crate) mod table_map;
 #[cfg(test)]

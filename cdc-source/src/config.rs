@@ -1,5 +1,6 @@
 //! The connector's settings, by Debezium's names where Debezium has them.
 
+mod connection;
 mod heartbeat;
 mod records;
 mod signal;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use connect::config::{ConfigError, Origin, Settings};
 use regex::Regex;
 use schema::table::TableId;
-use secrecy::SecretString;
 
+pub(crate) use connection::{ConnectionConfig, Host};
 pub(crate) use heartbeat::HeartbeatConfig;
 pub(crate) use records::RecordConfig;
 pub(crate) use signal::SignalConfig;
@@ -20,17 +21,8 @@ pub(crate) use snapshot::{SnapshotConfig, SnapshotMode};
 /// A connector's settings.
 #[derive(Clone)]
 pub(crate) struct SourceConfig {
-    /// `database.hostname`.
-    pub(crate) host: String,
-    /// `database.port`, 1 to 65,535. Default 3306, MySQL's.
-    pub(crate) port: u16,
-    /// `database.user`.
-    pub(crate) user: String,
-    /// `database.password`. Default empty.
-    pub(crate) password: SecretString,
-    /// `database.server.id`, 1 to 2^32 - 1: our number as a replica, different from every other
-    /// replica's. Default: derived from the connector's name, in the upper half.
-    pub(crate) server_id: u32,
+    /// Where MySQL is, who we are there, and how long we wait.
+    pub(crate) connection: ConnectionConfig,
     /// `topic.prefix`: begins every topic, and names the server in offsets.
     pub(crate) topic_prefix: String,
     /// `database.include.list`, `table.include.list` and the lists of what is taken away again.
@@ -51,8 +43,6 @@ pub(crate) struct SourceConfig {
     pub(crate) tombstones: bool,
     /// Heartbeats, if the settings ask for them.
     pub(crate) heartbeat: Option<HeartbeatConfig>,
-    /// `connect.timeout.ms`, 100 to 600,000. Default 30,000, Debezium's.
-    pub(crate) connect_timeout: Duration,
     /// `max.clock.skew.ms`, 1,000 to 86,400,000: how far this machine's clock may be from MySQL's
     /// when no Lsn is stored yet. Default 60,000, our choice.
     pub(crate) max_clock_skew: Duration,
@@ -73,15 +63,7 @@ impl SourceConfig {
         Ok(Self {
             signal,
             heartbeat: HeartbeatConfig::read(&topic_prefix, settings)?,
-            host: settings.required("database.hostname")?,
-            port: settings.integer("database.port", 3306, 1..=u16::MAX)?,
-            user: settings.required("database.user")?,
-            password: settings.secret("database.password"),
-            server_id: settings.integer(
-                "database.server.id",
-                derived_server_id(group, name),
-                1..=u32::MAX,
-            )?,
+            connection: ConnectionConfig::read(name, group, settings)?,
             topic_prefix,
             tables: TableFilter::read(settings)?,
             snapshot: SnapshotConfig::read(settings, records.values.fidelity)?,
@@ -93,7 +75,6 @@ impl SourceConfig {
                 64 << 10..=1 << 30,
             )?,
             tombstones: settings.boolean("tombstones.on.delete", true)?,
-            connect_timeout: settings.duration_ms("connect.timeout.ms", 30_000, 100..=600_000)?,
             max_clock_skew: settings.duration_ms(
                 "max.clock.skew.ms",
                 60_000,
@@ -101,17 +82,6 @@ impl SourceConfig {
             )?,
         })
     }
-
-    /// `host:port`, as messages name the server.
-    pub(crate) fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-}
-
-/// The same connector always takes the same number, so that a new instance makes the server end
-/// the replication of a dead one. The upper half is rarely used by hand.
-fn derived_server_id(group: &str, name: &str) -> u32 {
-    crc32fast::hash(format!("{group}/{name}").as_bytes()) | 0x8000_0000
 }
 
 /// Which tables are captured: regular expressions on `database` and `database.table`, anchored, as
@@ -303,11 +273,5 @@ mod tests {
         assert!(error(&[("table.exclude.list", "a(")]).contains("invalid pattern"));
         assert!(error(&[("snapshot.mode", "never")]).contains("expected one of initial, "));
         assert!(error(&[("databse.port", "1")]).contains("`databse.port` is not a known setting"));
-    }
-
-    #[test]
-    fn the_derived_server_id_is_stable() {
-        assert_eq!(derived_server_id("g", "x"), derived_server_id("g", "x"));
-        assert_ne!(derived_server_id("g", "x"), derived_server_id("g", "y"));
     }
 }

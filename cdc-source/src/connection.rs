@@ -3,65 +3,39 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use mysql_async::prelude::{FromRow, Queryable};
-use mysql_async::{Conn, OptsBuilder};
+use mysql_common::Row;
+use mysql_common::prelude::FromRow;
+use schema::fault::{Disposition, Fault, chain};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
-use crate::config::SourceConfig;
+use crate::config::{ConnectionConfig, Host, SourceConfig};
 use crate::error::SourceError;
+use crate::wire::{Login, Protocol, WireConnection, WireError};
 
-/// Longest packet that is taken: the largest that a server can send.
-const PACKET_MAX_BYTES: usize = 1 << 30;
+/// What all our statements rely on: UTC, literals in utf8mb4, and text as its column stores it.
+/// Were it converted, the server would send `?` for each character that it can store but not
+/// convert, and nobody would know. A CHAR is not padded, and a definition is printed in MySQL's own
+/// quotes.
+const SESSION: &str = "SET NAMES utf8mb4, character_set_results = NULL, time_zone = '+00:00', \
+    sql_mode = '', sql_quote_show_create = 1, \
+    transaction_isolation = 'READ-COMMITTED', autocommit = 1";
 
-/// Longest time for one of our short statements.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A connection for statements, or for the replication stream.
+/// A connection for statements.
 pub(crate) struct Connection {
-    conn: Conn,
+    wire: WireConnection,
     address: String,
+    query_timeout: Duration,
 }
 
 impl Connection {
-    /// Connects and sets what all our statements rely on: UTC, literals in utf8mb4, and text as
-    /// its column stores it. Were it converted, the server would send `?` for each character that
-    /// it can store but not convert, and nobody would know. A CHAR is not padded, and a definition
-    /// is printed in MySQL's own quotes.
+    /// Connects and sets what all our statements rely on.
     pub(crate) async fn open(config: &SourceConfig) -> Result<Self, SourceError> {
-        let address = config.address();
-        let options = OptsBuilder::default()
-            .ip_or_hostname(config.host.clone())
-            .tcp_port(config.port)
-            .user(Some(config.user.clone()))
-            .pass(Some(config.password.expose_secret().to_owned()))
-            .prefer_socket(false)
-            .tcp_keepalive(Some(Duration::from_secs(60)))
-            .max_allowed_packet(Some(PACKET_MAX_BYTES))
-            // Chunk statements differ in their literals: remembering them would only fill up.
-            .stmt_cache_size(0)
-            .init(vec![
-                "SET NAMES utf8mb4, character_set_results = NULL, time_zone = '+00:00', \
-                 sql_mode = '', sql_quote_show_create = 1, \
-                 transaction_isolation = 'READ-COMMITTED', autocommit = 1"
-                    .to_owned(),
-            ]);
-        let connecting = timeout(config.connect_timeout, Conn::new(options)).await;
-        let Ok(connected) = connecting else {
-            return Err(SourceError::Timeout { action: "connect", address });
-        };
-        // ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_ACCESS_DENIED_NO_PASSWORD.
-        const DENIED: [u16; 3] = [1044, 1045, 1698];
-        let conn = connected.map_err(|error| {
-            if let mysql_async::Error::Server(server) = &error
-                && DENIED.contains(&server.code)
-            {
-                let user = config.user.clone();
-                return SourceError::AccessDenied { address: address.clone(), user };
-            }
-            judge("connect", &address, error)
-        })?;
-        Ok(Self { conn, address })
+        let config = &config.connection;
+        let (wire, address) = connect(config).await?;
+        let mut connection = Self { wire, address, query_timeout: config.query_timeout };
+        connection.run("begin a session", SESSION).await?;
+        Ok(connection)
     }
 
     /// Runs a statement and returns its rows.
@@ -70,11 +44,10 @@ impl Connection {
         action: &'static str,
         statement: &str,
     ) -> Result<Vec<T>, SourceError> {
-        let query = self.conn.query(statement);
-        let Ok(result) = timeout(STATEMENT_TIMEOUT, query).await else {
-            return Err(SourceError::Timeout { action, address: self.address.clone() });
-        };
-        result.map_err(|error| judge(action, &self.address, error))
+        let (mut rows, query) = (Vec::new(), (Protocol::Text, statement));
+        self.each(action, query, self.query_timeout, |row| rows.push(row)).await?;
+        let rows: Result<Vec<T>, _> = rows.into_iter().map(T::from_row_opt).collect();
+        rows.map_err(|_| self.judge(action, WireError::Malformed("result, as it is expected,")))
     }
 
     /// Runs a statement and returns its first row.
@@ -92,11 +65,7 @@ impl Connection {
         action: &'static str,
         statement: &str,
     ) -> Result<(), SourceError> {
-        let query = self.conn.query_drop(statement);
-        let Ok(result) = timeout(STATEMENT_TIMEOUT, query).await else {
-            return Err(SourceError::Timeout { action, address: self.address.clone() });
-        };
-        result.map_err(|error| judge(action, &self.address, error))
+        self.each(action, (Protocol::Text, statement), self.query_timeout, |_| ()).await
     }
 
     /// Runs a short statement by the binary protocol, whose numbers are exact.
@@ -104,12 +73,10 @@ impl Connection {
         &mut self,
         action: &'static str,
         statement: &str,
-    ) -> Result<Vec<mysql_async::Row>, SourceError> {
-        let query = self.conn.exec(statement, ());
-        let Ok(result) = timeout(STATEMENT_TIMEOUT, query).await else {
-            return Err(SourceError::Timeout { action, address: self.address.clone() });
-        };
-        result.map_err(|error| judge(action, &self.address, error))
+    ) -> Result<Vec<Row>, SourceError> {
+        let (mut rows, query) = (Vec::new(), (Protocol::Binary, statement));
+        self.each(action, query, self.query_timeout, |row| rows.push(row)).await?;
+        Ok(rows)
     }
 
     /// Runs a statement by the binary protocol and hands its rows over one by one, so that no more
@@ -119,47 +86,120 @@ impl Connection {
         action: &'static str,
         statement: &str,
         limit: Duration,
-        mut take: impl FnMut(mysql_async::Row) -> ControlFlow<()> + Send,
+        mut take: impl FnMut(Row) -> ControlFlow<()> + Send,
     ) -> Result<(), SourceError> {
-        let address = &self.address;
-        let timed_out = |_| SourceError::Timeout { action, address: address.clone() };
-        let judged = |error| judge(action, address, error);
-        let query = self.conn.exec_iter(statement, ());
-        let mut rows = timeout(limit, query).await.map_err(timed_out)?.map_err(judged)?;
         let mut taking = ControlFlow::Continue(());
-        while let Some(row) =
-            timeout(limit, rows.next()).await.map_err(timed_out)?.map_err(judged)?
-        {
+        let each = |row| {
             // What is not wanted is read all the same: the connection serves the next statement.
             if taking.is_continue() {
                 taking = take(row);
             }
+        };
+        self.each(action, (Protocol::Binary, statement), limit, each).await
+    }
+
+    async fn each(
+        &mut self,
+        action: &'static str,
+        (protocol, statement): (Protocol, &str),
+        limit: Duration,
+        mut take: impl FnMut(Row) + Send,
+    ) -> Result<(), SourceError> {
+        let address = &self.address;
+        let timed_out = |_| SourceError::Timeout { action, address: address.clone() };
+        let judged = |error| judge(action, address, error);
+        let query = self.wire.query(protocol, statement);
+        let mut rows = timeout(limit, query).await.map_err(timed_out)?.map_err(judged)?;
+        loop {
+            let next = timeout(limit, self.wire.next_row(&mut rows)).await.map_err(timed_out)?;
+            match next.map_err(judged)? {
+                Some(row) => take(row),
+                None => return Ok(()),
+            }
         }
-        Ok(())
+    }
+
+    /// The server that it is connected to, as messages name it.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn judge(&self, action: &'static str, error: WireError) -> SourceError {
+        judge(action, &self.address, error)
     }
 
     /// Gives the connection away, for the replication stream.
-    pub(crate) fn into_inner(self) -> (Conn, String) {
-        (self.conn, self.address)
+    pub(crate) fn into_inner(self) -> (WireConnection, String) {
+        (self.wire, self.address)
+    }
+}
+
+/// Connects to the first server of the list that can be reached, and logs in.
+async fn connect(config: &ConnectionConfig) -> Result<(WireConnection, String), SourceError> {
+    let mut failed = None;
+    for host in &config.hosts {
+        match connect_to(config, host).await {
+            Ok(wire) => return Ok((wire, host.to_string())),
+            Err(error) if error.disposition() != Disposition::Retry => return Err(error),
+            Err(error) => {
+                if config.hosts.len() > 1 {
+                    tracing::info!(server = %host, error = chain(&error), "server cannot be used");
+                }
+                failed = Some(error);
+            }
+        }
+    }
+    // The list has at least one.
+    let address = String::new();
+    Err(failed.unwrap_or(SourceError::Timeout { action: CONNECT, address }))
+}
+
+/// What messages call it.
+const CONNECT: &str = "connect";
+
+async fn connect_to(config: &ConnectionConfig, host: &Host) -> Result<WireConnection, SourceError> {
+    let login = Login {
+        host: &host.name,
+        port: host.port,
+        user: &config.user,
+        password: config.password.expose_secret(),
+        tls: &config.tls,
+        keep_alive: config.keep_alive,
+    };
+    // ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_ACCESS_DENIED_NO_PASSWORD.
+    const DENIED: [u16; 3] = [1044, 1045, 1698];
+    let address = host.to_string();
+    match timeout(config.connect_timeout, WireConnection::open(login)).await {
+        Ok(Ok(wire)) => Ok(wire),
+        Ok(Err(WireError::Server { code, .. })) if DENIED.contains(&code) => {
+            Err(SourceError::AccessDenied { address, user: config.user.clone() })
+        }
+        Ok(Err(error)) => Err(judge(CONNECT, &address, error)),
+        Err(_) => Err(SourceError::Timeout { action: CONNECT, address }),
     }
 }
 
 /// Tells apart what can pass from what MySQL has decided.
-pub(crate) fn judge(action: &'static str, address: &str, error: mysql_async::Error) -> SourceError {
+pub(crate) fn judge(action: &'static str, address: &str, error: WireError) -> SourceError {
     // Shutdown, too many connections, killed, lock waits and deadlocks pass (MySQL's server
     // error reference): 1040, 1053, 1077, 1152-1161, 1205, 1213, 1317, 3024.
     const PASSING: [u16; 13] =
         [1040, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1927, 3024];
-    match &error {
-        mysql_async::Error::Server(server) if !PASSING.contains(&server.code) => {
-            SourceError::Statement { action, code: server.code, source: error }
+    let address = address.to_owned();
+    match error {
+        WireError::Server { code, .. } if !PASSING.contains(&code) => {
+            SourceError::Statement { action, code, source: error }
         }
-        mysql_async::Error::Server(_)
-        | mysql_async::Error::Io(_)
-        | mysql_async::Error::Driver(_)
-        | mysql_async::Error::Other(_)
-        | mysql_async::Error::Url(_) => {
-            SourceError::Connection { action, address: address.to_owned(), source: error }
-        }
+        WireError::UnknownPlugin { .. }
+        | WireError::PublicKey
+        | WireError::NoTls
+        | WireError::Tls(_)
+        | WireError::TlsFile(_) => SourceError::Login { address, source: error },
+        WireError::Server { .. }
+        | WireError::Io(_)
+        | WireError::Closed
+        | WireError::OutOfOrder { .. }
+        | WireError::TooLong { .. }
+        | WireError::Malformed(_) => SourceError::Connection { action, address, source: error },
     }
 }

@@ -10,6 +10,7 @@ use schema::registry::RegistryError;
 
 use crate::binlog::BinlogError;
 use crate::preflight::PreflightError;
+use crate::wire::WireError;
 
 /// The source cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -20,22 +21,32 @@ pub(crate) enum SourceError {
         action: &'static str,
         address: String,
         #[source]
-        source: mysql_async::Error,
+        source: WireError,
     },
     /// MySQL refuses the user.
     #[error("mysql at {address} refuses user `{user}`")]
     AccessDenied { address: String, user: String },
+    /// What the settings say of TLS or of the user does not fit the server.
+    #[error("could not log in at {address}")]
+    Login {
+        address: String,
+        #[source]
+        source: WireError,
+    },
     /// MySQL refuses a statement.
     #[error("mysql refuses to {action} (error {code})")]
     Statement {
         action: &'static str,
         code: u16,
         #[source]
-        source: mysql_async::Error,
+        source: WireError,
     },
     /// No answer within the time limit.
     #[error("mysql at {address} did not answer in time to {action}")]
     Timeout { action: &'static str, address: String },
+    /// Of two connections of one start the second one led to another server.
+    #[error("mysql at {address} is another server than a moment ago")]
+    ServerChanged { address: String },
     /// MySQL has given our stream to another replica with our number.
     #[error("mysql at {address} now sends the binary log to another replica with our server id")]
     ServerIdTaken { address: String },
@@ -79,9 +90,11 @@ impl Fault for SourceError {
         match self {
             Self::Connection { .. }
             | Self::Timeout { .. }
+            | Self::ServerChanged { .. }
             | Self::ServerIdTaken { .. }
             | Self::Panicked => Disposition::Retry,
             Self::AccessDenied { .. }
+            | Self::Login { .. }
             | Self::Statement { .. }
             | Self::Purged { .. }
             | Self::OtherServer { .. }
@@ -106,9 +119,15 @@ impl Fault for SourceError {
             Self::AccessDenied { .. } => {
                 Some("correct `database.user` and `database.password`".into())
             }
+            Self::Login { source, .. } => source.hint().map(Into::into),
             Self::Statement { .. } => Some(
                 "remove the cause that mysql names, in its settings or the user's grants, then \
                  start rowcast again"
+                    .into(),
+            ),
+            Self::ServerChanged { .. } => Some(
+                "if it happens again and again, name servers in `database.hostname` and not a \
+                 balancer between them"
                     .into(),
             ),
             Self::ServerIdTaken { .. } => Some(

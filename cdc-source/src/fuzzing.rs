@@ -1,7 +1,8 @@
 //! What must hold for any input of this crate's decoders; see `schema::fuzzing`.
 
-pub use crate::binlog::fuzzing::{BINLOG_EVENT, ROW_IMAGES, TABLE_MAP};
+pub use crate::binlog::fuzzing::{BINLOG_EVENT, PAYLOAD, ROW_IMAGES, TABLE_MAP};
 pub use crate::ddl::fuzzing::DDL;
+pub use crate::wire::fuzzing::{HANDSHAKE, PACKET};
 
 #[cfg(test)]
 mod tests {
@@ -20,6 +21,21 @@ mod tests {
     #[test]
     fn binlog_event_holds_for_seeds_and_their_mutations() {
         replay(&super::BINLOG_EVENT);
+    }
+
+    #[test]
+    fn payload_holds_for_seeds_and_their_mutations() {
+        replay(&super::PAYLOAD);
+    }
+
+    #[test]
+    fn packet_holds_for_seeds_and_their_mutations() {
+        replay(&super::PACKET);
+    }
+
+    #[test]
+    fn handshake_holds_for_seeds_and_their_mutations() {
+        replay(&super::HANDSHAKE);
     }
 
     #[test]

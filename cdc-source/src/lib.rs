@@ -22,5 +22,6 @@ mod snapshot;
 mod tables;
 mod task;
 mod transaction;
+mod wire;
 
 pub use task::MySqlConnector;

@@ -140,7 +140,7 @@ impl SourceOffsets {
             position: stream.position.to_string(),
             gtids: stream.gtids.as_ref().map(ToString::to_string),
             lsn: stream.lsn.unwrap_or(Lsn::ZERO).value(),
-            server: self.config.address(),
+            server: self.config.connection.addresses(),
             server_uuid: stream.server_uuid.map(|uuid| uuid.to_string()).unwrap_or_default(),
             lag_ms: None,
             skipped_events: std::collections::BTreeMap::new(),
@@ -284,8 +284,8 @@ impl SourceOffsets {
     /// MySQL knows who reads its log under our number.
     fn refuse_running(&self, log: Option<&ServerLog>) -> Result<(), OffsetsError> {
         if log.is_some_and(|log| log.is_read) {
-            let (connector, server_id) = (self.name.to_string(), self.config.server_id);
-            let address = self.config.address();
+            let (connector, server_id) = (self.name.to_string(), self.config.connection.server_id);
+            let address = self.config.connection.addresses();
             return Err(OffsetsError::Running { connector, address, server_id });
         }
         Ok(())

@@ -247,9 +247,6 @@ impl Pipeline {
                 self.lag.caught_up();
                 self.has_moved |= self.transaction.advance(&event.end);
             }
-            BinlogEvent::TransactionPayload => {
-                return Err(unsupported(event, Feature::CompressedTransaction).into());
-            }
             BinlogEvent::Incident => {
                 return Err(unsupported(event, Feature::Gap).into());
             }

@@ -112,7 +112,7 @@ pub(crate) async fn log_position(
     connection: &mut Connection,
     statement: &str,
 ) -> Result<Option<BinlogPosition>, SourceError> {
-    let row: Option<mysql_async::Row> =
+    let row: Option<mysql_common::Row> =
         connection.first("read the position of the binary log", statement).await?;
     Ok(row.as_ref().and_then(position_of))
 }
@@ -132,7 +132,7 @@ fn status_statement_of(version: &str) -> &'static str {
     if version >= (8, 2) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" }
 }
 
-fn position_of(row: &mysql_async::Row) -> Option<BinlogPosition> {
+fn position_of(row: &mysql_common::Row) -> Option<BinlogPosition> {
     let file: String = row.get_opt(0)?.ok()?;
     let offset: u64 = row.get_opt(1)?.ok()?;
     BinlogPosition::new(&file, offset).ok()
@@ -145,7 +145,7 @@ impl Settings {
     async fn read(connection: &mut Connection) -> Result<Self, SourceError> {
         const NAMES: &str = "'version','version_comment','log_bin','binlog_format',\
             'binlog_row_image','binlog_row_metadata',\
-            'binlog_transaction_compression','gtid_mode','gtid_executed','server_uuid',\
+            'gtid_mode','gtid_executed','server_uuid',\
             'log_replica_updates','log_slave_updates'";
         let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({NAMES})");
         let rows: Vec<(String, String)> =
@@ -167,7 +167,7 @@ impl Settings {
 
     /// Each setting with the values that will do; a setting that the server does not have passes.
     fn check(&self, findings: &mut Vec<Finding>) {
-        const RULES: [(&str, &[&str], &str, &str); 5] = [
+        const RULES: [(&str, &[&str], &str, &str); 4] = [
             (
                 "log_bin",
                 &["ON"],
@@ -191,12 +191,6 @@ impl Settings {
                 &["FULL"],
                 "rows are decoded by the names and types in the log itself",
                 "SET PERSIST binlog_row_metadata = 'FULL'",
-            ),
-            (
-                "binlog_transaction_compression",
-                &["OFF"],
-                "compressed transactions cannot be followed yet",
-                "SET PERSIST binlog_transaction_compression = OFF",
             ),
         ];
         if self.get("version").contains("MariaDB") {
@@ -230,7 +224,7 @@ async fn log_status(
 ) -> Result<Option<BinlogPosition>, SourceError> {
     let statement = status_statement_of(settings.get("version"));
     let status = connection
-        .first::<mysql_async::Row>("read the position of the binary log", statement)
+        .first::<mysql_common::Row>("read the position of the binary log", statement)
         .await;
     let row = match status {
         Ok(row) => row,
@@ -270,7 +264,7 @@ async fn check_replication(
         } else {
             "SHOW SLAVE STATUS"
         };
-        let status = connection.rows::<mysql_async::Row>("read the replica's status", statement);
+        let status = connection.rows::<mysql_common::Row>("read the replica's status", statement);
         match status.await {
             Ok(rows) if rows.is_empty() => {}
             Ok(_) => findings.push(Finding {
@@ -287,14 +281,37 @@ async fn check_replication(
         "SHOW BINARY LOG STATUS" => "SHOW REPLICAS",
         _ => "SHOW SLAVE HOSTS",
     };
-    match connection.rows::<mysql_async::Row>("list replicas", statement).await {
-        Ok(_) => Ok(()),
+    match connection.rows::<mysql_common::Row>("list replicas", statement).await {
+        Ok(replicas) => {
+            warn_of_others(&replicas, config);
+            Ok(())
+        }
         Err(error) if is_denied(&error) => {
             let why = "the log is read as a replica does";
             findings.push(missing_grant("REPLICATION SLAVE", why, config));
             Ok(())
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Replicas that have our number and are not ours. The server tells us apart by our uuid, so that
+/// neither ends the other's stream; but a replica of both of us, and people, would mix us up.
+fn warn_of_others(replicas: &[mysql_common::Row], config: &SourceConfig) {
+    let (ours, uuid) = (config.connection.server_id, config.connection.replica_uuid.to_string());
+    for replica in replicas {
+        let number: Option<u32> = replica.get_opt(0).and_then(Result::ok);
+        let found: String = replica.get_opt(4).and_then(Result::ok).unwrap_or_default();
+        if number == Some(ours) && found != uuid {
+            let host: String = replica.get_opt(1).and_then(Result::ok).unwrap_or_default();
+            tracing::warn!(
+                server_id = ours,
+                replica_uuid = found,
+                host,
+                hint = "give one of the two its own number; ours is `database.server.id`",
+                "another replica has our server id"
+            );
+        }
     }
 }
 
@@ -319,7 +336,7 @@ async fn check_tables(
             why: "no table of this name can be seen",
             remedy: format!(
                 "correct the list, create the table, or GRANT SELECT ON it TO '{}'",
-                config.user
+                config.connection.user
             ),
         });
     }
@@ -337,7 +354,7 @@ async fn check_table(
 ) -> Result<(), SourceError> {
     // All columns: a grant of some of them would hide the others from information_schema too.
     let probe = format!("SELECT * FROM {} LIMIT 0", structure::quoted(table));
-    match connection.rows::<mysql_async::Row>("read a table", &probe).await {
+    match connection.rows::<mysql_common::Row>("read a table", &probe).await {
         Ok(_) => {}
         Err(error) if is_denied(&error) => {
             findings.push(Finding {
@@ -346,7 +363,7 @@ async fn check_table(
                 remedy: format!(
                     "GRANT SELECT ON {} TO '{}'",
                     structure::quoted(table),
-                    config.user
+                    config.connection.user
                 ),
             });
             return Ok(());
@@ -378,7 +395,7 @@ fn missing_grant(privilege: &str, why: &'static str, config: &SourceConfig) -> F
     Finding {
         what: format!("the user lacks {privilege}"),
         why,
-        remedy: format!("GRANT {privilege} ON *.* TO '{}'", config.user),
+        remedy: format!("GRANT {privilege} ON *.* TO '{}'", config.connection.user),
     }
 }
 

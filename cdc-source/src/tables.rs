@@ -199,7 +199,7 @@ impl Tables {
         if !self.offsets.contains_key(&map.id) {
             // Neither listed at the start nor created since: its older rows were never copied.
             self.add(&map.id, TableState::Streaming);
-            let (name, user) = (structure::quoted(&map.id), &self.config.user);
+            let (name, user) = (structure::quoted(&map.id), &self.config.connection.user);
             let reason = format!(
                 "it was there before the start and could not be seen; GRANT SELECT ON {name} TO \
                  '{user}'"

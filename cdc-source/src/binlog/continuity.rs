@@ -34,7 +34,7 @@ pub(crate) async fn check(
     let refused = |found: String| SourceError::Purged {
         reason: format!("it is not the log of the stored position {position} any more, {found}"),
     };
-    let files: Vec<mysql_async::Row> =
+    let files: Vec<mysql_common::Row> =
         connection.rows("list the binary logs", "SHOW BINARY LOGS").await?;
     let ends: Vec<BinlogPosition> = files.iter().filter_map(end_of).collect();
     if ends.last().is_some_and(|last| is_before(last, position)) {
@@ -52,7 +52,7 @@ pub(crate) async fn check(
         position.file().replace('\'', "''"),
         position.offset()
     );
-    match connection.rows::<mysql_async::Row>("look at the stored position", &statement).await {
+    match connection.rows::<mysql_common::Row>("look at the stored position", &statement).await {
         Ok(events) => match first_transaction(&events, stored.gtids.as_ref()) {
             Some(gtid) => Err(refused(format!("because {gtid} begins there, which was processed"))),
             None => Ok(()),
@@ -76,7 +76,7 @@ pub(crate) async fn missing(
         let is_there = purged.parse::<GtidSet>().is_ok_and(|purged| purged.is_subset(processed));
         return Ok((!is_there).then(|| "transactions were purged before they were read".to_owned()));
     }
-    let files: Vec<mysql_async::Row> =
+    let files: Vec<mysql_common::Row> =
         connection.rows("list the binary logs", "SHOW BINARY LOGS").await?;
     let file = stored.position.file();
     let is_there = files.iter().filter_map(end_of).any(|end| end.file() == file);
@@ -88,15 +88,15 @@ fn is_before(end: &BinlogPosition, position: &BinlogPosition) -> bool {
     end.partial_cmp(position).is_none_or(std::cmp::Ordering::is_lt)
 }
 
-fn end_of(row: &mysql_async::Row) -> Option<BinlogPosition> {
+fn end_of(row: &mysql_common::Row) -> Option<BinlogPosition> {
     let file: String = row.get_opt(0)?.ok()?;
     let size: u64 = row.get_opt(1)?.ok()?;
     BinlogPosition::new(&file, size).ok()
 }
 
 /// The first transaction of the events, if it is one of `processed`.
-fn first_transaction(events: &[mysql_async::Row], processed: Option<&GtidSet>) -> Option<String> {
-    let info = |row: &mysql_async::Row| row.get_opt::<String, _>(5)?.ok();
+fn first_transaction(events: &[mysql_common::Row], processed: Option<&GtidSet>) -> Option<String> {
+    let info = |row: &mysql_common::Row| row.get_opt::<String, _>(5)?.ok();
     let gtid = events.iter().filter_map(info).find_map(|info| gtid_of(&info))?;
     let set: GtidSet = gtid.parse().ok()?;
     set.is_subset(processed?).then_some(gtid)

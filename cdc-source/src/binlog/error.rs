@@ -21,7 +21,7 @@ pub(crate) enum BinlogError {
 /// What rowcast cannot follow yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Feature {
-    CompressedTransaction,
+    UnknownCompression,
     Gap,
     TooManyXa,
     UnknownEvent,
@@ -30,7 +30,7 @@ pub(crate) enum Feature {
 impl Feature {
     fn what(self) -> &'static str {
         match self {
-            Self::CompressedTransaction => "it is a compressed transaction",
+            Self::UnknownCompression => "it is a transaction of an unknown compression",
             Self::Gap => "the server reports a gap in its log",
             Self::TooManyXa => "more than 10,000 XA transactions are prepared and have no outcome",
             Self::UnknownEvent => "its type is unknown",
@@ -40,9 +40,9 @@ impl Feature {
     /// The event stays in the log, so a new copy is always part of it.
     fn hint(self) -> &'static str {
         match self {
-            Self::CompressedTransaction => {
-                "SET PERSIST binlog_transaction_compression = OFF, and in sessions that set it \
-                 themselves, then give the connector a new name to copy all tables again"
+            Self::UnknownCompression => {
+                "SET PERSIST binlog_transaction_compression = OFF, then give the connector a new \
+                 name to copy all tables again, and report the server's version"
             }
             Self::Gap => {
                 "look for the cause in MySQL's error log, then give the connector a new name to \

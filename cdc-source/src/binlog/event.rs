@@ -2,7 +2,7 @@
 
 use mysql_common::binlog::BinlogCtx;
 use mysql_common::binlog::consts::BinlogVersion;
-use mysql_common::binlog::events::{BinlogEventHeader, Event, FormatDescriptionEvent, GtidEvent};
+use mysql_common::binlog::events::{BinlogEventHeader, FormatDescriptionEvent, GtidEvent};
 use mysql_common::io::ParseBuf;
 use schema::gtid::{Gtid, GtidSource};
 use uuid::Uuid;
@@ -27,8 +27,6 @@ pub(crate) enum BinlogEvent<'a> {
     Rows(RowsEvent<'a>),
     /// Nothing new; the server is here.
     Heartbeat,
-    /// A compressed transaction.
-    TransactionPayload,
     /// The rows of an XA transaction end: it is prepared, or, in one phase, committed.
     XaPrepare { is_one_phase: bool },
     /// The server reports a gap in its log.
@@ -77,6 +75,7 @@ pub(crate) enum RowsKind {
 pub(crate) mod kind {
     pub(crate) const QUERY: u8 = 2;
     pub(crate) const ROTATE: u8 = 4;
+    pub(crate) const FORMAT_DESCRIPTION: u8 = 15;
     pub(crate) const XID: u8 = 16;
     pub(crate) const TABLE_MAP: u8 = 19;
     pub(crate) const WRITE_ROWS_V1: u8 = 23;
@@ -99,11 +98,6 @@ pub(crate) mod kind {
         [1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 28, 29, 35, 36, 37, 41];
 }
 
-/// Parses an event's body; `Err` says what is wrong with it.
-pub(super) fn parse(event: &Event) -> Result<BinlogEvent<'_>, EventError> {
-    parse_body(event.header().event_type_raw(), event.data())
-}
-
 /// Parses the body of an event of this type, without its checksum.
 pub(crate) fn parse_body(number: u8, data: &[u8]) -> Result<BinlogEvent<'_>, EventError> {
     Ok(match number {
@@ -121,7 +115,8 @@ pub(crate) fn parse_body(number: u8, data: &[u8]) -> Result<BinlogEvent<'_>, Eve
         kind::UPDATE_ROWS | kind::UPDATE_ROWS_V1 => rows(data, RowsKind::Update, number)?,
         kind::DELETE_ROWS | kind::DELETE_ROWS_V1 => rows(data, RowsKind::Delete, number)?,
         kind::HEARTBEAT => BinlogEvent::Heartbeat,
-        kind::TRANSACTION_PAYLOAD => BinlogEvent::TransactionPayload,
+        // The stream gives out its events instead.
+        kind::TRANSACTION_PAYLOAD => return Err(EventError::Malformed("compressed transaction")),
         kind::XA_PREPARE => {
             let first = data.first().ok_or(EventError::Malformed("xa transaction"))?;
             BinlogEvent::XaPrepare { is_one_phase: *first != 0 }
@@ -140,6 +135,8 @@ pub(crate) enum EventError {
     Malformed(&'static str),
     /// No known server sends this type.
     Unknown,
+    /// A transaction is compressed in a way that no known server has.
+    UnknownCompression,
 }
 
 /// Flags 1, server 16, number 8, the number 2, two logical times of 8 each, and the time of the

@@ -2,16 +2,16 @@
 
 /// Reads bytes from the front; `None` when there are too few.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count)?;
         self.rest = rest;
         Some(taken)
@@ -19,7 +19,7 @@ impl<'a> Reader<'a> {
 
     /// A number of up to eight bytes.
     #[inline]
-    pub(super) fn little_endian(&mut self, width: usize) -> Option<u64> {
+    pub(crate) fn little_endian(&mut self, width: usize) -> Option<u64> {
         let word = self.rest.first_chunk();
         let bytes = self.take(width)?;
         let unused = (8_usize.checked_sub(width)?) * 8;
@@ -32,7 +32,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length-encoded integer that counts something in memory.
-    pub(super) fn length(&mut self) -> Option<usize> {
+    pub(crate) fn length(&mut self) -> Option<usize> {
         let number = match self.little_endian(1)? {
             0xfc => self.little_endian(2)?,
             0xfd => self.little_endian(3)?,
@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length of one byte, the name, and a zero byte.
-    pub(super) fn name(&mut self) -> Option<String> {
+    pub(crate) fn name(&mut self) -> Option<String> {
         let length = usize::try_from(self.little_endian(1)?).ok()?;
         let name = std::str::from_utf8(self.take(length)?).ok()?.to_owned();
         self.take(1)?;
@@ -52,21 +52,21 @@ impl<'a> Reader<'a> {
     }
 
     /// Length-encoded bytes.
-    pub(super) fn short_bytes(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn short_bytes(&mut self) -> Option<&'a [u8]> {
         let length = self.length()?;
         self.take(length)
     }
 
-    pub(super) fn rest(self) -> &'a [u8] {
+    pub(crate) fn rest(self) -> &'a [u8] {
         self.rest
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 }
 
 /// The first `count` bits of a bitmap, lowest first.
-pub(super) fn bits(bitmap: &[u8], count: usize) -> impl Iterator<Item = bool> {
+pub(crate) fn bits(bitmap: &[u8], count: usize) -> impl Iterator<Item = bool> {
     (0..count).map(|bit| bitmap.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1))
 }

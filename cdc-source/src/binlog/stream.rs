@@ -1,34 +1,25 @@
 //! The replication stream: events with their positions, checked.
 
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
-use mysql_async::prelude::Queryable;
-use mysql_async::{BinlogStreamRequest, Sid};
-use mysql_common::binlog::consts::BinlogChecksumAlg;
-use mysql_common::binlog::events::Event;
+use bytes::{Buf, Bytes};
+use mysql_common::packets::{ComBinlogDump, ComBinlogDumpGtid, ComRegisterSlave, Sid};
+use mysql_common::proto::MySerialize;
 use schema::gtid::{GtidSet, GtidSource, Interval};
 use schema::position::BinlogPosition;
+use uuid::Uuid;
 
 use super::error::{BinlogError, Feature};
-use super::event::{self, BinlogEvent, EventError};
+use super::event::{self, BinlogEvent, EventError, kind};
+use super::header::{CHECKSUM_BYTES, Header, announces_checksums, has_right_checksum};
+use super::payload::Payload;
 use crate::config::SourceConfig;
 use crate::connection::{self, Connection};
 use crate::error::SourceError;
+use crate::wire::{WireConnection, WireError};
 
-/// How often an idle server tells that it is there. Also closes snapshot windows on idle servers.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// Without so much as a heartbeat for so long, the connection is dead.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
-
-/// `LOG_EVENT_ARTIFICIAL_F`: made for the stream, not in the file.
-const ARTIFICIAL: u16 = 0x20;
-
-const ROTATE_EVENT: u8 = 4;
-const FORMAT_DESCRIPTION_EVENT: u8 = 15;
-const HEARTBEAT_EVENT: u8 = 27;
+/// Where the first event of a file begins.
+const FIRST_OFFSET: u32 = 4;
 
 /// Where the stream begins.
 #[derive(Debug, Clone)]
@@ -41,114 +32,222 @@ pub(crate) enum StartPoint {
 
 /// Events from one server, in order.
 pub(crate) struct BinlogStream {
-    events: mysql_async::BinlogStream,
+    wire: WireConnection,
     address: String,
+    place: Place,
+    /// The compressed transaction that is being read.
+    payload: Payload,
+    /// Where that one begins.
+    payload_start: u64,
+    /// Longest silence of the server.
+    silence_max: Duration,
+}
+
+/// Where the stream is.
+pub(super) struct Place {
     /// After the last event.
-    position: BinlogPosition,
-    saw_format: bool,
+    pub(super) position: BinlogPosition,
+    /// Events of this file that end up to here are passed over.
+    pass_over: Option<u64>,
+    /// Whether events have checksums; `None` before the first format description.
+    has_checksums: Option<bool>,
+    /// Knows what the processor can do.
+    sum: crc32fast::Hasher,
 }
 
 /// One event, not yet parsed, with what its header says.
 pub(crate) struct RawEvent {
-    event: Event,
-    /// Where it begins.
+    header: Header,
+    /// Without header and checksum.
+    body: Bytes,
+    /// Where it begins; an event of a compressed transaction, where that one begins.
     pub(crate) start: u64,
-    /// Where it ends.
+    /// Where it ends; an event of a compressed transaction, where that one ends.
     pub(crate) end: BinlogPosition,
 }
 
 impl BinlogStream {
-    /// Asks for the log from `start` on. `position` is where that is thought to be, which names
-    /// the file until the server does.
+    /// Asks the server `uuid` for the log from `start` on. `position` is where that is thought to
+    /// be, which names the file until the server does.
     pub(crate) async fn open(
         config: &SourceConfig,
+        uuid: Uuid,
         start: &StartPoint,
         position: BinlogPosition,
     ) -> Result<Self, SourceError> {
-        let (mut conn, address) = Connection::open(config).await?.into_inner();
-        let period = HEARTBEAT.as_nanos();
-        conn.query_drop(format!(
-            "SET @source_heartbeat_period = {period}, @master_heartbeat_period = {period}"
-        ))
-        .await
-        .map_err(|error| connection::judge("ask for heartbeats", &address, error))?;
-        let request = BinlogStreamRequest::new(config.server_id);
-        let file = position.file().to_owned();
-        let request = match start {
-            StartPoint::Gtids(set) => request.with_gtid().with_gtid_set(sids(set)),
-            StartPoint::Position(position) => {
-                request.with_filename(file.as_bytes()).with_pos(position.offset())
+        let mut connection = Connection::open(config).await?;
+        // A list of hosts, or a name for several, can lead to another server each time.
+        let found: Option<String> =
+            connection.first("read the server's uuid", "SELECT @@GLOBAL.server_uuid").await?;
+        if found.and_then(|found| found.parse().ok()) != Some(uuid) {
+            return Err(SourceError::ServerChanged { address: connection.address().to_owned() });
+        }
+        let config = &config.connection;
+        let (period, replica) = (config.heartbeat_period.as_nanos(), config.replica_uuid);
+        let session = format!(
+            "SET @source_heartbeat_period = {period}, @master_heartbeat_period = {period}, \
+             @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', \
+             @replica_uuid = '{replica}', @slave_uuid = '{replica}'"
+        );
+        connection.run("begin a replica's session", &session).await?;
+        let (mut wire, address) = connection.into_inner();
+        let asking = ask(&mut wire, config.server_id, start);
+        match tokio::time::timeout(config.connect_timeout, asking).await {
+            Ok(asked) => asked.map_err(|error| judge_stream(&address, error))?,
+            Err(_) => {
+                return Err(SourceError::Timeout { action: "register as a replica", address });
             }
-        };
-        let events =
-            conn.get_binlog_stream(request).await.map_err(|error| judge_stream(&address, error))?;
-        Ok(Self { events, address, position, saw_format: false })
+        }
+        let silence_max = config.silence_max;
+        let place = Place::new(start, position);
+        Ok(Self {
+            wire,
+            address,
+            place,
+            payload: Payload::default(),
+            payload_start: 0,
+            silence_max,
+        })
     }
 
     /// The next event. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<RawEvent, SourceError> {
-        let next = tokio::time::timeout(SILENCE_MAX, caught(self.events.next())).await;
-        let Ok(next) = next else {
-            let address = self.address.clone();
-            return Err(SourceError::Timeout { action: "send the binary log", address });
-        };
-        self.accept(next)
+        loop {
+            if let Some(event) = self.next_of_payload()? {
+                return Ok(event);
+            }
+            let next = tokio::time::timeout(self.silence_max, self.wire.log_packet()).await;
+            let Ok(next) = next else {
+                let address = self.address.clone();
+                return Err(SourceError::Timeout { action: "send the binary log", address });
+            };
+            if let Some(event) = self.accept(next)? {
+                return Ok(event);
+            }
+        }
     }
 
     /// The next event if it is here already.
     pub(crate) fn next_now(&mut self) -> Option<Result<RawEvent, SourceError>> {
-        let next = caught(self.events.next()).now_or_never()?;
-        Some(self.accept(next))
+        loop {
+            if let Some(event) = self.next_of_payload().transpose() {
+                return Some(event);
+            }
+            let next = self.wire.log_packet_now()?;
+            if let Some(event) = self.accept(next).transpose() {
+                return Some(event);
+            }
+        }
+    }
+
+    /// The event of a packet; none for a compressed transaction, which is given out by its events.
+    fn accept(&mut self, next: Result<Bytes, WireError>) -> Result<Option<RawEvent>, SourceError> {
+        let packet = next.map_err(|error| judge_stream(&self.address, error))?;
+        let Some(event) = self.place.accept(packet)? else { return Ok(None) };
+        if event.header.kind != kind::TRANSACTION_PAYLOAD {
+            return Ok(Some(event));
+        }
+        self.payload.open(event.body.clone()).map_err(|error| event.error(error))?;
+        self.payload_start = event.start;
+        Ok(None)
+    }
+
+    /// The next event of the compressed transaction, if there is one.
+    fn next_of_payload(&mut self) -> Result<Option<RawEvent>, SourceError> {
+        if !self.payload.is_open() {
+            return Ok(None);
+        }
+        let start = self.payload_start;
+        let end = &self.place.position;
+        let next = self.payload.next().map_err(|error| named(error, end.at(start)))?;
+        Ok(next.map(|(header, body)| RawEvent { header, body, start, end: end.clone() }))
+    }
+
+    /// The server that it is of, as messages name it.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// After the last event.
     pub(crate) fn position(&self) -> &BinlogPosition {
-        &self.position
+        &self.place.position
+    }
+}
+
+impl Place {
+    pub(super) fn new(start: &StartPoint, position: BinlogPosition) -> Self {
+        let wanted = position.offset();
+        let asked = u64::from(asked_offset(wanted));
+        let is_far = matches!(start, StartPoint::Position(_)) && asked < wanted;
+        Self {
+            position: if is_far { position.at(asked) } else { position },
+            pass_over: is_far.then_some(wanted),
+            has_checksums: None,
+            sum: crc32fast::Hasher::new(),
+        }
     }
 
-    fn accept(
-        &mut self,
-        next: Option<Option<Result<Event, mysql_async::Error>>>,
-    ) -> Result<RawEvent, SourceError> {
-        let next = next.ok_or_else(|| self.malformed("its header does not fit its length"))?;
-        let event = match next {
-            Some(Ok(event)) => event,
-            Some(Err(error)) => return Err(judge_stream(&self.address, error)),
-            None => {
-                let source = mysql_async::Error::Driver(mysql_async::DriverError::ConnectionClosed);
-                return Err(connection::judge("read the binary log", &self.address, source));
-            }
-        };
-        self.check(&event)?;
-        let header = event.header();
-        let is_artificial = header.flags_raw() & ARTIFICIAL != 0 || header.log_pos() == 0;
-        let kind = header.event_type_raw();
-        self.saw_format |= kind == FORMAT_DESCRIPTION_EVENT;
+    /// Takes a packet in: what its event is, unless it is passed over, and where the stream is
+    /// after it.
+    pub(super) fn accept(&mut self, packet: Bytes) -> Result<Option<RawEvent>, BinlogError> {
+        let (header, body) = self.checked(packet)?;
         let mut start = self.position.offset();
-        if kind == HEARTBEAT_EVENT {
+        if header.kind == kind::HEARTBEAT {
             // It may be about an event that came already; the stream never goes back.
-            let here = self.position.offset().max(header.log_pos().into());
-            self.position.set_offset(here);
-        } else if !is_artificial && kind != ROTATE_EVENT {
-            let end = unwrapped(self.position.offset(), header.log_pos());
+            self.position.set_offset(start.max(header.log_pos.into()));
+        } else if header.kind == kind::ROTATE {
+            let next = rotated(&body).ok_or_else(|| self.malformed("rotate names no file"))?;
+            self.pass_over = self.pass_over.filter(|_| next.file() == self.position.file());
+            self.position = next;
+        } else if !header.is_artificial() {
+            let end = unwrapped(start, header.log_pos);
             self.position.set_offset(end);
-            start = end.saturating_sub(header.event_size().into());
+            start = end.saturating_sub(header.size.into());
         }
-        if kind == ROTATE_EVENT {
-            self.position = self.rotated(&event)?;
+        // The file is named first.
+        if let Some(until) = self.pass_over.filter(|_| header.kind != kind::ROTATE) {
+            if self.position.offset() <= until {
+                return Ok(None);
+            }
+            self.pass_over = None;
         }
-        Ok(RawEvent { event, start, end: self.position.clone() })
+        Ok(Some(RawEvent { header, body, start, end: self.position.clone() }))
     }
 
-    fn rotated(&self, event: &Event) -> Result<BinlogPosition, BinlogError> {
-        named_position(event, self.saw_format).ok_or_else(|| self.malformed("rotate names no file"))
+    /// Takes the header off the front and the checksum, if there is one, off the end.
+    fn checked(&mut self, mut event: Bytes) -> Result<(Header, Bytes), BinlogError> {
+        let malformed = "its header does not fit its length";
+        let header = Header::read(&event).ok_or_else(|| self.malformed(malformed))?;
+        if usize::try_from(header.size) != Ok(event.len()) {
+            return Err(self.malformed(malformed));
+        }
+        let is_right = || has_right_checksum(&event, self.sum.clone());
+        let has_checksum = match (header.kind, self.has_checksums) {
+            // It always has one; without checksums the server changes the event and not its sum.
+            (kind::FORMAT_DESCRIPTION, _) => {
+                let announced = event.get(Header::BYTES..).and_then(announces_checksums);
+                let announced = announced.ok_or_else(|| self.malformed("format description"))?;
+                if announced && !is_right() {
+                    return Err(self.wrong_checksum());
+                }
+                self.has_checksums = Some(announced);
+                true
+            }
+            (_, Some(false)) => false,
+            (_, Some(true)) if is_right() => true,
+            (_, Some(true)) => return Err(self.wrong_checksum()),
+            // The first one comes before the server has said so.
+            (_, None) => is_right(),
+        };
+        event.advance(Header::BYTES);
+        if has_checksum {
+            event.truncate(event.len().saturating_sub(CHECKSUM_BYTES));
+        }
+        Ok((header, event))
     }
 
-    fn check(&self, event: &Event) -> Result<(), BinlogError> {
-        if checksum_is_right(event) {
-            return Ok(());
-        }
-        Err(BinlogError::Checksum { position: self.position.to_string() })
+    fn wrong_checksum(&self) -> BinlogError {
+        BinlogError::Checksum { position: self.position.to_string() }
     }
 
     fn malformed(&self, what: &'static str) -> BinlogError {
@@ -159,50 +258,86 @@ impl BinlogStream {
 impl RawEvent {
     /// What the event says.
     pub(crate) fn parse(&self) -> Result<BinlogEvent<'_>, BinlogError> {
-        event::parse(&self.event).map_err(|error| self.error(error))
+        event::parse_body(self.header.kind, &self.body).map_err(|error| self.error(error))
     }
 
     /// Says where an error is.
     pub(crate) fn error(&self, error: EventError) -> BinlogError {
-        let position = self.end.at(self.start).to_string();
-        match error {
-            EventError::Malformed(what) => BinlogError::Malformed { position, what },
-            EventError::Unknown => {
-                BinlogError::Unsupported { position, feature: Feature::UnknownEvent }
-            }
-        }
+        named(error, self.end.at(self.start))
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn kind(&self) -> u8 {
+        self.header.kind
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// Time in the header, seconds since 1970.
     pub(crate) fn timestamp(&self) -> u32 {
-        self.event.header().timestamp()
+        self.header.timestamp
     }
 
     /// `server_id` of the server that logged it first.
     pub(crate) fn server_id(&self) -> u32 {
-        self.event.header().server_id()
+        self.header.server_id
     }
 }
 
-/// What a future gives, or `None` if it panics. `mysql_common` 0.37 panics on an event whose header
-/// says another size than its packet has (`Event::read`); the stream is given up after that.
-async fn caught<T>(next: impl Future<Output = T>) -> Option<T> {
-    AssertUnwindSafe(next).catch_unwind().await.ok()
+/// Says where an error is.
+fn named(error: EventError, position: BinlogPosition) -> BinlogError {
+    let position = position.to_string();
+    match error {
+        EventError::Malformed(what) => BinlogError::Malformed { position, what },
+        EventError::Unknown => {
+            BinlogError::Unsupported { position, feature: Feature::UnknownEvent }
+        }
+        EventError::UnknownCompression => {
+            BinlogError::Unsupported { position, feature: Feature::UnknownCompression }
+        }
+    }
 }
 
-/// Whether the event has the checksum that it says, if it has one.
-pub(super) fn checksum_is_right(event: &Event) -> bool {
-    let found = || event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
-    event.checksum().is_none_or(|expected| found().to_le_bytes() == expected)
+/// Registers as a replica, with which `SHOW REPLICAS` shows us, and asks for the log.
+async fn ask(
+    wire: &mut WireConnection,
+    server_id: u32,
+    start: &StartPoint,
+) -> Result<(), WireError> {
+    let mut register = Vec::new();
+    ComRegisterSlave::new(server_id).serialize(&mut register);
+    wire.command(&register).await?;
+    wire.accepted().await?;
+    let mut dump = Vec::new();
+    match start {
+        StartPoint::Gtids(set) => {
+            ComBinlogDumpGtid::new(server_id)
+                .with_pos(FIRST_OFFSET.into())
+                .with_sids(sids(set))
+                .serialize(&mut dump);
+        }
+        StartPoint::Position(position) => {
+            let file = position.file().as_bytes();
+            let offset = asked_offset(position.offset());
+            ComBinlogDump::new(server_id).with_filename(file).with_pos(offset).serialize(&mut dump);
+        }
+    }
+    wire.command(&dump).await
 }
 
-/// The position that a rotate event names. The first one comes before the server has said whether
-/// events have checksums (`saw_format`), so its checksum is still part of its data.
-pub(super) fn named_position(event: &Event, saw_format: bool) -> Option<BinlogPosition> {
-    let data = event.data();
-    let data = if saw_format { data } else { without_checksum(event, data) };
-    let (offset, file) = data.split_at_checked(8)?;
-    let offset = offset.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
+/// The offset in a file that is asked for: the command has 32 bits for it. From a place behind that
+/// the file is read from its beginning, and what is already known is passed over.
+fn asked_offset(offset: u64) -> u32 {
+    u32::try_from(offset).unwrap_or(FIRST_OFFSET)
+}
+
+/// The position that a rotate event names.
+fn rotated(body: &[u8]) -> Option<BinlogPosition> {
+    let (offset, file) = body.split_first_chunk()?;
+    let offset = u64::from_le_bytes(*offset);
     // No file is that long, and positions behind it would overflow.
     if offset > i64::MAX.cast_unsigned() {
         return None;
@@ -211,24 +346,9 @@ pub(super) fn named_position(event: &Event, saw_format: bool) -> Option<BinlogPo
 }
 
 /// `log_pos` has 32 bits, files can be longer: the high bits are those of the position before.
-pub(super) fn unwrapped(before: u64, log_pos: u32) -> u64 {
+fn unwrapped(before: u64, log_pos: u32) -> u64 {
     let candidate = before & !u64::from(u32::MAX) | u64::from(log_pos);
     if candidate < before { candidate + (1 << 32) } else { candidate }
-}
-
-/// Cuts the last four bytes off if they are the checksum of the rest.
-fn without_checksum<'a>(event: &Event, data: &'a [u8]) -> &'a [u8] {
-    let Some((body, checksum)) = data.split_last_chunk::<4>() else { return data };
-    let mut hasher = crc32fast::Hasher::new();
-    let header = event.header();
-    hasher.update(&header.timestamp().to_le_bytes());
-    hasher.update(&[header.event_type_raw()]);
-    hasher.update(&header.server_id().to_le_bytes());
-    hasher.update(&header.event_size().to_le_bytes());
-    hasher.update(&header.log_pos().to_le_bytes());
-    hasher.update(&header.flags_raw().to_le_bytes());
-    hasher.update(body);
-    if hasher.finalize().to_le_bytes() == *checksum { body } else { data }
 }
 
 /// The set as the dump request takes it: one entry for each server and tag.
@@ -248,53 +368,98 @@ fn sids(set: &GtidSet) -> Vec<Sid<'static>> {
 }
 
 /// Errors that the server sends instead of events. 1236 means that it cannot serve the position.
-fn judge_stream(address: &str, error: mysql_async::Error) -> SourceError {
-    let mysql_async::Error::Server(server) = &error else {
+fn judge_stream(address: &str, error: WireError) -> SourceError {
+    let WireError::Server { code: 1236, message } = error else {
         return connection::judge("read the binary log", address, error);
     };
-    if server.code != 1236 {
-        return connection::judge("read the binary log", address, error);
-    }
     // Somebody has come later with our number: our successor, or a replica that is none of ours.
-    if server.message.contains("same server_uuid/server_id") {
+    if message.contains("same server_uuid/server_id") {
         return SourceError::ServerIdTaken { address: address.to_owned() };
     }
-    SourceError::Purged { reason: server.message.clone() }
+    SourceError::Purged { reason: message }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn an_event_whose_header_lies_about_its_size_is_none() {
-        use mysql_common::binlog::EventStreamReader;
-        use mysql_common::binlog::consts::BinlogVersion;
-        // A size of 255 bytes in a packet of 19.
-        let mut packet = [0; 19];
-        packet[9] = 255;
-        let mut reader = EventStreamReader::new(BinlogVersion::Version4);
+    /// An event whose checksum is right.
+    fn event(kind: u8, log_pos: u32, body: &[u8]) -> Bytes {
+        let mut event = vec![1, 0, 0, 0, kind, 7, 0, 0, 0];
+        event.extend(u32::try_from(Header::BYTES + body.len() + 4).unwrap().to_le_bytes());
+        event.extend(log_pos.to_le_bytes());
+        event.extend([0, 0]);
+        event.extend(body);
+        event.extend(crc32fast::hash(&event).to_le_bytes());
+        Bytes::from(event)
+    }
 
-        let read = caught(async { reader.read(&packet[..]).map(|event| event.is_some()) }).await;
+    fn format(log_pos: u32, has_checksums: bool) -> Bytes {
+        event(
+            kind::FORMAT_DESCRIPTION,
+            log_pos,
+            &[&[0; 90][..], &[u8::from(has_checksums)]].concat(),
+        )
+    }
 
-        assert!(read.is_none());
+    fn rotate(offset: u64, file: &str) -> Vec<u8> {
+        [&offset.to_le_bytes(), file.as_bytes()].concat()
+    }
+
+    fn at(text: &str) -> Place {
+        let position: BinlogPosition = text.parse().unwrap();
+        Place::new(&StartPoint::Position(position.clone()), position)
+    }
+
+    #[test]
+    fn an_event_whose_header_lies_about_its_size_is_none() {
+        let mut place = at("binlog.000001:4");
+        for length in 0..30 {
+            let mut packet = vec![0; length];
+            if let Some(size) = packet.get_mut(9) {
+                *size = 255;
+            }
+            let error = place.accept(packet.into()).err().unwrap();
+            assert!(error.to_string().contains("does not fit its length"), "{error}");
+        }
+    }
+
+    #[test]
+    fn events_have_checksums_when_the_format_description_says_so() {
+        let mut place = at("binlog.000001:4");
+        let first = event(kind::ROTATE, 0, &rotate(4, "binlog.000002"));
+        assert_eq!(place.accept(first).unwrap().unwrap().end.to_string(), "binlog.000002:4");
+        place.accept(format(126, true)).unwrap();
+
+        let right = place.accept(event(kind::QUERY, 200, b"body")).unwrap().unwrap();
+        assert_eq!((&right.body[..], right.start, right.end.offset()), (&b"body"[..], 173, 200));
+        let mut wrong = event(kind::QUERY, 300, b"body").to_vec();
+        wrong[20] ^= 1;
+        let error = place.accept(wrong.into()).err().unwrap();
+        assert!(matches!(error, BinlogError::Checksum { .. }), "{error}");
+
+        place.accept(format(400, false)).unwrap();
+        let without = place.accept(event(kind::QUERY, 500, b"body")).unwrap().unwrap();
+        assert_eq!(without.body.len(), 8);
+    }
+
+    #[test]
+    fn a_damaged_format_description_is_not_believed() {
+        let mut damaged = format(126, true).to_vec();
+        damaged[30] ^= 1;
+
+        let error = at("binlog.000001:4").accept(damaged.into()).err().unwrap();
+
+        assert!(matches!(error, BinlogError::Checksum { .. }), "{error}");
     }
 
     #[test]
     fn a_rotate_event_to_a_place_that_no_file_has_is_refused() {
-        use mysql_common::binlog::EventStreamReader;
-        use mysql_common::binlog::consts::BinlogVersion;
-        let rotate = |offset: u64| {
-            let mut packet = vec![0; 19];
-            packet.extend(offset.to_le_bytes());
-            packet.extend(b"binlog.000002");
-            (packet[4], packet[9]) = (ROTATE_EVENT, u8::try_from(packet.len()).unwrap());
-            let event = EventStreamReader::new(BinlogVersion::Version4).read(&*packet);
-            named_position(&event.unwrap().unwrap(), true)
-        };
+        let place = |offset| rotated(&rotate(offset, "binlog.000002"));
 
-        assert_eq!(rotate(4).unwrap().to_string(), "binlog.000002:4");
-        assert_eq!(rotate(u64::MAX), None);
+        assert_eq!(place(4).unwrap().to_string(), "binlog.000002:4");
+        assert_eq!(place(u64::MAX), None);
+        assert_eq!(rotated(b"short"), None);
     }
 
     #[test]
@@ -302,5 +467,29 @@ mod tests {
         assert_eq!(unwrapped(100, 200), 200);
         assert_eq!(unwrapped(0xffff_fff0, 16), 0x1_0000_0010);
         assert_eq!(unwrapped(0x1_0000_0010, 32), 0x1_0000_0020);
+    }
+
+    #[test]
+    fn a_place_beyond_4_gib_is_found_from_the_beginning_of_its_file() {
+        let mut place = at("binlog.000007:4294967396");
+        assert_eq!(place.position.to_string(), "binlog.000007:4");
+        let named = event(kind::ROTATE, 0, &rotate(4, "binlog.000007"));
+        assert!(place.accept(named).unwrap().is_some());
+        assert!(place.accept(format(126, true)).unwrap().is_none());
+        for log_pos in [1 << 31, u32::MAX - 3, 100] {
+            assert!(place.accept(event(kind::QUERY, log_pos, b"")).unwrap().is_none());
+        }
+
+        let next = place.accept(event(kind::QUERY, 123, b"")).unwrap().unwrap();
+
+        assert_eq!((next.start, next.end.offset()), (4_294_967_396, 4_294_967_419));
+    }
+
+    #[test]
+    fn a_file_that_ends_before_such_a_place_is_not_passed_over_any_further() {
+        let mut place = at("binlog.000007:4294967396");
+        place.accept(event(kind::ROTATE, 0, &rotate(4, "binlog.000008"))).unwrap();
+
+        assert!(place.accept(event(kind::QUERY, 100, b"")).unwrap().is_some());
     }
 }

@@ -12,7 +12,7 @@ use schema::change::RowImage;
 use schema::types::temporal::{Fraction, TimestampText, epoch_micros};
 use schema::types::{ColumnType, MysqlValue};
 
-use super::event::{self, BinlogEvent, RowsKind};
+use super::event::{self, BinlogEvent, EventError, RowsKind};
 use super::table_map::TableMap;
 use crate::rows::ImageReader;
 
@@ -25,6 +25,11 @@ fn events() -> Vec<Event> {
 }
 
 /// What our decoder makes of an event.
+fn parse(event: &Event) -> Result<BinlogEvent<'_>, EventError> {
+    event::parse_body(event.header().event_type_raw(), event.data())
+}
+
+/// What our decoder makes of an event, with its rows.
 enum Decoded {
     Table(TableMap),
     Rows { kind: RowsKind, map: TableMap, images: Vec<Image> },
@@ -38,7 +43,7 @@ type Image = Vec<Option<Result<String, String>>>;
 fn decoded() -> Vec<Decoded> {
     let mut tables = std::collections::HashMap::new();
     let mut decode = |event: &Event| {
-        let parsed = event::parse(event).unwrap();
+        let parsed = parse(event).unwrap();
         if let BinlogEvent::TableMap(encoded) = parsed {
             let map = encoded.parse().unwrap();
             tables.insert(encoded.number, map.clone());

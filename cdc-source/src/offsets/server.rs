@@ -7,7 +7,7 @@ use schema::position::BinlogPosition;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::config::SourceConfig;
+use crate::config::{ConnectionConfig, SourceConfig};
 use crate::connection::Connection;
 use crate::error::SourceError;
 
@@ -37,9 +37,9 @@ impl ServerLog {
         let found: Option<(String, String, String, String)> =
             connection.first("read the executed transactions", variables).await?;
         let (uuid, mode, executed, purged) = found.unwrap_or_default();
-        let files: Vec<mysql_async::Row> =
+        let files: Vec<mysql_common::Row> =
             connection.rows("list the binary logs", "SHOW BINARY LOGS").await?;
-        let end = |row: &mysql_async::Row| {
+        let end = |row: &mysql_common::Row| {
             let file: String = row.get_opt(0)?.ok()?;
             BinlogPosition::new(&file, row.get_opt(1)?.ok()?).ok()
         };
@@ -49,21 +49,21 @@ impl ServerLog {
             executed: executed.parse().unwrap_or_default(),
             purged: purged.parse().unwrap_or_default(),
             ends: files.iter().filter_map(end).collect(),
-            is_read: stays_read(&mut connection, config.server_id, patience).await?,
+            is_read: stays_read(&mut connection, &config.connection, patience).await?,
         })
     }
 }
 
-/// Whether a replica with our number is there, and still is after a while. MySQL notices that one
+/// Whether a replica with our number and uuid is there, and still is after a while. MySQL notices that one
 /// has gone when it sends to it in vain, which is at the second heartbeat.
 async fn stays_read(
     connection: &mut Connection,
-    server_id: u32,
+    config: &ConnectionConfig,
     patience: Duration,
 ) -> Result<bool, SourceError> {
     const ASK_EVERY: Duration = Duration::from_millis(250);
     let end = Instant::now() + patience;
-    while is_read(connection, server_id).await? {
+    while is_read(connection, config).await? {
         if Instant::now() >= end {
             return Ok(true);
         }
@@ -72,19 +72,27 @@ async fn stays_read(
     Ok(false)
 }
 
-/// Replicas register with their number when they ask for the log, and are forgotten when their
+/// Replicas register with their number and uuid when they ask for the log, and are forgotten when their
 /// connection ends.
-async fn is_read(connection: &mut Connection, server_id: u32) -> Result<bool, SourceError> {
+async fn is_read(
+    connection: &mut Connection,
+    config: &ConnectionConfig,
+) -> Result<bool, SourceError> {
     const ACTION: &str = "list replicas";
     // Since 8.0.22, and until 8.4.
-    let replicas = match connection.rows::<mysql_async::Row>(ACTION, "SHOW REPLICAS").await {
+    let replicas = match connection.rows::<mysql_common::Row>(ACTION, "SHOW REPLICAS").await {
         Err(SourceError::Statement { code: SYNTAX_ERROR, .. }) => {
             connection.rows(ACTION, "SHOW SLAVE HOSTS").await?
         }
         replicas => replicas?,
     };
-    let number = |row: &mysql_async::Row| row.get_opt::<u32, _>(0)?.ok();
-    Ok(replicas.iter().filter_map(number).any(|number| number == server_id))
+    // Somebody else's may have the same number, but never the same uuid.
+    let uuid = config.replica_uuid.to_string();
+    let is_ours = |row: &mysql_common::Row| {
+        row.get_opt::<u32, _>(0)?.ok().filter(|number| *number == config.server_id)?;
+        row.get_opt::<String, _>(4)?.ok().filter(|found| *found == uuid)
+    };
+    Ok(replicas.iter().any(|row| is_ours(row).is_some()))
 }
 
 /// `ER_PARSE_ERROR`.

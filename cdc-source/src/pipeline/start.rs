@@ -63,21 +63,22 @@ impl Pipeline {
         let is_first = stored.stream.is_none();
         let (start, offset, anew) =
             beginning(&mut connection, &server, (stored.stream, config.snapshot.mode)).await?;
-        drop(connection);
         tracing::info!(
             connector = %name,
-            server = %config.address(),
+            server = %connection.address(),
             position = %offset.position,
             tables = server.tables.len(),
             first_start = is_first,
             "source starts"
         );
+        drop(connection);
         let mut tables = Tables::new(Arc::clone(&config), worker.clone(), stored.tables)?;
         let always = config.snapshot.mode == SnapshotMode::Always && is_first_run && !is_first;
         begin_tables(&mut tables, &server, (&config.snapshot, anew || always), &mut lsn);
         let signals = SignalTopicReader::start(&config, worker, &tables).await?;
         let heartbeat = Heartbeat::start(&config, &tables, &mut producer).await?;
-        let stream = BinlogStream::open(&config, &start, offset.position.clone()).await?;
+        let position = offset.position.clone();
+        let stream = BinlogStream::open(&config, server.uuid, &start, position).await?;
         Ok(Self {
             name,
             server: server.uuid,

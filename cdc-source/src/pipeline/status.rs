@@ -36,7 +36,7 @@ impl Pipeline {
             position: offset.position.to_string(),
             gtids: offset.gtids.as_ref().map(ToString::to_string),
             lsn: self.lsn.last().value(),
-            server: self.config.address(),
+            server: self.stream.address().to_owned(),
             server_uuid: self.server.to_string(),
             lag_ms: self.lag.milliseconds,
             skipped_events: BTreeMap::from([("parked".to_owned(), tables.skipped().all())]),

@@ -14,10 +14,6 @@ use super::{BATCH_BYTES, Pipeline, unsupported};
 use crate::binlog::{BinlogEvent, BinlogStream, Feature, RawEvent, StartPoint};
 use crate::error::SourceError;
 
-/// Added to our number as a replica: MySQL ends the stream of a replica when another with the same
-/// number comes.
-const SECOND_REPLICA: u32 = 1 << 30;
-
 impl Pipeline {
     /// The rows of an XA transaction have ended: it is prepared, or, in one phase, committed.
     pub(super) async fn xa_prepared(
@@ -81,7 +77,7 @@ impl Pipeline {
         outcome: &RawEvent,
     ) -> Result<(), SourceError> {
         let mut config = (*self.config).clone();
-        config.server_id ^= SECOND_REPLICA;
+        config.connection.become_second_replica();
         let mut others = self.transaction.executed().cloned().unwrap_or_default();
         let start = match &prepared.gtid {
             // On another server the place is another one.
@@ -91,7 +87,8 @@ impl Pipeline {
             }
             Some(_) | None => StartPoint::Position(prepared.position.clone()),
         };
-        let mut stream = BinlogStream::open(&config, &start, prepared.position.clone()).await?;
+        let position = prepared.position.clone();
+        let mut stream = BinlogStream::open(&config, self.server, &start, position).await?;
         let mut is_begun = false;
         loop {
             let event = stream.next().await?;
@@ -117,7 +114,7 @@ impl Pipeline {
                 }
                 BinlogEvent::Rows(rows) => self.take_rows(&rows, &event)?,
                 BinlogEvent::XaPrepare { .. } => break,
-                BinlogEvent::TransactionPayload | BinlogEvent::Incident => {
+                BinlogEvent::Incident => {
                     let reason = format!("no rows follow {}", prepared.position);
                     return Err(SourceError::Purged { reason });
                 }

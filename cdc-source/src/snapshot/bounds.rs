@@ -4,7 +4,7 @@
 //! collation, ENUM, SET and BIT by their numbers, times in the session's UTC. Row constructors get
 //! no index range from MySQL, so composite keys are spelt out with OR.
 
-use mysql_async::{Row, Value as Sql};
+use mysql_common::{Row, Value as Sql};
 use schema::offset::KeyLiteral;
 use schema::table::{Column, TableSchema};
 use schema::types::ColumnType;

@@ -210,7 +210,7 @@ async fn estimated_rows(
         return Ok(None);
     }
     let query = RangeQuery { schema, range: &request.range, filter: request.filter.as_deref() };
-    let explained: Vec<mysql_async::Row> =
+    let explained: Vec<mysql_common::Row> =
         loader.connection.rows("estimate a table's rows", &query.explain()).await?;
     Ok(explained.first().and_then(|row| row.get_opt("rows")).and_then(Result::ok))
 }
@@ -231,7 +231,7 @@ async fn select(
     let mut count = 0;
     let blanks = request.blanks_in_json;
     let mut is_full = false;
-    let take = |row: mysql_async::Row| {
+    let take = |row: mysql_common::Row| {
         if is_full {
             selected.is_cut = true;
             return ControlFlow::Break(());
@@ -257,9 +257,9 @@ async fn select(
 }
 
 /// What the row takes in memory, about.
-fn bytes_of(row: &mysql_async::Row) -> usize {
+fn bytes_of(row: &mysql_common::Row) -> usize {
     let bytes = |place| match row.as_ref(place) {
-        Some(mysql_async::Value::Bytes(bytes)) => VALUE_BYTES + bytes.len(),
+        Some(mysql_common::Value::Bytes(bytes)) => VALUE_BYTES + bytes.len(),
         Some(_) | None => VALUE_BYTES,
     };
     (0..row.len()).map(bytes).sum()

@@ -87,7 +87,7 @@ async fn show(
         // In the order in which the server has them, which `information_schema.STATISTICS` cannot
         // say.
         let statement = format!("SHOW KEYS FROM {name}");
-        let keys: Vec<mysql_async::Row> =
+        let keys: Vec<mysql_common::Row> =
             connection.rows("read a table's keys", &statement).await?;
         let statement = format!("SHOW CREATE TABLE {name}");
         let statement: Option<(String, String)> =
@@ -114,7 +114,7 @@ fn complete_defaults(columns: &mut [ColumnRow], statement: &str) {
 }
 
 /// A row of `SHOW KEYS` if it is of a unique key.
-fn unique_key_row(row: &mysql_async::Row) -> Option<KeyRow> {
+fn unique_key_row(row: &mysql_common::Row) -> Option<KeyRow> {
     const NON_UNIQUE: usize = 1;
     const NAME: usize = 2;
     const COLUMN: usize = 4;

@@ -163,7 +163,7 @@ async fn look(
 /// How far a replica is behind; none for a server that is no replica. One that does not replicate
 /// now is as far behind as can be.
 async fn replica_lag(connection: &mut Connection) -> Result<Option<Duration>, SourceError> {
-    let rows: Vec<mysql_async::Row> =
+    let rows: Vec<mysql_common::Row> =
         connection.rows("read the replica's lag", "SHOW REPLICA STATUS").await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let lag: Option<Option<u64>> = row.get_opt("Seconds_Behind_Source").and_then(Result::ok);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mysql_async::{Row, Value as Sql};
+use mysql_common::{Row, Value as Sql};
 use schema::types::charset::Charset;
 use schema::types::decimal::Unscaled;
 use schema::types::temporal::{CivilDate, Clock, epoch_micros};

@@ -1,4 +1,4 @@
-//! `${env:NAME}` and `${file:PATH}` in configuration values.
+//! `${env:NAME}`, `${file:PATH}` and `${dir:PATH:FILE}` in configuration values.
 
 use std::path::Path;
 
@@ -6,8 +6,9 @@ use std::path::Path;
 ///
 /// `${env:NAME}` is an environment variable, `${env:NAME:-default}` one with a default, and
 /// `${file:PATH}` the content of a file without its last line break, as container secrets are
-/// mounted. `${file:PATH:KEY}` is one key of a properties file, as Kafka Connect's
-/// `FileConfigProvider` has it.
+/// mounted. `${file:PATH:KEY}` is one key of a properties file and `${dir:PATH:FILE}` a file of a
+/// folder, as Kafka Connect's `FileConfigProvider` and `DirectoryConfigProvider` have them, but
+/// without the last line break.
 ///
 /// # Errors
 ///
@@ -45,6 +46,14 @@ fn value_of(
                 .ok_or_else(|| VariableError::Unset { name: name.to_owned() })
         }
         Some(("file", reference)) => file_value(reference),
+        Some(("dir", reference)) => {
+            let (folder, file) = reference.rsplit_once(':').ok_or(VariableError::Unknown)?;
+            // A name, as in Connect: no way out of the folder.
+            if file.is_empty() || file.contains('/') || file == ".." {
+                return Err(VariableError::Unknown);
+            }
+            content(&format!("{folder}/{file}")).map(without_line_break)
+        }
         // What it says is not shown: it may be a part of a password.
         Some(_) | None => Err(VariableError::Unknown),
     }
@@ -55,15 +64,83 @@ fn file_value(reference: &str) -> Result<String, VariableError> {
         Some((path, key)) => (path, Some(key)),
         None => (reference, None),
     };
-    let content = std::fs::read_to_string(Path::new(path))
-        .map_err(|source| VariableError::File { path: path.to_owned(), source })?;
-    let Some(key) = key else { return Ok(content.trim_end_matches(['\r', '\n']).to_owned()) };
-    content
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .find(|(name, _)| name.trim() == key)
-        .map(|(_, value)| value.trim().to_owned())
+    let content = content(path)?;
+    let Some(key) = key else { return Ok(without_line_break(content)) };
+    property(&content, key)
         .ok_or_else(|| VariableError::Key { path: path.to_owned(), key: key.to_owned() })
+}
+
+fn content(path: &str) -> Result<String, VariableError> {
+    std::fs::read_to_string(Path::new(path))
+        .map_err(|source| VariableError::File { path: path.to_owned(), source })
+}
+
+fn without_line_break(content: String) -> String {
+    content.trim_end_matches(['\r', '\n']).to_owned()
+}
+
+/// The value of a key of a Java properties file: `=`, `:` or blanks behind the key, comments, lines
+/// that go on behind a backslash, and escapes. Of several lines with the key the last counts.
+fn property(content: &str, key: &str) -> Option<String> {
+    let mut found = None;
+    let mut lines = content.lines();
+    while let Some(first) = lines.next() {
+        let mut line = first.trim_start().to_owned();
+        if line.starts_with(['#', '!']) {
+            continue;
+        }
+        while goes_on(&line) {
+            line.pop();
+            line.push_str(lines.next().unwrap_or_default().trim_start());
+        }
+        let (name, value) = split_property(&line);
+        if unescaped(name) == key {
+            found = Some(unescaped(value));
+        }
+    }
+    found
+}
+
+/// Whether the line ends with a backslash that is not itself escaped.
+fn goes_on(line: &str) -> bool {
+    (line.len() - line.trim_end_matches('\\').len()) % 2 == 1
+}
+
+fn split_property(line: &str) -> (&str, &str) {
+    let mut is_escaped = false;
+    let end = line.find(|c: char| {
+        let ends = !is_escaped && (c == '=' || c == ':' || c.is_ascii_whitespace());
+        is_escaped = c == '\\' && !is_escaped;
+        ends
+    });
+    let (name, rest) = end.and_then(|end| line.split_at_checked(end)).unwrap_or((line, ""));
+    let rest = rest.trim_start();
+    (name, rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start())
+}
+
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            plain.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => plain.push('\n'),
+            Some('t') => plain.push('\t'),
+            Some('r') => plain.push('\r'),
+            Some('f') => plain.push('\u{c}'),
+            Some('u') => {
+                let hex: String = chars.by_ref().take(4).collect();
+                let code = u32::from_str_radix(&hex, 16).ok().and_then(char::from_u32);
+                plain.push(code.unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            Some(other) => plain.push(other),
+            None => {}
+        }
+    }
+    plain
 }
 
 /// A variable has no value.
@@ -77,7 +154,10 @@ pub(super) enum VariableError {
     File { path: String, source: std::io::Error },
     #[error("refers to key {key}, which file {path} does not have")]
     Key { path: String, key: String },
-    #[error("has a variable of an unknown kind, expected ${{env:NAME}} or ${{file:PATH}}")]
+    #[error(
+        "has a variable of an unknown kind, expected ${{env:NAME}}, ${{file:PATH}} or \
+             ${{dir:PATH:FILE}}"
+    )]
     Unknown,
 }
 
@@ -121,5 +201,34 @@ mod tests {
         assert_eq!(resolve_with(&format!("${{file:{path}:password}}")).unwrap(), "s=cret");
         assert!(resolve_with(&format!("${{file:{path}}}")).unwrap().ends_with("s=cret"));
         assert!(resolve_with(&format!("${{file:{path}:nokey}}")).unwrap_err().contains("nokey"));
+    }
+
+    #[test]
+    fn a_properties_file_is_read_as_java_reads_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "# password=comment\n  ! password=comment\nuser : app\npassword = a\\=b\\\\c d\n\
+                    long=one \\\n    two\nblank value\nunicode=\\u00e4\\n\nempty=\nuser=last\n";
+        std::fs::write(file.path(), text).unwrap();
+        let key = |key: &str| resolve_with(&format!("${{file:{}:{key}}}", file.path().display()));
+
+        assert_eq!(key("password").unwrap(), "a=b\\c d");
+        assert_eq!(key("user").unwrap(), "last");
+        assert_eq!(key("long").unwrap(), "one two");
+        assert_eq!(key("blank").unwrap(), "value");
+        assert_eq!(key("unicode").unwrap(), "\u{e4}\n");
+        assert_eq!(key("empty").unwrap(), "");
+    }
+
+    #[test]
+    fn a_folder_gives_its_files_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("password"), "s=cret\n").unwrap();
+        let of = |file: &str| resolve_with(&format!("${{dir:{}:{file}}}", folder.path().display()));
+
+        assert_eq!(of("password").unwrap(), "s=cret");
+        assert!(of("missing").unwrap_err().contains("cannot be read"));
+        for outside in ["..", "../password", ""] {
+            assert!(of(outside).unwrap_err().contains("unknown kind"));
+        }
     }
 }

@@ -12,6 +12,10 @@ mod commands;
 #[cfg(test)]
 mod compose;
 #[cfg(test)]
+mod compressed;
+#[cfg(test)]
+mod connection;
+#[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
 mod golden;
@@ -29,6 +33,8 @@ mod oracle;
 mod partial_json;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod proxy;
 #[cfg(test)]
 mod random_types;
 #[cfg(test)]

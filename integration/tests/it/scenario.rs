@@ -99,11 +99,20 @@ impl Scenario {
 
     /// As [`topic_is_table`](Self::topic_is_table), for a topic of another name.
     pub(crate) async fn topic_of_table(&mut self, topic: &str, table: &str) -> Vec<ChangeRecord> {
-        let table = format!("{}.{table}", self.name);
-        let names = (table.as_str(), topic);
-        let records = wait_until_equal(&mut self.topics, &self.url, names, DEADLINE).await.unwrap();
+        let records = self.equal(topic, table).await;
         assert_eq!(problems(&records), Vec::<String>::new());
         records
+    }
+
+    /// Waits until a table's topic is the table; its records may share their places in the log.
+    pub(crate) async fn topic_equals_table(&mut self, table: &str) -> Vec<ChangeRecord> {
+        self.equal(&self.topic(table), table).await
+    }
+
+    async fn equal(&mut self, topic: &str, table: &str) -> Vec<ChangeRecord> {
+        let table = format!("{}.{table}", self.name);
+        let names = (table.as_str(), topic);
+        wait_until_equal(&mut self.topics, &self.url, names, DEADLINE).await.unwrap()
     }
 
     /// Waits until a table's topic has a record of which `is_it` holds.

@@ -14,9 +14,9 @@ use schema::plan::record::{ColumnChoice, Format, PlanOptions, RecordPlan};
 use schema::table::{Column, TableSchema};
 use schema::types::{Origin, SchemaStyle, TimePrecision, ValueOptions};
 
-use super::super::event::{self, BinlogEvent, RowsEvent, RowsKind, kind};
+use super::super::event::{BinlogEvent, RowsEvent, RowsKind, kind, parse_body};
 use super::super::table_map::{EncodedTableMap, TableMap};
-use super::{event_of, recorded_bodies};
+use super::recorded_bodies;
 use crate::rows::ImageReader;
 
 /// The body of a `TABLE_MAP` as a part, a byte that picks the event type and the settings, and the
@@ -40,8 +40,8 @@ fn run(data: &[u8]) {
     let Some((pick, body)) = rest.split_first() else { return };
     let encoded = EncodedTableMap::new(map_body).and_then(EncodedTableMap::parse);
     let number = KINDS.get(usize::from(pick & 0x3f) % KINDS.len()).copied().unwrap_or_default();
-    let (Ok(map), Some(event)) = (encoded, event_of(number, body)) else { return };
-    let Ok(BinlogEvent::Rows(rows)) = event::parse(&event) else { return };
+    let Ok(map) = encoded else { return };
+    let Ok(BinlogEvent::Rows(rows)) = parse_body(number, body) else { return };
     // As the pipeline refuses them.
     if rows.columns != map.columns.len() || !rows.is_full {
         return;

@@ -5,15 +5,15 @@ use mysql_common::binlog::consts::BinlogVersion;
 use mysql_common::binlog::events::Event;
 use proptest::prelude::*;
 
-use super::{FILE, events};
-use crate::binlog::event::{self, BinlogEvent, EventError, RowsKind};
+use super::{FILE, events, parse};
+use crate::binlog::event::{BinlogEvent, EventError, RowsKind};
 use crate::binlog::table_map::{EncodedTableMap, TableMap};
 use crate::rows::{ImageError, ImageReader};
 use schema::types::{Form, Origin, ValueOptions};
 
 /// Everything that is done with an event's body.
 fn use_up(event: &Event, map: &TableMap) {
-    match event::parse(event) {
+    match parse(event) {
         Ok(BinlogEvent::TableMap(encoded)) => {
             if let Ok(map) = encoded.parse() {
                 let _schema = map.table_schema();
@@ -55,7 +55,7 @@ fn read_rows(kind: RowsKind, map: &TableMap, data: &[u8]) {
 /// The recorded table maps, and what comes before their bodies' checksums.
 fn maps() -> Vec<(Vec<u8>, TableMap)> {
     let body = |event: Event| {
-        let BinlogEvent::TableMap(encoded) = event::parse(&event).unwrap() else { return None };
+        let BinlogEvent::TableMap(encoded) = parse(&event).unwrap() else { return None };
         Some((encoded.bytes.to_vec(), encoded.parse().unwrap()))
     };
     events().into_iter().filter_map(body).collect()
@@ -136,7 +136,7 @@ fn a_row_event_that_ends_within_a_row_is_no_image_of_its_table() {
     let maps: std::collections::HashMap<_, _> = map.map(|map| (map.columns.len(), map)).collect();
     let mut truncated = 0;
     for event in &events() {
-        let Ok(BinlogEvent::Rows(rows)) = event::parse(event) else { continue };
+        let Ok(BinlogEvent::Rows(rows)) = parse(event) else { continue };
         let Some(map) = maps.get(&rows.columns) else { continue };
         let mut reader = ImageReader::default();
         let Ok((_, end)) = reader.change(rows.kind, map, rows.rows, 0) else { continue };
@@ -152,7 +152,7 @@ fn a_row_event_that_ends_within_a_row_is_no_image_of_its_table() {
 #[test]
 fn a_transaction_without_a_number_is_refused() {
     let is_gtid =
-        |event: &Event| matches!(event::parse(event), Ok(BinlogEvent::Gtid { gtid: Some(_), .. }));
+        |event: &Event| matches!(parse(event), Ok(BinlogEvent::Gtid { gtid: Some(_), .. }));
     let (index, event) =
         events().into_iter().enumerate().find(|(_, event)| is_gtid(event)).unwrap();
     // One byte of flags and the uuid stand before the number.
@@ -161,7 +161,7 @@ fn a_transaction_without_a_number_is_refused() {
 
     let damaged = with_body(index, &body).unwrap();
 
-    assert_eq!(event::parse(&damaged).unwrap_err(), EventError::Malformed("transaction number"));
+    assert_eq!(parse(&damaged).unwrap_err(), EventError::Malformed("transaction number"));
 }
 
 #[test]

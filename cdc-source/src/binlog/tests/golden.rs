@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Decoded, Image, decoded, events};
-use crate::binlog::event::{self, BinlogEvent};
+use super::{Decoded, Image, decoded, events, parse};
+use crate::binlog::event::BinlogEvent;
 use crate::binlog::table_map::TableMap;
 
 #[test]
@@ -31,7 +31,7 @@ fn recorded_tables_and_rows_are_what_the_statements_say() {
 #[test]
 fn recorded_transactions_have_their_ids_times_and_statements() {
     let events = events();
-    let parsed: Vec<_> = events.iter().map(|event| event::parse(event).unwrap()).collect();
+    let parsed: Vec<_> = events.iter().map(|event| parse(event).unwrap()).collect();
 
     let (mut gtids, mut statements) = (Vec::new(), Vec::new());
     for event in &parsed {

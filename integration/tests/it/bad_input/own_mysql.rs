@@ -3,7 +3,7 @@
 use integration::stack::{MySql, MySqlOptions, shared};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::scene::{Scene, refusal, stop, wait_for_log};
+use crate::scene::{Scene, stop, wait_for_log};
 
 /// The server, for one test at a time.
 async fn server() -> MutexGuard<'static, MySql> {
@@ -25,7 +25,6 @@ async fn each_wrong_setting_is_named_with_the_statement_that_mends_it() {
         ("binlog_row_image", "MINIMAL", "FULL"),
         ("binlog_row_image", "NOBLOB", "FULL"),
         ("binlog_row_metadata", "MINIMAL", "FULL"),
-        ("binlog_transaction_compression", "ON", "OFF"),
     ];
     for (name, wrong, right) in settings {
         scene.sql(&format!("SET GLOBAL {name} = '{wrong}'")).await;
@@ -46,26 +45,6 @@ async fn each_wrong_setting_is_named_with_the_statement_that_mends_it() {
     let rowcast = scene.start().await;
     scene.wait_for_rows(&rowcast, 3).await;
     stop(&rowcast).await;
-}
-
-#[tokio::test]
-async fn a_compressed_transaction_in_the_log_stops_before_it() {
-    let mysql = server().await;
-    let scene = Scene::on(&mysql, "bad_compressed").await;
-    let rowcast = scene.start().await;
-    scene.wait_for_rows(&rowcast, 3).await;
-    wait_for_log(&rowcast, "table copied").await;
-
-    let compress = "SET SESSION binlog_transaction_compression = ON";
-    scene.session(&[compress, "INSERT INTO bad_compressed.t VALUES (4, 'zeile-0815-y')"]).await;
-    let first = refusal(&rowcast).await;
-
-    assert!(first.error.contains("it is a compressed transaction"), "{first:?}");
-    assert!(first.hint.contains("binlog_transaction_compression"), "{first:?}");
-    scene.wait_for_rows(&rowcast, 3).await;
-    // The offset stays before it, so the next start stops there too.
-    let again = scene.refused().await;
-    assert!(again.error.contains("it is a compressed transaction"), "{again:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,111 @@
+//! A list of servers, and another replica with our number.
+
+use futures_util::StreamExt;
+use integration::stack::{MySql, MySqlOptions, shared};
+use mysql_async::prelude::Queryable;
+use mysql_async::{BinlogStreamRequest, Conn};
+
+use crate::scenario::{Scenario, connect, log_has, stop, until, until_async};
+
+#[tokio::test]
+async fn the_first_server_of_the_list_that_can_be_reached_is_taken() {
+    let mysql = &shared().await.unwrap().mysql;
+    let mut scenario = Scenario::new("hosts").await;
+    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY)").await;
+    scenario.sql("INSERT INTO t VALUES (1)").await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let list = format!("no-such-host.invalid,{free},{}", mysql.address());
+    let pipeline = scenario.source(mysql).with("database.hostname", &list);
+
+    let rowcast = scenario.start(&pipeline).await;
+
+    scenario.topic_is_table("t").await;
+    let log = rowcast.log().unwrap();
+    assert!(log.contains(&format!("server cannot be used server={free}")), "{log}");
+    assert!(log.contains(&format!("server={} position", mysql.address())), "{log}");
+    stop(&rowcast).await;
+}
+
+/// A replica of `source` with GTIDs.
+async fn replica(source: &MySql) -> MySql {
+    let stack = shared().await.unwrap();
+    let mut options = MySqlOptions::default();
+    options.server_id = 2;
+    let folder = stack.directory().join("mysql-failover-replica");
+    let mysql = MySql::start(&stack.installed, &folder, &options).await.unwrap();
+    let mut connection = connect(&mysql).await;
+    let source = format!(
+        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {}, \
+         SOURCE_USER = 'root', SOURCE_AUTO_POSITION = 1",
+        source.address().port()
+    );
+    connection.query_drop(source).await.unwrap();
+    connection.query_drop("START REPLICA").await.unwrap();
+    mysql
+}
+
+#[tokio::test]
+async fn when_the_first_server_fails_its_replica_is_followed_by_gtids() {
+    let first = crate::scenario::own_server("mysql-failover", &[]).await;
+    let second = replica(&first).await;
+    let mut scenario = Scenario::on("failover", &first).await;
+    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY)").await;
+    scenario.sql("INSERT INTO t VALUES (1), (2)").await;
+    let list = format!("{},{}", first.address(), second.address());
+    let pipeline = scenario.source(&first).with("database.hostname", &list);
+    let rowcast = scenario.start(&pipeline).await;
+    log_has(&rowcast, "table copied").await;
+    scenario.sql("INSERT INTO t VALUES (3)").await;
+    let mut on_second = connect(&second).await;
+    until_async(async || {
+        let count = on_second.query_first("SELECT COUNT(*) FROM failover.t").await;
+        count.ok().flatten() == Some(3)
+    })
+    .await;
+
+    first.server.kill().unwrap();
+    on_second.query_drop("STOP REPLICA").await.unwrap();
+    on_second.query_drop("INSERT INTO failover.t VALUES (4), (5)").await.unwrap();
+
+    let five = || rowcast.log().unwrap().contains(&format!("server={} position", second.address()));
+    assert!(until(five).await, "{}", rowcast.log().unwrap());
+    until_async(async || scenario.records("t").await.len() >= 5).await;
+    let records = scenario.records("t").await;
+    assert_eq!(records.len(), 5);
+    assert_eq!(integration::topic::problems(&records), Vec::<String>::new());
+    stop(&rowcast).await;
+}
+
+#[tokio::test]
+async fn another_replica_with_our_number_is_told_of_and_both_go_on() {
+    let mysql = &shared().await.unwrap().mysql;
+    let mut scenario = Scenario::new("same_number").await;
+    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY)").await;
+    let other: Conn = connect(mysql).await;
+    let request = BinlogStreamRequest::new(4711).with_filename(b"binlog.000001").with_pos(4_u64);
+    let mut other = other.get_binlog_stream(request).await.unwrap();
+    assert!(other.next().await.unwrap().is_ok());
+    let pipeline = scenario.source(mysql).with("database.server.id", "4711");
+
+    let rowcast = scenario.start(&pipeline).await;
+    log_has(&rowcast, "another replica has our server id server_id=4711").await;
+    log_has(&rowcast, "table copied").await;
+    scenario.sql("INSERT INTO t VALUES (1)").await;
+
+    scenario.topic_is_table("t").await;
+    // The other one is read to the end of the log, which the insert is at.
+    loop {
+        let event = other.next().await.unwrap().unwrap();
+        let text = String::from_utf8_lossy(event.data()).into_owned();
+        if text.contains("same_number") && text.contains("\u{1}t\0") {
+            break;
+        }
+    }
+    let log = rowcast.log().unwrap();
+    assert!(!log.contains("another replica with our server id"), "{log}");
+    stop(&rowcast).await;
+    // Its own predecessor is no other replica.
+    rowcast.start_again().unwrap();
+    assert!(until(|| rowcast.log().unwrap().matches("source starts").count() == 2).await);
+    stop(&rowcast).await;
+}
