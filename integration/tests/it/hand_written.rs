@@ -95,9 +95,14 @@ impl HandWritten {
         let mut key = frame(self.control);
         text(kind.as_bytes(), &mut key);
         text(table.as_bytes(), &mut key);
-        let before = before.to_string();
-        let headers =
-            [("rowcast.control", kind), ("rowcast.table", table), ("rowcast.lsn", before.as_str())];
+        // Its own number is beyond those of all rows.
+        let (lsn, before) = ((before * 2).to_string(), before.to_string());
+        let headers = [
+            ("rowcast.control", kind),
+            ("rowcast.table", table),
+            ("rowcast.sweep.before", before.as_str()),
+            ("rowcast.lsn", lsn.as_str()),
+        ];
         self.transaction(|this| {
             for partition in 0..this.partitions {
                 this.send(partition, (&key, None), &headers);

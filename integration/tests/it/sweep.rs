@@ -11,7 +11,7 @@ use integration::stack::{Stack, shared};
 use serde_json::{Value, json};
 
 use crate::hand_written::HandWritten;
-use crate::scenario::{LOG, log_has, stop, until_async};
+use crate::scenario::{DEADLINE, LOG, log_has, stop, until_async};
 
 const BEFORE: u64 = 1_000_000;
 
@@ -60,7 +60,8 @@ fn names(ids: RangeInclusive<i64>) -> BTreeSet<String> {
 
 async fn wait_for(stack: &Stack, index: &str, expected: &BTreeSet<String>, rowcast: &Rowcast) {
     let is_there = async || ids(stack, index).await == *expected;
-    let waited = tokio::time::timeout(Duration::from_secs(60), until_async(is_there)).await;
+    let waited =
+        tokio::time::timeout(DEADLINE - Duration::from_secs(5), until_async(is_there)).await;
     let found = ids(stack, index).await;
     let log = rowcast.log().unwrap();
     assert!(waited.is_ok(), "{} of {} documents:\n{log}", found.len(), expected.len());
