@@ -2,18 +2,21 @@
 
 mod connection;
 mod heartbeat;
+mod oversized;
 mod records;
 mod signal;
 mod snapshot;
 
 use std::time::Duration;
 
-use connect::config::{ConfigError, Origin, Settings};
+use connect::config::{ConfigError, Delivery, Origin, Settings, TopicCreation, WorkerConfig};
 use regex::Regex;
 use schema::table::TableId;
 
 pub(crate) use connection::{ConnectionConfig, Host};
 pub(crate) use heartbeat::HeartbeatConfig;
+use oversized::OversizedConfig;
+pub(crate) use oversized::OversizedPolicy;
 pub(crate) use records::RecordConfig;
 pub(crate) use signal::SignalConfig;
 pub(crate) use snapshot::{SnapshotConfig, SnapshotMode};
@@ -41,6 +44,13 @@ pub(crate) struct SourceConfig {
     pub(crate) transaction_max_bytes: usize,
     /// `tombstones.on.delete`. Default true.
     pub(crate) tombstones: bool,
+    /// `exactly.once`: whether records and offsets are written in Kafka transactions. Default:
+    /// the worker's `exactly.once.source.support`.
+    pub(crate) delivery: Delivery,
+    /// `topic.creation.*`: how topics are made, over the worker's rules.
+    pub(crate) topics: TopicCreation,
+    /// `record.too.large` and the settings behind it.
+    pub(crate) oversized: OversizedConfig,
     /// Heartbeats, if the settings ask for them.
     pub(crate) heartbeat: Option<HeartbeatConfig>,
     /// `max.clock.skew.ms`, 1,000 to 86,400,000: how far this machine's clock may be from MySQL's
@@ -49,21 +59,21 @@ pub(crate) struct SourceConfig {
 }
 
 impl SourceConfig {
-    /// Reads the settings of the connector `name` within `group`.
+    /// Reads the settings of the connector `name` of a worker.
     pub(crate) fn read(
         name: &str,
-        group: &str,
+        worker: &WorkerConfig,
         settings: &mut Settings,
     ) -> Result<Self, ConfigError> {
         let topic_prefix = settings
             .topic_name("topic.prefix")?
             .ok_or_else(|| settings.error("topic.prefix", "is required"))?;
         let records = RecordConfig::read(settings)?;
-        let signal = SignalConfig::read((group, name), &topic_prefix, settings)?;
+        let signal = SignalConfig::read((&worker.group_id, name), &topic_prefix, settings)?;
         Ok(Self {
             signal,
             heartbeat: HeartbeatConfig::read(&topic_prefix, settings)?,
-            connection: ConnectionConfig::read(name, group, settings)?,
+            connection: ConnectionConfig::read(name, &worker.group_id, settings)?,
             topic_prefix,
             tables: TableFilter::read(settings)?,
             snapshot: SnapshotConfig::read(settings, records.values.fidelity)?,
@@ -74,6 +84,9 @@ impl SourceConfig {
                 16 << 20,
                 64 << 10..=1 << 30,
             )?,
+            delivery: read_delivery(worker, settings)?,
+            topics: TopicCreation::read(settings, &worker.topics)?,
+            oversized: OversizedConfig::read(settings)?,
             tombstones: settings.boolean("tombstones.on.delete", true)?,
             max_clock_skew: settings.duration_ms(
                 "max.clock.skew.ms",
@@ -82,6 +95,26 @@ impl SourceConfig {
             )?,
         })
     }
+}
+
+/// `exactly.once`, and Connect's `exactly.once.support`, which asks for it and changes nothing.
+fn read_delivery(worker: &WorkerConfig, settings: &mut Settings) -> Result<Delivery, ConfigError> {
+    let delivery = settings.choice(
+        "exactly.once",
+        worker.delivery,
+        &[("enabled", Delivery::ExactlyOnce), ("disabled", Delivery::AtLeastOnce)],
+    )?;
+    let is_required = settings.choice(
+        "exactly.once.support",
+        false,
+        &[("requested", false), ("required", true)],
+    )?;
+    if is_required && delivery == Delivery::AtLeastOnce {
+        let problem =
+            "is required, but `exactly.once` or `exactly.once.source.support` is disabled";
+        return Err(settings.error("exactly.once.support", problem));
+    }
+    Ok(delivery)
 }
 
 /// Which tables are captured: regular expressions on `database` and `database.table`, anchored, as
@@ -205,6 +238,8 @@ fn pattern(settings: &Settings, key: &str, text: &str) -> Result<Regex, ConfigEr
 
 #[cfg(test)]
 mod tests {
+    use connect::config::PipelineConfig;
+
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<SourceConfig, String> {
@@ -221,9 +256,27 @@ mod tests {
         let all = base.iter().chain(pairs);
         let values = all.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let mut settings = Settings::new("connector `x`", origin, values);
-        let config = SourceConfig::read("x", "g", &mut settings).map_err(|e| e.to_string())?;
+        let config =
+            SourceConfig::read("x", &worker(), &mut settings).map_err(|e| e.to_string())?;
         settings.finish().map_err(|e| e.to_string())?;
         Ok(config)
+    }
+
+    fn worker() -> WorkerConfig {
+        let file = "{bootstrap.servers: b, schema.registry.url: http://r, group.id: g, \
+                     connectors: {x: {connector.class: mysql}}}";
+        PipelineConfig::parse(file, &|_| None).unwrap().worker
+    }
+
+    #[test]
+    fn whoever_requires_exactly_once_is_told_that_it_is_off() {
+        let delivery = |pairs: &[(&str, &str)]| read(pairs).map(|config| config.delivery);
+        let (off, required) = (("exactly.once", "disabled"), ("exactly.once.support", "required"));
+
+        assert_eq!(delivery(&[]), Ok(Delivery::ExactlyOnce));
+        assert_eq!(delivery(&[required]), Ok(Delivery::ExactlyOnce));
+        assert_eq!(delivery(&[off]), Ok(Delivery::AtLeastOnce));
+        assert!(delivery(&[off, required]).unwrap_err().contains("`exactly.once.support`"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod error;
 pub mod fuzzing;
 mod heartbeat;
 pub mod offsets;
+mod oversized;
 mod pipeline;
 mod preflight;
 mod rows;

@@ -62,7 +62,7 @@ impl SourceOffsets {
         mut settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Self, ConfigError> {
-        let config = SourceConfig::read(name.as_str(), &worker.group_id, &mut settings)?;
+        let config = SourceConfig::read(name.as_str(), worker, &mut settings)?;
         settings.finish()?;
         Ok(Self { name: name.clone(), config: Arc::new(config), worker: worker.clone() })
     }

@@ -3,14 +3,16 @@
 mod mapping;
 mod plan;
 mod skipped;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use connect::config::WorkerConfig;
-use connect::kafka::Admin;
+use connect::connector::ConnectorName;
 use connect::kafka::control::Control;
 use connect::kafka::producer::TransactionalProducer;
+use connect::kafka::{Admin, RecordTopic};
 use schema::bytes::equal;
 use schema::names;
 use schema::offset::{SnapshotProgress, TableOffset, TableState};
@@ -25,7 +27,6 @@ use crate::binlog::table_map::{EncodedTableMap, TableMap};
 use crate::config::SourceConfig;
 use crate::connection::Connection;
 use crate::error::SourceError;
-use crate::heartbeat::{self, HeartbeatTopic};
 use crate::snapshot::{Order, structure};
 
 pub(crate) use mapping::Mapping;
@@ -37,8 +38,8 @@ pub(crate) struct Numbers(HashMap<u64, Numbered>);
 
 /// All captured tables.
 pub(crate) struct Tables {
+    connector: String,
     config: Arc<SourceConfig>,
-    worker: WorkerConfig,
     registry: Registry,
     admin: Admin,
     numbers: HashMap<u64, Numbered>,
@@ -59,8 +60,9 @@ pub(crate) struct Tables {
 impl Tables {
     /// Starts with the stored offsets of the tables.
     pub(crate) fn new(
+        connector: &ConnectorName,
         config: Arc<SourceConfig>,
-        worker: WorkerConfig,
+        worker: &WorkerConfig,
         offsets: BTreeMap<TableId, TableOffset>,
     ) -> Result<Self, SourceError> {
         let is_copied = |(_, offset): &(&TableId, &TableOffset)| {
@@ -69,10 +71,10 @@ impl Tables {
         let rank = |table: &TableId| (config.tables.rank(table), table.clone());
         Ok(Self {
             copying: offsets.iter().filter(is_copied).map(|(table, _)| rank(table)).collect(),
+            connector: connector.to_string(),
             config,
             registry: Registry::new(&worker.registry)?,
-            admin: Admin::new(&worker)?,
-            worker,
+            admin: Admin::new(worker)?,
             numbers: HashMap::new(),
             plans: HashMap::new(),
             redeclared: BTreeSet::new(),
@@ -84,12 +86,6 @@ impl Tables {
             control_key: None,
             skipped: Skipped::new(),
         })
-    }
-
-    /// Makes the topic of signals, so that signals can be written before anybody has.
-    pub(crate) async fn signal_topic(&self, topic: &str) -> Result<(), SourceError> {
-        self.admin.ensure_topic(topic, 1, self.worker.topic_replication, &[]).await?;
-        Ok(())
     }
 
     /// The schema of control records' keys, registered when it is first needed.
@@ -105,22 +101,6 @@ impl Tables {
     /// How a table's rows are written now, if any were.
     pub(crate) fn plan_of(&self, table: &TableId) -> Option<Arc<TablePlan>> {
         self.plans.get(table).cloned()
-    }
-
-    /// Makes the topic of heartbeats and registers their schemas.
-    pub(crate) async fn heartbeat_topic(
-        &self,
-        topic: &str,
-        producer: &mut TransactionalProducer,
-    ) -> Result<HeartbeatTopic, SourceError> {
-        let key = names::key_subject(topic);
-        let key = self.registry.register(&key, heartbeat::KEY_SCHEMA).await?;
-        let value = names::value_subject(topic);
-        let value = self.registry.register(&value, heartbeat::VALUE_SCHEMA).await?;
-        let replication = self.worker.topic_replication;
-        let partitions = self.admin.ensure_topic(topic, 1, replication, &[]).await?;
-        let topic = producer.add_topic(topic).await?;
-        Ok(HeartbeatTopic { topic, partitions, ids: (key, value) })
     }
 
     /// Adds a captured table that has no offset yet.
@@ -298,15 +278,20 @@ impl Tables {
                 return Ok(None);
             }
         }
-        let (partitions, replication) =
-            (self.worker.topic_partitions, self.worker.topic_replication);
-        let (partitions, limit) =
-            self.admin.ensure_record_topic(&topic, partitions, replication).await?;
+        let made = match self.table_topic(&topic, (schema, &record), producer).await? {
+            Ok(made) => made,
+            Err(reason) => {
+                self.park(&schema.id, &reason);
+                return Ok(None);
+            }
+        };
+        let (RecordTopic { partitions, limit, .. }, oversized) = made;
         let columns = schema.columns.len();
         tracing::info!(table = %schema.id, columns, "table definition taken");
         let topic = producer.add_topic(&topic).await?;
         let schema = schema.clone();
-        let plan = Arc::new(TablePlan { schema, record, snapshot, topic, partitions, limit });
+        let plan = TablePlan { schema, record, snapshot, topic, partitions, limit, oversized };
+        let plan = Arc::new(plan);
         self.plans.insert(plan.schema.id.clone(), Arc::clone(&plan));
         Ok(Some(plan))
     }

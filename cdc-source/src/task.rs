@@ -30,7 +30,7 @@ impl ConnectorClass for MySqlConnector {
         mut settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
-        let config = SourceConfig::read(name.as_str(), &worker.group_id, &mut settings)?;
+        let config = SourceConfig::read(name.as_str(), worker, &mut settings)?;
         settings.finish()?;
         let (name, config) = (name.clone(), Arc::new(config));
         let task = MySqlTask { name, config, worker: worker.clone(), has_run: false };

@@ -7,6 +7,7 @@
 mod listener;
 mod pipeline;
 mod settings;
+mod topics;
 mod variables;
 mod yaml;
 
@@ -18,6 +19,16 @@ use schema::registry::RegistryConfig;
 pub use listener::{Listener, Listeners};
 pub use pipeline::{ConnectorConfig, PipelineConfig};
 pub use settings::{ConfigError, Origin, Settings};
+pub use topics::{TopicCreation, TopicRules};
+
+/// How often a source's record can be in its topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Records and offsets are one Kafka transaction.
+    ExactlyOnce,
+    /// Offsets are written after the records that they cover: a crash repeats records.
+    AtLeastOnce,
+}
 
 /// What all connectors of a process share.
 #[derive(Clone)]
@@ -28,11 +39,17 @@ pub struct WorkerConfig {
     pub kafka: BTreeMap<String, String>,
     /// `offset.storage.topic`: compacted topic with the source offsets. Default `rowcast-offsets`.
     pub offset_topic: String,
-    /// `topic.creation.default.partitions`: partitions of the topics that rowcast creates, 1 to
-    /// 10,000. Default 1, as Kafka's `num.partitions`.
-    pub topic_partitions: i32,
-    /// `topic.creation.default.replication.factor`: -1 for the broker's default, which is ours.
-    pub topic_replication: i32,
+    /// `offset.storage.partitions`: its partitions if rowcast makes it, 1 to 1,000. Default 1, not
+    /// Kafka Connect's 25: each commit writes a few offsets, and each partition that it touches
+    /// costs a marker.
+    pub offset_partitions: i32,
+    /// `offset.storage.replication.factor`: its copies if rowcast makes it. Default: those of all
+    /// other topics.
+    pub offset_replication: i32,
+    /// `exactly.once.source.support`: whether sources write in transactions. Default `enabled`.
+    pub delivery: Delivery,
+    /// `topic.creation.*`: how topics are made.
+    pub topics: TopicCreation,
     /// The schema registry.
     pub registry: RegistryConfig,
     /// `listeners`: where the HTTP endpoint listens.
@@ -51,22 +68,30 @@ impl WorkerConfig {
         crate::kafka::check_properties(&kafka)
             .map_err(|found| settings.error(&format!("kafka.{}", found.property), found.problem))?;
         kafka.insert("bootstrap.servers".to_owned(), settings.required("bootstrap.servers")?);
+        let topics = TopicCreation::read(&mut settings, &TopicCreation::default())?;
         let config = Self {
             group_id: settings.text("group.id", "rowcast"),
             kafka,
             offset_topic: settings
                 .topic_name("offset.storage.topic")?
                 .unwrap_or_else(|| "rowcast-offsets".to_owned()),
-            topic_partitions: settings.integer(
-                "topic.creation.default.partitions",
-                1,
-                1..=10_000,
+            offset_partitions: settings.integer("offset.storage.partitions", 1, 1..=1_000)?,
+            offset_replication: settings.integer(
+                "offset.storage.replication.factor",
+                topics.replication(),
+                -1..=i16::MAX.into(),
             )?,
-            topic_replication: settings.integer(
-                "topic.creation.default.replication.factor",
-                -1,
-                -1..=32_767,
+            delivery: settings.choice(
+                "exactly.once.source.support",
+                Delivery::ExactlyOnce,
+                &[
+                    ("enabled", Delivery::ExactlyOnce),
+                    ("disabled", Delivery::AtLeastOnce),
+                    // Connect's half-way state while its workers are changed one by one.
+                    ("preparing", Delivery::AtLeastOnce),
+                ],
             )?,
+            topics,
             registry,
             listeners: Listeners::read(&mut settings)?,
         };

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
-pub use admin::Admin;
+pub use admin::{Admin, RecordTopic};
 pub use error::KafkaError;
 pub use limit::{RecordLimit, RecordTooLarge};
 pub use partitioner::partition_of;

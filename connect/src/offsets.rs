@@ -7,15 +7,11 @@ use schema::offset::SourcePartition;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::WorkerConfig;
+use crate::config::{Delivery, WorkerConfig};
 use crate::connector::ConnectorName;
 use crate::kafka::batch::RecordBatch;
 use crate::kafka::producer::{ProducerConfig, TransactionalProducer};
 use crate::kafka::{Admin, KafkaError, read_compacted};
-
-/// Partitions of the offsets topic when rowcast makes it. One, not Kafka Connect's 25: each commit
-/// writes a few offsets, and each partition that it touches costs a marker.
-const OFFSET_TOPIC_PARTITIONS: i32 = 1;
 
 /// Reads all committed offsets of a connector, making the topic if it does not exist.
 ///
@@ -24,7 +20,7 @@ const OFFSET_TOPIC_PARTITIONS: i32 = 1;
 ///
 /// # Errors
 ///
-/// Returns [`KafkaError`] when the topic cannot be made or read.
+/// Returns [`KafkaError`] when the topic cannot be made or read, or would lose offsets.
 pub async fn read(
     worker: &WorkerConfig,
     connector: &ConnectorName,
@@ -39,11 +35,11 @@ pub async fn read(
 }
 
 async fn make_topic(worker: &WorkerConfig) -> Result<(), KafkaError> {
-    let settings = [("cleanup.policy", "compact")];
-    let (topic, replication) = (&worker.offset_topic, worker.topic_replication);
     let admin = Admin::new(worker)?;
-    admin.ensure_topic(topic, OFFSET_TOPIC_PARTITIONS, replication, &settings).await?;
-    Ok(())
+    let (topic, partitions) = (&worker.offset_topic, worker.offset_partitions);
+    let compacted = [("cleanup.policy", "compact")];
+    admin.ensure_topic(topic, partitions, worker.offset_replication, &compacted).await?;
+    admin.check_offset_topic(topic).await
 }
 
 async fn read_topic(worker: &WorkerConfig) -> Result<HashMap<Vec<u8>, Vec<u8>>, KafkaError> {
@@ -145,6 +141,7 @@ impl OffsetsWriter {
         connector: &ConnectorName,
     ) -> Result<Self, KafkaError> {
         let config = ProducerConfig {
+            delivery: Delivery::ExactlyOnce,
             transactional_id: transactional_id(worker, connector),
             // Everything is written at once.
             commit_interval: Duration::from_secs(10),

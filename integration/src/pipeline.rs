@@ -66,6 +66,14 @@ impl PipelineFile {
         self
     }
 
+    /// Gives the worker one more setting, or another value.
+    #[must_use]
+    pub fn with_worker(mut self, key: &str, value: &str) -> Self {
+        self.worker.retain(|(known, _)| known != key);
+        self.worker.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Writes the file.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! One row change → its records: one, or more when a delete or a new key is involved.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use connect::kafka::batch::{
@@ -12,6 +13,7 @@ use schema::lsn::{Lsn, LsnClock};
 use schema::plan::record::{PlanError, RecordPlan, Row};
 
 use super::order::TransactionOrder;
+use crate::oversized::{Fate, TRUNCATED_HEADER};
 use crate::snapshot::TableCopy;
 use crate::tables::TablePlan;
 
@@ -29,6 +31,17 @@ pub(crate) struct RecordWriter<'a> {
     pub(crate) event: &'a mut EventSource,
     /// `tombstones.on.delete`.
     pub(crate) tombstones: bool,
+}
+
+/// A record whose key and value stand at the end of the batch.
+pub(crate) struct Written<'a, R> {
+    pub(crate) record: &'a RecordPlan,
+    pub(crate) change: &'a RowChange<R>,
+    pub(crate) source: &'a Source<'a>,
+    pub(crate) now_us: i64,
+    pub(crate) partition: i32,
+    /// Where its key is; the value is behind it.
+    pub(crate) key: Range<usize>,
 }
 
 /// Buffers that are kept from row to row.
@@ -131,14 +144,10 @@ impl RecordWriter<'_> {
         };
         if writes_value {
             self.record.write_shared(change, source, self.event, self.batch.buffer())?;
-            self.plan.limit.check(self.batch.bytes() - key_start)?;
-            let bounds = RecordBounds { key_start, key_end, has_value: true };
-            self.batch.push(self.plan.topic, partition, bounds);
-            Self::headers(self.batch, header);
-            if self.record.is_flat() {
-                self.batch.push_lsn(lsn);
-                Self::flat_headers(self.batch, self.record, change, (source, self.event.now_us()))?;
-            }
+            let (record, now_us) = (self.record, self.event.now_us());
+            let key = key.clone();
+            let written = Written { record, change, source, now_us, partition, key };
+            Self::push_value(self.plan, self.batch, &written, (header, lsn))?;
         } else {
             self.batch.buffer().truncate(key_start);
         }
@@ -157,6 +166,36 @@ impl RecordWriter<'_> {
             self.batch.push_lsn(lsn);
         }
         Ok(lsn)
+    }
+
+    /// Takes the value that stands behind its key as a record, or what becomes of one that is too
+    /// large.
+    fn push_value<R: Row>(
+        plan: &TablePlan,
+        batch: &mut RecordBatch,
+        written: &Written<'_, R>,
+        (header, lsn): (Option<(&'static str, &[u8])>, Lsn),
+    ) -> Result<(), RecordError> {
+        let Range { start: key_start, end: key_end } = written.key;
+        let fate = match plan.limit.check(batch.bytes() - key_start) {
+            Ok(()) => Fate::Whole,
+            Err(error) => plan.oversized.handle(plan, batch, written, error)?,
+        };
+        if fate == Fate::DeadLetter {
+            return Ok(());
+        }
+        let bounds = RecordBounds { key_start, key_end, has_value: true };
+        batch.push(plan.topic, written.partition, bounds);
+        Self::headers(batch, header);
+        if let Fate::Smaller(lost) = fate {
+            batch.push_header(HeaderName::Fixed(TRUNCATED_HEADER), Some(lost.as_bytes()));
+        }
+        if written.record.is_flat() {
+            batch.push_lsn(lsn);
+            let added = (written.source, written.now_us);
+            Self::flat_headers(batch, written.record, written.change, added)?;
+        }
+        Ok(())
     }
 
     fn headers(batch: &mut RecordBatch, header: Option<(&'static str, &[u8])>) {

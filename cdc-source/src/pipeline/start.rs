@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use connect::config::WorkerConfig;
+use connect::config::{Delivery, WorkerConfig};
 use connect::connector::ConnectorName;
 use connect::kafka::batch::RecordBatch;
 use connect::kafka::producer::{ProducerConfig, TransactionalProducer};
@@ -49,6 +49,7 @@ impl Pipeline {
         let server = preflight::check(&mut connection, &config).await?;
 
         let producer_config = ProducerConfig {
+            delivery: config.delivery,
             transactional_id: connect::offsets::transactional_id(worker, &name),
             commit_interval: config.commit_interval,
             transaction_max_bytes: config.transaction_max_bytes,
@@ -72,7 +73,7 @@ impl Pipeline {
             "source starts"
         );
         drop(connection);
-        let mut tables = Tables::new(Arc::clone(&config), worker.clone(), stored.tables)?;
+        let mut tables = Tables::new(&name, Arc::clone(&config), worker, stored.tables)?;
         let always = config.snapshot.mode == SnapshotMode::Always && is_first_run && !is_first;
         begin_tables(&mut tables, &server, (&config.snapshot, anew || always), &mut lsn);
         let signals = SignalTopicReader::start(&config, worker, &tables).await?;
@@ -244,11 +245,27 @@ async fn first_lsn(
     server: &Server,
 ) -> Result<LsnClock, SourceError> {
     let now_us = connect::clock::now_micros();
-    if stored.is_some() {
+    // Without transactions records are written before the offset that says so.
+    let is_in_step = config.delivery == Delivery::ExactlyOnce;
+    if stored.is_some() && is_in_step {
         return Ok(LsnClock::start(stored, now_us));
     }
-    check_clocks(now_us, server.now_us, config)?;
     let written = lsn_tail::highest(worker, &config.topic_prefix, server).await?;
+    if stored.is_some() {
+        return Ok(LsnClock::start(stored.max(written), now_us));
+    }
+    check_clocks(now_us, server.now_us, config)?;
+    if written.is_some() {
+        tracing::warn!(
+            topic_prefix = config.topic_prefix,
+            offset_topic = worker.offset_topic,
+            copies = config.snapshot.mode.copies(),
+            hint = "if the connector is not new, stop it, restore the offsets topic or the \
+                    connector's name, and start it again: where tables are not copied, the changes \
+                    since its last offset are missing otherwise",
+            "no offset is stored, but the topics have records: the connector begins anew"
+        );
+    }
     Ok(LsnClock::start(written, now_us.max(server.now_us)))
 }
 

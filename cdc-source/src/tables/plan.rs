@@ -5,6 +5,8 @@ use connect::kafka::batch::TopicIndex;
 use schema::plan::record::RecordPlan;
 use schema::table::TableSchema;
 
+use crate::oversized::Oversized;
+
 /// How the rows of one table version are written, and where to.
 #[derive(Debug)]
 pub(crate) struct TablePlan {
@@ -16,6 +18,8 @@ pub(crate) struct TablePlan {
     pub(crate) partitions: i32,
     /// The largest record that the topic takes.
     pub(crate) limit: RecordLimit,
+    /// What is done with a larger one.
+    pub(crate) oversized: Oversized,
 }
 
 impl TablePlan {
@@ -23,7 +27,8 @@ impl TablePlan {
     #[cfg(any(test, feature = "bench"))]
     pub(crate) fn new(schema: TableSchema, record: RecordPlan, topic: TopicIndex) -> Self {
         let limit = RecordLimit::default();
-        Self { schema, record, snapshot: None, topic, partitions: 1, limit }
+        let oversized = Oversized::default();
+        Self { schema, record, snapshot: None, topic, partitions: 1, limit, oversized }
     }
 
     /// How the rows are written that a snapshot reads.
@@ -31,8 +36,10 @@ impl TablePlan {
         self.snapshot.as_ref().unwrap_or(&self.record)
     }
 
-    /// Warns of values that were written as something else for the first time.
+    /// Warns of values that were written as something else for the first time, and of records that
+    /// were too large.
     pub(crate) fn tell_losses(&self) {
+        self.oversized.tell(&self.schema);
         let records = [Some(&self.record), self.snapshot.as_ref()];
         for record in records.into_iter().flatten() {
             for (column, loss) in record.losses().take_new() {

@@ -116,7 +116,9 @@ impl DeadLetters {
 
     async fn start(&self) -> Result<FutureProducer<LogContext>, KafkaError> {
         let DeadLetterConfig { topic, replication, .. } = &self.config;
-        Admin::new(&self.worker)?.ensure_record_topic(topic, 1, *replication).await?;
+        let mut rules = self.worker.topics.rules(topic);
+        rules.replication = Some(*replication).filter(|copies| *copies > 0).or(rules.replication);
+        Admin::new(&self.worker)?.ensure_record_topic(topic, &rules).await?;
         let client_id = format!("{}-{}-{}-dlq", self.worker.group_id, self.connector, self.task);
         client_config(&client_id, &self.worker.kafka)
             .set("enable.idempotence", "true")

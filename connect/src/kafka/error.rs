@@ -58,6 +58,30 @@ pub enum KafkaError {
         /// Size of key and value.
         bytes: usize,
     },
+    /// The broker does not make a topic as it was asked to.
+    #[error("kafka does not make topic {topic} as its settings say: {code}")]
+    TopicRefused {
+        /// The topic.
+        topic: String,
+        /// What the broker says.
+        code: Code,
+    },
+    /// The broker does not take a record, whatever its size.
+    #[error("kafka does not take a record for topic {topic}: {code}")]
+    Rejected {
+        /// The topic.
+        topic: String,
+        /// What the broker says.
+        code: Code,
+    },
+    /// Offsets would be deleted after a while.
+    #[error("offsets topic {topic} has cleanup.policy={found}, which deletes offsets")]
+    OffsetTopicDeletes {
+        /// The topic.
+        topic: String,
+        /// Its policy.
+        found: String,
+    },
     /// The broker refuses the credentials or the access.
     #[error("kafka refuses to {action}")]
     Denied {
@@ -151,7 +175,12 @@ impl Fault for KafkaError {
             Self::Unavailable { .. } | Self::Aborted { .. } | Self::Expired | Self::Gone => {
                 Disposition::Retry
             }
+            // With fewer brokers than copies nothing can be made until they are back.
+            Self::TopicRefused { code: Code::InvalidReplicationFactor, .. } => Disposition::Retry,
             Self::Property { .. }
+            | Self::TopicRefused { .. }
+            | Self::Rejected { .. }
+            | Self::OffsetTopicDeletes { .. }
             | Self::Fenced { .. }
             | Self::Displaced { .. }
             | Self::TooLarge { .. }
@@ -172,6 +201,21 @@ impl Fault for KafkaError {
             Self::TooLarge { .. } => {
                 "raise `max.message.bytes` of the topic and `kafka: message.max.bytes`, or exclude \
                  the large column"
+            }
+            Self::TopicRefused { code: Code::InvalidReplicationFactor, .. } => {
+                "start more brokers, or lower `topic.creation.default.replication.factor`; rowcast \
+                 keeps trying"
+            }
+            Self::TopicRefused { .. } => {
+                "correct the settings `topic.creation.*` that are for this topic"
+            }
+            Self::Rejected { code: Code::InvalidRecord, .. } => {
+                "set cleanup.policy=delete on the topic if its table has no key: a compacted topic \
+                 takes no record without one"
+            }
+            Self::Rejected { .. } => "remove the cause that kafka names, then start rowcast again",
+            Self::OffsetTopicDeletes { .. } => {
+                "set cleanup.policy=compact on the topic with Kafka's tools (kafka-configs --alter)"
             }
             Self::Denied { .. } => "correct the credentials below `kafka`, or grant the access",
             Self::Other { .. } => {

@@ -19,12 +19,26 @@ pub struct RecordLimit {
 /// A record that is larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a record of {bytes} bytes is larger than the {limit} of {setting}; raise it, or exclude the large column"
+    "a record of {bytes} bytes is larger than the {limit} of {setting}; raise it, choose another `record.too.large`, or exclude the large column"
 )]
 pub struct RecordTooLarge {
     bytes: usize,
     limit: usize,
     setting: &'static str,
+}
+
+impl RecordTooLarge {
+    /// The bytes of the record's key and value.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        self.bytes
+    }
+
+    /// The limit that it exceeds.
+    #[must_use]
+    pub fn limit(self) -> usize {
+        self.limit
+    }
 }
 
 impl RecordLimit {
@@ -54,6 +68,12 @@ impl RecordLimit {
     /// Its bytes.
     pub(super) fn bytes(self) -> usize {
         self.bytes
+    }
+
+    /// The most bytes of a record's key and value.
+    #[must_use]
+    pub fn room(self) -> usize {
+        self.bytes.saturating_sub(OVERHEAD_BYTES)
     }
 
     /// Looks at the size of a record's key, value and headers.
@@ -94,7 +114,7 @@ mod tests {
         assert_eq!(
             topic.check(2745).unwrap_err().to_string(),
             "a record of 2745 bytes is larger than the 3000 of the topic's `max.message.bytes`; \
-             raise it, or exclude the large column"
+             raise it, choose another `record.too.large`, or exclude the large column"
         );
         assert_eq!(producer.and_of_topic(9000), producer);
         assert!(RecordLimit::default().check(usize::MAX).is_err());

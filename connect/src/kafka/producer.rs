@@ -1,6 +1,7 @@
-//! The transactional producer: one thread that owns the client, fed with batches through a bounded
+//! The producer of a source task: one thread that owns the client, fed with batches through a bounded
 //! queue, so that rows are read and encoded while a commit is in flight.
 
+mod deliveries;
 mod thread;
 
 use std::time::Duration;
@@ -9,16 +10,18 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{RecordBatch, TopicIndex};
 use super::error::KafkaError;
-use crate::config::WorkerConfig;
+use crate::config::{Delivery, WorkerConfig};
 
 /// Batches that wait for the producer's thread. With batches of up to 1 MiB they hold a few
 /// milliseconds of work, enough to keep the thread busy while the next batch is encoded.
 const WAITING_BATCHES: usize = 4;
 
-/// When Kafka transactions end.
+/// Whether there are Kafka transactions, and when they end.
 #[derive(Debug, Clone)]
 pub struct ProducerConfig {
-    /// `transactional.id`.
+    /// Without transactions, offsets are written where one would end.
+    pub delivery: Delivery,
+    /// `transactional.id`, and `client.id`.
     pub transactional_id: String,
     /// Longest time that a busy transaction stays open. Default 100 ms.
     pub commit_interval: Duration,
@@ -26,7 +29,7 @@ pub struct ProducerConfig {
     pub transaction_max_bytes: usize,
 }
 
-/// The async side of the producer.
+/// The async side of the producer, which is transactional unless its configuration says otherwise.
 ///
 /// Dropping it ends the thread, which first commits what was handed over: each batch comes with
 /// the offsets that are true after it.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use integration::chaos::{self, ChaosError, ChaosOptions};
+use integration::latency::{self, LatencyError};
 use integration::random::Random;
 use integration::random_types::{self, RandomTypesError};
-use integration::stack::{Stack, StackError, StackOptions};
+use integration::stack::{Stack, StackError, StackOptions, Tuning};
 
 /// Runs a long test on servers of its own and prints its figures as JSON.
 ///
@@ -34,6 +35,18 @@ enum Soak {
         #[arg(long)]
         without_gtids: bool,
     },
+    /// How soon after its commit a row can be read from Kafka. Run it with `--release`.
+    Latency {
+        /// Rows a second, each in a transaction of its own.
+        #[arg(long, default_value_t = 1000)]
+        rate: u64,
+        /// How long, after 5 s that do not count.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// A further setting of the source, as `name=value`; as often as needed.
+        #[arg(long = "set", value_parser = setting)]
+        settings: Vec<(String, String)>,
+    },
     /// Random tables of all types: what is copied and what is streamed is the table.
     RandomTypes {
         /// How long; the round that is under way is finished.
@@ -55,6 +68,8 @@ enum SoakError {
     Folder(#[from] io::Error),
     #[error(transparent)]
     RandomTypes(#[from] RandomTypesError),
+    #[error(transparent)]
+    Latency(#[from] LatencyError),
 }
 
 #[tokio::main]
@@ -64,6 +79,10 @@ async fn main() -> ExitCode {
         Soak::Kill { kills, keys, without_gtids } => {
             let options = ChaosOptions { kills, keys, seed: fresh };
             (fresh, Box::pin(kill(without_gtids, options)).await)
+        }
+        Soak::Latency { rate, seconds, settings } => {
+            let options = latency::Options { rate, seconds };
+            (fresh, Box::pin(latency(options, settings)).await)
         }
         Soak::RandomTypes { seconds, seed } => {
             let (seed, budget) = (seed.unwrap_or(fresh), Duration::from_secs(seconds));
@@ -98,6 +117,23 @@ async fn kill(without_gtids: bool, options: ChaosOptions) -> Ended {
     let report = chaos::run(&stack, "soak", folder.path(), options).await?;
     stack.stop().await?;
     Ok((serde_json::to_string(&report).unwrap_or_default(), true))
+}
+
+async fn latency(options: latency::Options, settings: Vec<(String, String)>) -> Ended {
+    let mut servers = StackOptions::default();
+    servers.kafka.tuning = Tuning::Benchmark;
+    servers.kafka.heap_mb = 512;
+    let stack = Stack::start(servers).await?;
+    let folder = tempfile::tempdir()?;
+    let report =
+        Box::pin(latency::run(&stack, "soak", folder.path(), (options, &settings))).await?;
+    stack.stop().await?;
+    Ok((serde_json::to_string(&report).unwrap_or_default(), report.missing == 0))
+}
+
+fn setting(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("expected name=value")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 async fn random_types(options: random_types::Options) -> Ended {

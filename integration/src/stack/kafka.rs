@@ -48,6 +48,8 @@ impl Default for KafkaOptions {
 pub struct Kafka {
     /// Stops, kills and starts it again.
     pub server: Server,
+    /// `node.id`.
+    pub id: u32,
     /// The first listener, the controller's, then those of the options.
     listeners: Vec<(String, Port)>,
 }
@@ -73,14 +75,58 @@ impl Kafka {
         options: &KafkaOptions,
         archive: &Archive,
     ) -> Result<Self, StackError> {
+        let listeners = lease(installed, options)?;
+        let voters = voter(1, &listeners);
+        let node = Node { id: 1, listeners, voters, cluster: cluster_id()? };
+        Self::start_node(installed, directory, options, (node, archive)).await
+    }
+
+    /// Starts brokers that form one cluster, each with its data in a folder of its own: every
+    /// topic has a copy on each of them, unless it is made otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`StackError`] for the first broker that does not become ready.
+    pub async fn start_cluster(
+        installed: &Installed,
+        directory: &Path,
+        options: &KafkaOptions,
+        count: u32,
+    ) -> Result<Vec<Self>, StackError> {
+        let cluster = cluster_id()?;
+        let listeners: Vec<_> =
+            (0..count).map(|_| lease(installed, options)).collect::<Result<_, _>>()?;
+        let voters: Vec<_> = (1..).zip(&listeners).map(|(id, own)| voter(id, own)).collect();
+        let voters = voters.join(",");
+        let mut options = options.clone();
+        let copies = count.to_string();
+        let settings = CLUSTER.iter().map(|name| ((*name).to_owned(), copies.clone()));
+        let insync = count.saturating_sub(1).max(1).to_string();
+        let insync = CLUSTER_INSYNC.iter().map(|name| ((*name).to_owned(), insync.clone()));
+        let fast = FAST_FAILOVER.iter().map(|(name, ms)| ((*name).to_owned(), (*ms).to_owned()));
+        let given = std::mem::take(&mut options.properties);
+        options.properties = settings.chain(insync).chain(fast).chain(given).collect();
+        let archive = installed.cache.class_archive(&installed.kafka, &installed.jdk.build);
+        let archive = Archive::Read(archive);
+        let nodes = (1..).zip(listeners).map(|(id, listeners)| {
+            let node = Node { id, listeners, voters: voters.clone(), cluster: cluster.clone() };
+            let folder = directory.join(format!("broker-{id}"));
+            let (options, archive) = (&options, &archive);
+            async move { Self::start_node(installed, &folder, options, (node, archive)).await }
+        });
+        // At the same time: none is ready before most of them are there.
+        futures_util::future::try_join_all(nodes).await
+    }
+
+    async fn start_node(
+        installed: &Installed,
+        directory: &Path,
+        options: &KafkaOptions,
+        (node, archive): (Node, &Archive),
+    ) -> Result<Self, StackError> {
         let (directory, data) = prepare(directory)?;
-        let names = ["PLAINTEXT", "CONTROLLER"].into_iter().map(str::to_owned);
-        let mut listeners = Vec::new();
-        for name in names.chain(options.listeners.iter().cloned()) {
-            listeners.push((name, Port::lease(installed.cache.folder())?));
-        }
         let file = directory.join("server.properties");
-        let text = server_properties(&listeners, &data, options);
+        let text = server_properties(&node, &data, options);
         fs::write(&file, text).map_err(io_error("write server.properties"))?;
         let logging = directory.join("log4j2.properties");
         fs::write(&logging, include_str!("../../stack/kafka/log4j2.properties"))
@@ -96,7 +142,7 @@ impl Kafka {
             // The archive is for the broker; one written here would be the formatter's.
             format.args(java.iter().filter(|option| !is_archive_option(option)));
             format.args(["kafka.tools.StorageTool", "format", "--config"]).arg(&file);
-            format.arg("--cluster-id").arg(cluster_id()?);
+            format.arg("--cluster-id").arg(&node.cluster);
             format.args(options.scram_users.iter().flat_map(|user| ["--add-scram", user]));
             // Not on the runtime: it takes most of a second.
             tokio::task::spawn_blocking(move || run("formatting Kafka's data", &mut format))
@@ -105,15 +151,39 @@ impl Kafka {
         java.extend([OsString::from("kafka.Kafka"), file.into()]);
         let log = directory.join(LOG);
         let launch = Launch { program, arguments: java, environment: vec![], directory, log };
-        let port = listeners.first().map_or(0, |(_, port)| port.number());
+        let port = node.listeners.first().map_or(0, |(_, port)| port.number());
         let server = Server::start("Kafka", launch, Probe::Kafka(loopback(port))).await?;
-        Ok(Self { server, listeners })
+        Ok(Self { server, id: node.id, listeners: node.listeners })
     }
 
     /// The address for `bootstrap.servers`.
     #[must_use]
     pub fn bootstrap(&self) -> String {
         self.listener("PLAINTEXT").map(|address| address.to_string()).unwrap_or_default()
+    }
+
+    /// The transactional ids that the broker knows, whatever their state.
+    ///
+    /// # Errors
+    ///
+    /// [`StackError::Tool`] if the broker does not answer.
+    pub async fn transactional_ids(
+        &self,
+        installed: &Installed,
+    ) -> Result<Vec<String>, StackError> {
+        let mut command = tool(installed.jdk.program("java"));
+        command.args(["-XX:TieredStopAtLevel=1", "-cp"]);
+        command.arg(class_path(&installed.kafka.join("lib"))?);
+        command.args(["org.apache.kafka.tools.TransactionsCommand", "--bootstrap-server"]);
+        command.arg(self.bootstrap()).arg("list");
+        let listing =
+            tokio::task::spawn_blocking(move || run("listing transactions", &mut command));
+        // The first line has the names of the columns.
+        let ids = |text: String| {
+            let words = text.lines().skip(1).filter_map(|line| line.split_whitespace().next());
+            words.map(str::to_owned).collect()
+        };
+        listing.await?.map(ids)
     }
 
     /// The address of one of the listeners; nothing if there is none of that name.
@@ -128,19 +198,62 @@ fn is_archive_option(option: &OsString) -> bool {
     option.to_string_lossy().starts_with("-XX:ArchiveClassesAtExit")
 }
 
-fn server_properties(listeners: &[(String, Port)], data: &Path, options: &KafkaOptions) -> String {
+/// One broker of a cluster, which may be the only one.
+struct Node {
+    id: u32,
+    listeners: Vec<(String, Port)>,
+    voters: String,
+    cluster: String,
+}
+
+/// How many copies there are of what.
+const CLUSTER: [&str; 4] = [
+    "default.replication.factor",
+    "offsets.topic.replication.factor",
+    "transaction.state.log.replication.factor",
+    "share.coordinator.state.topic.replication.factor",
+];
+
+/// How many of them have to be there.
+const CLUSTER_INSYNC: [&str; 3] = [
+    "min.insync.replicas",
+    "transaction.state.log.min.isr",
+    "share.coordinator.state.topic.min.isr",
+];
+
+/// A leader that is dead is replaced after some 4 s, and not after 10 s and more.
+const FAST_FAILOVER: [(&str, &str); 5] = [
+    ("controller.quorum.election.timeout.ms", "500"),
+    ("controller.quorum.fetch.timeout.ms", "1000"),
+    ("broker.session.timeout.ms", "3000"),
+    ("broker.heartbeat.interval.ms", "500"),
+    ("replica.lag.time.max.ms", "3000"),
+];
+
+/// The client's listener, the controller's, then those of the options.
+fn lease(installed: &Installed, options: &KafkaOptions) -> Result<Vec<(String, Port)>, StackError> {
+    let names = ["PLAINTEXT", "CONTROLLER"].into_iter().map(str::to_owned);
+    let names = names.chain(options.listeners.iter().cloned());
+    names.map(|name| Ok((name, Port::lease(installed.cache.folder())?))).collect()
+}
+
+fn voter(id: u32, listeners: &[(String, Port)]) -> String {
+    let controller = listeners.iter().find(|(name, _)| name == "CONTROLLER");
+    controller.map(|(_, port)| format!("{id}@{}", loopback(port.number()))).unwrap_or_default()
+}
+
+fn server_properties(node: &Node, data: &Path, options: &KafkaOptions) -> String {
     let list = |skipped: &str| {
-        let shown = listeners.iter().filter(|(name, _)| name != skipped);
+        let shown = node.listeners.iter().filter(|(name, _)| name != skipped);
         let texts = shown.map(|(name, port)| format!("{name}://{}", loopback(port.number())));
         texts.collect::<Vec<_>>().join(",")
     };
-    let voters = listeners.iter().find(|(name, _)| name == "CONTROLLER");
-    let voters = voters.map(|(_, port)| format!("1@{}", loopback(port.number())));
     let mut lines = vec![
         include_str!("../../stack/kafka/server.properties").to_owned(),
+        format!("node.id={}", node.id),
         format!("listeners={}", list("")),
         format!("advertised.listeners={}", list("CONTROLLER")),
-        format!("controller.quorum.voters={}", voters.unwrap_or_default()),
+        format!("controller.quorum.voters={}", node.voters),
         "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,\
          SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"
             .to_owned(),

@@ -3,5 +3,6 @@
 
 mod config;
 mod mysql;
+mod offsets;
 mod outage;
 mod own_mysql;

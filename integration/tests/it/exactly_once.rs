@@ -1,6 +1,12 @@
 //! Exactly once into Kafka on the real broker: whoever takes over ends what its predecessor left
 //! open, and the predecessor, dead or asleep, changes nothing any more.
 
+mod answers;
+mod broker;
+mod cluster;
+mod proxy;
+mod splits;
+
 use std::time::{Duration, Instant};
 
 use integration::pipeline::PipelineFile;
@@ -148,11 +154,13 @@ async fn a_successor_ends_the_open_commit_of_the_dead_and_of_the_sleeping() {
     }
 
     for round in 1..=SUCCESSIONS {
-        pause_inside_commit(&current, &scenario.topics, &mut workload, &mut random).await;
+        let traffic = (&mut workload, &mut random);
+        let offsets = "succession-offsets";
+        pause_inside_commit(&current, &scenario.topics, traffic, offsets).await;
         if round % 2 == 0 {
             current.kill().unwrap();
         }
-        let is_open = scenario.topics.is_transaction_open("succession-offsets").await.unwrap();
+        let is_open = scenario.topics.is_transaction_open(offsets).await.unwrap();
         assert!(is_open, "the commit ended by itself");
         let successor = scenario.launch(&format!("instance-{round}"), &pipeline).await;
         log_has(&successor, "source starts").await;
@@ -172,12 +180,12 @@ async fn a_successor_ends_the_open_commit_of_the_dead_and_of_the_sleeping() {
 }
 
 /// Freezes the program at a moment when its records and offsets are on the broker and its
-/// transaction has not ended.
+/// transaction has not ended. `offsets` is its offsets topic.
 async fn pause_inside_commit(
     rowcast: &Rowcast,
     topics: &Topics,
-    workload: &mut Workload,
-    random: &mut Random,
+    (workload, random): (&mut Workload, &mut Random),
+    offsets: &str,
 ) {
     let end = Instant::now() + DEADLINE;
     loop {
@@ -189,7 +197,6 @@ async fn pause_inside_commit(
         }
         tokio::time::sleep(random.duration_below(COMMIT_TIME)).await;
         rowcast.signal(Signal::Pause).unwrap();
-        let offsets = "succession-offsets";
         // Asked twice: what was on its way to the broker when the program froze has arrived then.
         if topics.is_transaction_open(offsets).await.unwrap()
             && topics.is_transaction_open(offsets).await.unwrap()

@@ -1,11 +1,11 @@
 //! Wide tables, long rows, and values that no record can hold.
 
+mod policies;
+
 use integration::stack::shared;
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 
 use crate::scenario::{Scenario, log_has, stop};
+use crate::topics::make;
 use crate::types::read_as_streamed;
 
 /// Most columns of a table of `InnoDB`.
@@ -102,15 +102,8 @@ async fn a_value_beyond_the_limit_parks_its_table_with_size_and_setting_and_the_
 async fn a_topic_that_takes_less_than_the_producer_sends_decides() {
     let mut scenario = Scenario::new("small_topic").await;
     let mysql = &scenario.stack.mysql;
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", scenario.stack.kafka.bootstrap())
-        .create()
-        .unwrap();
-    let topic = scenario.topic("t");
-    let small =
-        NewTopic::new(&topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "99999");
-    let made = admin.create_topics([&small], &AdminOptions::new()).await.unwrap();
-    assert_eq!(made, [Ok(topic.clone())]);
+    let (topic, bootstrap) = (scenario.topic("t"), scenario.stack.kafka.bootstrap());
+    make(&bootstrap, &topic, &[("max.message.bytes", "99999")]).await;
     scenario.sql("CREATE TABLE t (id INT PRIMARY KEY, b LONGBLOB)").await;
     let rowcast = scenario.start(&scenario.source(mysql)).await;
     log_has(&rowcast, "table copied table=small_topic.t").await;

@@ -2,6 +2,8 @@
 
 // `cfg(test)` is always on here; clippy takes it as the sign that helpers of tests may unwrap.
 #[cfg(test)]
+mod at_least_once;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bad_values;
@@ -57,6 +59,8 @@ mod sweep;
 mod tidy;
 #[cfg(test)]
 mod too_large;
+#[cfg(test)]
+mod topics;
 #[cfg(test)]
 mod types;
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod column;
 mod compile;
+mod fitting;
 mod flat;
 mod generic;
 mod key;
@@ -22,6 +23,7 @@ use crate::value::Schema;
 
 pub use column::{Cell, ColumnPlan, HashAlgorithm, Row, ValueRule};
 pub use compile::{ColumnChoice, CompileError, Format, PlanOptions};
+pub use fitting::{Fit, Lost};
 pub use flat::{AddedField, DeleteHandling, FlatOptions, UnknownField};
 pub use losses::{Loss, Losses};
 
