@@ -1,5 +1,6 @@
 //! Copies of tables on real servers, beside changes: by which keys, how often, and when told to.
 
+mod faults;
 mod keys;
 mod modes;
 mod orders;
