@@ -80,7 +80,7 @@ async fn each_mistake_in_a_pipeline_file_names_its_key_and_what_is_expected() {
         ("127.0.0.1:1\nschema", "${env:ROWCAST_NOT_SET}\nschema", "ROWCAST_NOT_SET, which is not"),
         ("database.port: 1", "database.port: 70000", "expected a number from 1 to 65535"),
         ("database.port: 1", "database.port: zero", "expected a number from 1 to 65535"),
-        ("database.port: 1", "snapshot.mode: maybe", "expected one of initial, no_data"),
+        ("database.port: 1", "snapshot.mode: maybe", "expected one of initial, initial_only"),
         ("database.port: 1", "tombstones.on.delete: 1", "expected true or false"),
         ("database.port: 1", "commit.interval.ms: 0", "expected a number from 1 to 10000"),
         ("list: shop.t", "list: 'shop.(t'", "`table.include.list` has the invalid pattern"),
@@ -140,5 +140,5 @@ async fn a_variable_of_an_unknown_kind_is_refused_without_showing_it() {
     let refusal = refused_with("geheim-4711-x", &format!("'a${{{SECRET}}}b'")).await;
 
     assert!(refusal.error.contains("`database.password`"), "{refusal:?}");
-    assert!(refusal.error.contains("${env:NAME} or ${file:PATH}"), "{refusal:?}");
+    assert!(refusal.error.contains("${file:PATH} or ${dir:PATH:FILE}"), "{refusal:?}");
 }

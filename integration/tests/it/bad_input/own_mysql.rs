@@ -107,7 +107,7 @@ async fn a_log_that_was_purged_while_down_is_not_skipped() {
     let refusal = scene.refused().await;
 
     assert!(refusal.error.contains("mysql cannot send the binary log from where"), "{refusal:?}");
-    assert!(refusal.hint.contains("give the connector a new name"), "{refusal:?}");
+    assert!(refusal.hint.contains("set snapshot.mode to `when_needed`"), "{refusal:?}");
     assert!(refusal.hint.contains("binlog_expire_logs_seconds"), "{refusal:?}");
     assert_eq!(scene.offsets(), before);
 }
@@ -128,7 +128,7 @@ async fn a_log_that_was_reset_while_down_is_not_taken_for_the_old_one() {
         let refusal = scene.refused().await;
 
         assert!(refusal.error.contains("binary log"), "{refusal:?}");
-        assert!(refusal.hint.contains("give the connector a new name"), "{refusal:?}");
+        assert!(refusal.hint.contains("set snapshot.mode to `when_needed`"), "{refusal:?}");
         assert_eq!(scene.offsets(), before);
     }
 }
