@@ -4,7 +4,6 @@ use integration::oracle;
 use integration::stack::shared;
 use integration::topic::Operation;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts};
 
 use super::reads;
 use crate::scenario::{Scenario, connect, log_has, own_server, stop, until_async};
@@ -17,9 +16,14 @@ async fn a_chunk_whose_query_is_killed_is_read_again() {
     scenario.sql("CREATE TABLE locked (id INT PRIMARY KEY, a INT)").await;
     scenario.sql("INSERT INTO locked VALUES (1, 1), (2, 2), (3, 3)").await;
     scenario.sql("CREATE TABLE other (id INT PRIMARY KEY, a INT)").await;
-    let mut locker = Conn::new(Opts::from_url(&mysql.url()).unwrap()).await.unwrap();
+    let slow = scenario
+        .source(&mysql)
+        .with("snapshot.chunk.rows", "1")
+        .with("snapshot.max.rows.per.second", "1");
+    let rowcast = scenario.start(&slow).await;
+    scenario.record("locked", |record| record.operation == Operation::Read).await;
+    let mut locker = connect(&mysql).await;
     locker.query_drop("LOCK TABLES killed_query.locked WRITE").await.unwrap();
-    let rowcast = scenario.start(&scenario.source(&mysql)).await;
 
     let mut watch = connect(&mysql).await;
     let waiting = "SELECT id FROM performance_schema.processlist \
@@ -40,15 +44,15 @@ async fn a_chunk_whose_query_is_killed_is_read_again() {
     stop(&rowcast).await;
 }
 
-/// While one table is copied it is dropped, and another one gets another key: the first is parked,
-/// the second is copied by its new key, and nothing is left of the old one.
+/// While one table is copied it is dropped, and the key of another is ordered otherwise: the first is
+/// parked, the second is copied again by its new key.
 #[tokio::test]
 async fn a_table_may_go_or_change_its_key_while_it_is_copied() {
     let mysql = &shared().await.unwrap().mysql;
     let mut scenario = Scenario::new("changed_copy").await;
     let rows: Vec<_> = (0..300).map(|n| format!("({n}, {})", 1000 - n)).collect();
     for table in ["gone", "rekeyed"] {
-        scenario.sql(&format!("CREATE TABLE {table} (a INT PRIMARY KEY, b INT NOT NULL)")).await;
+        scenario.sql(&format!("CREATE TABLE {table} (a INT, b INT, PRIMARY KEY (a, b))")).await;
         scenario.sql(&format!("INSERT INTO {table} VALUES {}", rows.join(","))).await;
     }
     let slow = scenario
@@ -61,13 +65,11 @@ async fn a_table_may_go_or_change_its_key_while_it_is_copied() {
     }
 
     scenario.sql("DROP TABLE gone").await;
-    scenario.sql("ALTER TABLE rekeyed DROP PRIMARY KEY, ADD PRIMARY KEY (b)").await;
+    scenario.sql("ALTER TABLE rekeyed DROP PRIMARY KEY, ADD PRIMARY KEY (b, a)").await;
     scenario.sql("DELETE FROM rekeyed WHERE a < 100").await;
 
     log_has(&rowcast, "table parked").await;
     let records = scenario.topic_is_table("rekeyed").await;
-    let by_old_key = records.iter().filter(|record| record.key.contains_key("a"));
-    assert!(by_old_key.count() > 0);
     assert!(records.iter().any(|record| matches!(record.operation, Operation::Sweep { .. })));
     stop(&rowcast).await;
 }
@@ -100,7 +102,7 @@ async fn a_copy_waits_while_the_server_is_busy() {
     }
 
     log_has(&rowcast, "the server is quiet enough").await;
-    assert_eq!(reads(&scenario.topic_is_table("t").await), 2);
+    assert_eq!(reads(&scenario.topic_is_table("t").await), 3);
     stop(&rowcast).await;
 }
 
