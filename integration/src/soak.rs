@@ -41,7 +41,7 @@ const LOG_FILE: &str = "rowcast.log";
 /// A moment of the memory's curve.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Point {
-    /// Seconds since the process was first started.
+    /// Seconds since the curve began: with the first start, or with the commits.
     pub second: f64,
     /// The most that was resident around it, in MB (10^6 bytes).
     pub rss_mb: f64,

@@ -50,6 +50,14 @@ impl Memory {
         with(&self.seen, Seen::look);
     }
 
+    /// Lets the curve begin now. The peak stays.
+    pub(super) fn begin_curve(&self) {
+        with(&self.seen, |seen| {
+            seen.began = Instant::now();
+            seen.samples.clear();
+        });
+    }
+
     /// The most that was resident, in MB.
     pub(super) fn peak_mb(&self) -> f64 {
         with(&self.seen, |seen| megabytes(seen.peak_kib))
@@ -119,6 +127,9 @@ mod tests {
     async fn the_curve_and_the_peak_are_those_of_this_process() {
         let memory = Memory::start();
         memory.watch(Some(std::process::id()));
+        memory.look();
+        memory.begin_curve();
+        assert!(memory.curve(20).is_empty() && memory.peak_mb() > 0.0);
         for _ in 0..50 {
             memory.look();
         }

@@ -124,6 +124,7 @@ pub async fn run(
         error = writers.failed() => return Err(error),
     };
     let seconds = began.elapsed().as_secs_f64();
+    let rss_curve = run.memory.curve(CURVE_POINTS);
     let writes = writers.stop().await?;
     let last = table::insert_last(&mut connection, name).await?;
     let mut ledger = run.ledger(last).await?;
@@ -145,7 +146,7 @@ pub async fn run(
         lock_looks: locks.looks,
         locks_seen: locks.seen,
         peak_rss_mb: run.memory.peak_mb(),
-        rss_curve: run.memory.curve(CURVE_POINTS),
+        rss_curve,
         problem_count: ledger.problems.count,
         problems: ledger.problems.told,
     })

@@ -56,7 +56,7 @@ pub struct Report {
     pub equal: bool,
     /// The most resident memory, in MB (10^6 bytes).
     pub peak_rss_mb: f64,
-    /// Resident memory over time.
+    /// Resident memory since the commits.
     pub rss_curve: Vec<Point>,
     /// What must not be, the first ones in words.
     pub problems: Vec<String>,
@@ -99,11 +99,13 @@ pub async fn run(
     let began = Instant::now();
     write(stack, name, options).await?;
     let written = began.elapsed().as_secs_f64();
+    run.memory.begin_curve();
     let binlog_bytes = binlog_bytes(&mut connection).await?.saturating_sub(before);
     let largest_packet_bytes = largest_packet(&mut connection, options).await?;
     let last = table::insert_last(&mut connection, name).await?;
     let mut ledger = run.ledger(last).await?;
     let seconds = began.elapsed().as_secs_f64() - written;
+    let rss_curve = run.memory.curve(CURVE_POINTS);
     let (_, equal) = table::compare(&mut connection, name, &mut ledger).await?;
     Ok(Report {
         rows: options.rows,
@@ -115,7 +117,7 @@ pub async fn run(
         records: ledger.counts.clone(),
         equal,
         peak_rss_mb: run.memory.peak_mb(),
-        rss_curve: run.memory.curve(CURVE_POINTS),
+        rss_curve,
         problem_count: ledger.problems.count,
         problems: ledger.problems.told,
     })
