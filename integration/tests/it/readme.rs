@@ -235,13 +235,28 @@ fn docker_commands_name_what_exists() {
 
 #[test]
 fn links_lead_to_files() {
-    for document in ["README.md", "docs/architecture.md", "docs/config.md", "docs/semantics.md"] {
+    for document in [
+        "README.md",
+        "docs/architecture.md",
+        "docs/commands.md",
+        "docs/config.md",
+        "docs/metrics.md",
+        "docs/semantics.md",
+        "docs/snapshots.md",
+        "docs/soaks.md",
+    ] {
         let text = read(document);
         let folder = Path::new(document).parent().unwrap();
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
             let is_local = !link.starts_with("http");
-            let path = repository().join(folder).join(link);
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let path = repository().join(folder).join(file);
             assert!(!is_local || path.exists(), "{document} links to {link}");
+            if is_local && !heading.is_empty() {
+                let target = std::fs::read_to_string(&path).unwrap().to_lowercase();
+                let title = heading.replace('-', " ");
+                assert!(target.contains(&format!("# {title}")), "{document} links to {link}");
+            }
         }
     }
 }

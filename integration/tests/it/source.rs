@@ -160,7 +160,7 @@ async fn a_transaction_comes_whole_and_one_that_is_rolled_back_does_not_come() {
 #[tokio::test]
 async fn a_table_that_is_added_to_the_list_is_copied_beside_the_stream() {
     let mysql = &shared().await.unwrap().mysql;
-    let mut workload = Workload::create(&mysql.url(), "added", (60, 3)).await.unwrap();
+    let mut workload = Workload::create(&mysql.url(), "added", (300, 3)).await.unwrap();
     let mut scenario = Scenario::without_database("added", mysql).await;
     let only = |table: &str| {
         scenario.source(mysql).with("table.include.list", table).with("snapshot.chunk.rows", "7")
