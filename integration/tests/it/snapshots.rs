@@ -96,11 +96,12 @@ async fn a_killed_copy_goes_on_where_it_stood() {
         assert!(rowcast.pid().is_some(), "{}", rowcast.log().unwrap());
     }
 
+    let mut rows_read = 0;
     for table in ["numbers", "pairs", "texts"] {
         // Among others: no row was read twice.
-        let records = scenario.topic_is_table(table).await;
-        assert!(reads(&records) > 0);
+        rows_read += reads(&scenario.topic_is_table(table).await);
     }
+    assert!(rows_read > 0);
     stop(&rowcast).await;
 }
 

