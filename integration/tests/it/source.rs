@@ -212,3 +212,43 @@ async fn a_table_that_is_dropped_is_parked_and_no_other() {
     assert!(last("dropped").1.contains("parked"), "{:?}", last("dropped"));
     assert!(!last("other").1.contains("parked"), "{:?}", last("other"));
 }
+
+/// Rows of a table without transactions stay when the transaction around them is rolled back, wholly
+/// or to a savepoint; rows of the others do not come, and transactions without rows are passed over.
+#[tokio::test]
+async fn mixed_engines_are_followed_through_rollbacks_and_savepoints() {
+    let mysql = server_without_gtids().await;
+    let mut scenario = Scenario::on("mixed_engines", mysql).await;
+    scenario.sql("CREATE TABLE safe (id INT PRIMARY KEY, a INT)").await;
+    scenario.sql("CREATE TABLE plain (id INT PRIMARY KEY, a INT) ENGINE = MyISAM").await;
+    scenario.sql("INSERT INTO plain VALUES (1, 1), (2, 2)").await;
+    let rowcast = scenario.start(&scenario.source(mysql)).await;
+    scenario.topic_is_table("plain").await;
+
+    for statement in [
+        "BEGIN",
+        "INSERT INTO safe VALUES (1, 1)",
+        "SAVEPOINT s",
+        "INSERT INTO safe VALUES (2, 2)",
+        "INSERT INTO plain VALUES (3, 3)",
+        "ROLLBACK TO s",
+        "UPDATE plain SET a = 20 WHERE id = 2",
+        "COMMIT",
+        "BEGIN",
+        "INSERT INTO safe VALUES (4, 4)",
+        "DELETE FROM plain WHERE id = 1",
+        "ROLLBACK",
+        "BEGIN",
+        "COMMIT",
+        "UPDATE safe SET a = 10",
+    ] {
+        scenario.sql(statement).await;
+    }
+
+    let safe = scenario.topic_is_table("safe").await;
+    let plain = scenario.topic_is_table("plain").await;
+    assert_eq!((count(&safe, Operation::Create), count(&safe, Operation::Update)), (1, 1));
+    assert_eq!(count(&plain, Operation::Delete), 1);
+    assert!(!rowcast.log().unwrap().contains("parked"), "{}", rowcast.log().unwrap());
+    stop(&rowcast).await;
+}
