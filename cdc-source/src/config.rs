@@ -59,6 +59,14 @@ pub(crate) struct SourceConfig {
 }
 
 impl SourceConfig {
+    /// The same with only the host of this address: what goes with the stream reads from the
+    /// stream's server, wherever in the list that is.
+    pub(crate) fn only_at(&self, address: &str) -> Self {
+        let mut config = self.clone();
+        config.connection.hosts.retain(|host| host.to_string() == address);
+        config
+    }
+
     /// Reads the settings of the connector `name` of a worker.
     pub(crate) fn read(
         name: &str,

@@ -8,6 +8,7 @@ use mysql_common::prelude::FromRow;
 use schema::fault::{Disposition, Fault, chain};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::config::{ConnectionConfig, Host, SourceConfig};
 use crate::error::SourceError;
@@ -36,6 +37,17 @@ impl Connection {
         let mut connection = Self { wire, address, query_timeout: config.query_timeout };
         connection.run("begin a session", SESSION).await?;
         Ok(connection)
+    }
+
+    /// Makes sure of the server: a list of hosts, or a name for several, can lead to another one
+    /// each time.
+    pub(crate) async fn is_of(&mut self, server: Uuid) -> Result<(), SourceError> {
+        let found: Option<String> =
+            self.first("read the server's uuid", "SELECT @@GLOBAL.server_uuid").await?;
+        if found.and_then(|found| found.parse().ok()) == Some(server) {
+            return Ok(());
+        }
+        Err(SourceError::ServerChanged { address: self.address.clone() })
     }
 
     /// Runs a statement and returns its rows.

@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use self::order::TransactionOrder;
 use self::record_writer::Scratch;
-use self::status::{Lag, Rates};
+use self::status::Lag;
 use crate::binlog::table_map::EncodedTableMap;
 use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, Query, RawEvent};
 use crate::config::{SnapshotMode, SourceConfig};
@@ -78,7 +78,6 @@ pub(crate) struct Pipeline {
     has_moved: bool,
     last_flush: Instant,
     lag: Lag,
-    rates: Rates,
 }
 
 enum Next {

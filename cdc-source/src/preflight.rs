@@ -96,17 +96,6 @@ pub(crate) async fn check(
     })
 }
 
-/// Where the log of a server ends, and which server it is.
-pub(crate) async fn log_end(
-    connection: &mut Connection,
-    statement: &str,
-) -> Result<Option<(BinlogPosition, Uuid)>, SourceError> {
-    let position = log_position(connection, statement).await?;
-    let uuid: Option<String> =
-        connection.first("read the server's uuid", "SELECT @@GLOBAL.server_uuid").await?;
-    Ok(position.zip(uuid.and_then(|uuid| uuid.parse().ok())))
-}
-
 /// Where the log of a server ends: the high watermark of a chunk.
 pub(crate) async fn log_position(
     connection: &mut Connection,

@@ -75,6 +75,7 @@ pub(crate) fn explain(table: &TableId, filter: &str) -> String {
 /// Copies tables, several chunks at a time.
 pub(crate) struct Snapshot {
     config: Arc<SourceConfig>,
+    server: Uuid,
     copies: Vec<TableCopy>,
     loads: JoinSet<LoadResult>,
     /// Connections that nobody reads from now.
@@ -119,8 +120,10 @@ pub(crate) struct ChunkContext<'a> {
 }
 
 impl Snapshot {
-    pub(crate) fn new(config: Arc<SourceConfig>) -> Self {
+    /// Of the server with this uuid, which is the stream's.
+    pub(crate) fn new(config: Arc<SourceConfig>, server: Uuid) -> Self {
         Self {
+            server,
             throttle: Throttle::new(&config),
             copies: Vec::new(),
             loads: JoinSet::new(),
@@ -175,12 +178,12 @@ impl Snapshot {
         request.blanks_in_json = context.blanks_in_json;
         let number = request.number;
         tracing::debug!(table = %table, chunk = number, "chunk begins");
-        let (loader, ends) = (self.idle.pop(), self.ends.0.clone());
+        let (loader, ends, server) = (self.idle.pop(), self.ends.0.clone(), self.server);
         let processed = context.processed.map(ToString::to_string);
         let task = self.loads.spawn(async move {
             let mut loader = match loader {
                 Some(loader) => loader,
-                None => Loader::open(&config).await?,
+                None => Loader::open(&config, server).await?,
             };
             let loaded = chunk::load(&mut loader, &request, processed.as_deref(), &ends).await?;
             Ok((loader, loaded))
@@ -266,17 +269,8 @@ impl Snapshot {
 
     /// Step 5: the next chunk of which the stream has passed the high watermark, of whatever table.
     /// A chunk whose window was voided has to begin again.
-    pub(crate) fn take_due(
-        &mut self,
-        stream: &BinlogPosition,
-        server: Uuid,
-    ) -> Result<Option<DueChunk>, SourceError> {
-        for copy in &mut self.copies {
-            if let Some(due) = copy.take_due(stream, server)? {
-                return Ok(Some(due));
-            }
-        }
-        Ok(None)
+    pub(crate) fn take_due(&mut self, stream: &BinlogPosition) -> Option<DueChunk> {
+        self.copies.iter_mut().find_map(|copy| copy.take_due(stream))
     }
 
     /// So many rows of a chunk were emitted: how fast the copy is, if it is still under way.

@@ -76,12 +76,7 @@ impl BinlogStream {
         position: BinlogPosition,
     ) -> Result<Self, SourceError> {
         let mut connection = Connection::open(config).await?;
-        // A list of hosts, or a name for several, can lead to another server each time.
-        let found: Option<String> =
-            connection.first("read the server's uuid", "SELECT @@GLOBAL.server_uuid").await?;
-        if found.and_then(|found| found.parse().ok()) != Some(uuid) {
-            return Err(SourceError::ServerChanged { address: connection.address().to_owned() });
-        }
+        connection.is_of(uuid).await?;
         let config = &config.connection;
         let (period, replica) = (config.heartbeat_period.as_nanos(), config.replica_uuid);
         let session = format!(

@@ -82,8 +82,7 @@ impl Pipeline {
     /// Emits all chunks that are due, each with its progress.
     pub(super) async fn emit_chunks(&mut self) -> Result<(), SourceError> {
         while self.transaction.is_at_boundary() {
-            let due = self.snapshot.take_due(self.stream.position(), self.server)?;
-            let Some(due) = due else { return Ok(()) };
+            let Some(due) = self.snapshot.take_due(self.stream.position()) else { return Ok(()) };
             match self.emit_chunk_rows(&due) {
                 Ok(emitted) => self.finish_chunk(&due, emitted).await?,
                 Err(error) => self.park(&due.table, &schema::fault::chain(&error)),

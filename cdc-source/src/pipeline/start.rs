@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::order::TransactionOrder;
 use super::record_writer::Scratch;
-use super::status::{Lag, Rates};
+use super::status::Lag;
 use super::{Pipeline, lsn_tail};
 use crate::binlog::{BinlogStream, StartPoint, continuity};
 use crate::config::{SnapshotConfig, SnapshotMode, SourceConfig};
@@ -72,6 +72,7 @@ impl Pipeline {
             first_start = is_first,
             "source starts"
         );
+        let at_server = Arc::new(config.only_at(connection.address()));
         drop(connection);
         let mut tables = Tables::new(&name, Arc::clone(&config), worker, stored.tables)?;
         let always = config.snapshot.mode == SnapshotMode::Always && is_first_run && !is_first;
@@ -87,7 +88,7 @@ impl Pipeline {
             producer,
             tables,
             transaction: TransactionTracker::resume(&offset, server.uuid),
-            snapshot: Snapshot::new(Arc::clone(&config)),
+            snapshot: Snapshot::new(at_server, server.uuid),
             signals,
             lsn,
             images: ImageReader::default(),
@@ -100,7 +101,6 @@ impl Pipeline {
             has_moved: true,
             last_flush: Instant::now(),
             lag: Lag::default(),
-            rates: Rates::default(),
             config,
         })
     }

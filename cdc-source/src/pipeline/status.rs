@@ -1,33 +1,26 @@
 //! What the pipeline tells the rest of the process about itself.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use connect::control::{SnapshotStatus, SourceStatus, TableActivity, TableStatus};
 use schema::lsn::Lsn;
 use schema::offset::{SnapshotProgress, TableOffset, TableState};
 use schema::position::BinlogPosition;
 use schema::table::TableId;
-use tokio::time::Instant;
 
 use super::Pipeline;
 
-/// A rate is that of the last so many seconds, and up to twice as many: long enough for several
-/// chunks, short enough to follow a change of load.
-const RATE_OVER: Duration = Duration::from_secs(15);
-
 impl Pipeline {
     /// How far the source is now.
-    pub(super) fn status(&mut self) -> SourceStatus {
+    pub(super) fn status(&self) -> SourceStatus {
         let offset = self.transaction.offset(self.lsn.last());
-        let now = Instant::now();
-        let (rates, tables, copies) = (&mut self.rates, &self.tables, &self.snapshot);
-        rates.keep_only(|table| tables.offsets().contains_key(table));
+        let (tables, copies) = (&self.tables, &self.snapshot);
         let status_of = |(table, offset): (&TableId, &TableOffset)| {
             let skipped_events = tables.skipped().of(table);
-            let mut status = table_status(table, offset, rates, now);
+            let mut status = table_status(table, offset);
             if let Some((snapshot, rate)) = status.snapshot.as_mut().zip(copies.rate_of(table)) {
                 snapshot.estimated_rows = rate.estimated_rows();
+                snapshot.rows_per_second = rate.rows_per_second();
                 snapshot.eta_seconds = rate.eta().map(|eta| eta.as_secs());
             }
             TableStatus { skipped_events, ..status }
@@ -45,15 +38,10 @@ impl Pipeline {
     }
 }
 
-fn table_status(
-    table: &TableId,
-    offset: &TableOffset,
-    rates: &mut Rates,
-    now: Instant,
-) -> TableStatus {
+fn table_status(table: &TableId, offset: &TableOffset) -> TableStatus {
     let (state, reason, snapshot) = match &offset.state {
         TableState::Snapshot(progress) => {
-            let snapshot = snapshot_status(progress, rates.rate(table, progress.rows, now));
+            let snapshot = snapshot_status(progress);
             let is_paused = progress.is_paused;
             let activity = if is_paused { TableActivity::Paused } else { TableActivity::Snapshot };
             (activity, None, Some(snapshot))
@@ -72,12 +60,12 @@ fn table_status(
     }
 }
 
-fn snapshot_status(progress: &SnapshotProgress, rows_per_second: Option<u64>) -> SnapshotStatus {
+fn snapshot_status(progress: &SnapshotProgress) -> SnapshotStatus {
     SnapshotStatus {
         rows: progress.rows,
         chunks: progress.chunks,
         estimated_rows: None,
-        rows_per_second,
+        rows_per_second: None,
         eta_seconds: None,
     }
 }
@@ -114,43 +102,6 @@ impl Lag {
     }
 }
 
-/// How fast tables are copied.
-#[derive(Debug, Default)]
-pub(super) struct Rates(BTreeMap<TableId, Rate>);
-
-/// Two marks of rows at a time: the rate is measured from the older.
-#[derive(Debug, Clone, Copy)]
-struct Rate {
-    older: (Instant, u64),
-    newer: (Instant, u64),
-}
-
-impl Rates {
-    fn keep_only(&mut self, is_kept: impl Fn(&TableId) -> bool) {
-        self.0.retain(|table, _| is_kept(table));
-    }
-
-    /// Rows a second of late, now that so many rows are copied; `None` until there is a second to
-    /// measure over, and when the copy has begun anew.
-    fn rate(&mut self, table: &TableId, rows: u64, now: Instant) -> Option<u64> {
-        let mark = (now, rows);
-        let rate = match self.0.get_mut(table) {
-            Some(rate) if rate.newer.1 <= rows => rate,
-            Some(_) | None => {
-                self.0.insert(table.clone(), Rate { older: mark, newer: mark });
-                return None;
-            }
-        };
-        if now.duration_since(rate.newer.0) >= RATE_OVER {
-            *rate = Rate { older: rate.newer, newer: mark };
-        }
-        let (since, rows_then) = rate.older;
-        let elapsed_ms = u64::try_from(now.duration_since(since).as_millis()).ok()?;
-        let copied = rows.saturating_sub(rows_then).saturating_mul(1000);
-        (elapsed_ms >= 1000).then(|| copied / elapsed_ms)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,22 +127,5 @@ mod tests {
         lag.begin(99_000_000, 0);
         lag.measure(60_000_000);
         assert_eq!(lag.milliseconds, Some(0), "the server's clock is ahead of ours");
-    }
-
-    #[test]
-    fn a_rate_is_that_of_the_last_seconds() {
-        let (mut rates, table) = (Rates::default(), TableId::new("shop", "orders"));
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-
-        assert_eq!(rates.rate(&table, 1_000, at(0)), None);
-        assert_eq!(rates.rate(&table, 1_000, start + Duration::from_millis(300)), None);
-        assert_eq!(rates.rate(&table, 11_000, at(10)), Some(1_000));
-        // Then it becomes slower: what was before is forgotten after a while.
-        assert_eq!(rates.rate(&table, 16_000, at(15)), Some(1_000));
-        assert_eq!(rates.rate(&table, 16_150, at(30)), Some(10));
-        assert_eq!(rates.rate(&table, 16_300, at(45)), Some(10));
-        // Then it begins anew.
-        assert_eq!(rates.rate(&table, 5, at(46)), None);
     }
 }

@@ -9,7 +9,6 @@ use schema::position::BinlogPosition;
 use schema::table::{TableId, TableSchema};
 use schema::types::MysqlValue;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use super::bounds::{self, KeyRange, RangeQuery};
 use super::loader::Loader;
@@ -79,8 +78,6 @@ pub(crate) struct Chunk {
     pub(crate) rest: Option<KeyRange>,
     /// All that the SELECT saw lies before.
     pub(crate) high: BinlogPosition,
-    /// The server that `high` is of.
-    pub(crate) server: Uuid,
     /// Where its rows are in the copy of all tables, if records are to tell it.
     pub(crate) place: Option<Place>,
     /// How many rows were left before it, by the server's estimate.
@@ -269,7 +266,7 @@ async fn finish(
     loader: &mut Loader,
     request: &ChunkRequest,
     (structure, range): (Arc<Structure>, KeyRange),
-    (selected, (high, server)): (Selected, (BinlogPosition, Uuid)),
+    (selected, high): (Selected, BinlogPosition),
 ) -> Result<Loaded, SourceError> {
     if let Some(reason) = selected.refused {
         let is_old = request.structure.is_some();
@@ -293,7 +290,6 @@ async fn finish(
         last_key,
         rest,
         high,
-        server,
         place,
         estimated_rows,
     })))

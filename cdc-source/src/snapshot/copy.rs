@@ -12,7 +12,6 @@ use schema::position::BinlogPosition;
 use schema::table::{TableId, TableSchema};
 use tokio::task::{AbortHandle, Id};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::bounds::KeyRange;
 use super::chunk::{CHUNK_MAX_BYTES, Chunk, ChunkRequest, FoundEnd};
@@ -338,34 +337,24 @@ impl TableCopy {
     }
 
     /// The first chunk, if the stream has passed its high watermark.
-    pub(super) fn take_due(
-        &mut self,
-        stream: &BinlogPosition,
-        server: Uuid,
-    ) -> Result<Option<DueChunk>, SourceError> {
-        let Some(first) = self.chunks.front_mut() else { return Ok(None) };
+    pub(super) fn take_due(&mut self, stream: &BinlogPosition) -> Option<DueChunk> {
+        let first = self.chunks.front_mut()?;
         let ChunkState::Loaded { chunk, window, plan: Some(_) } = &first.state else {
-            return Ok(None);
+            return None;
         };
-        if chunk.server != server {
-            let found = chunk.server.to_string();
-            return Err(SourceError::OtherServer { stored: server.to_string(), found });
-        }
         if stream.partial_cmp(&chunk.high).is_none_or(std::cmp::Ordering::is_lt) {
-            return Ok(None);
+            return None;
         }
         if window.is_void() {
             tracing::info!(table = %self.table, "chunk is read again, too much of its table changed");
             first.state = ChunkState::Waiting(None);
-            return Ok(None);
+            return None;
         }
-        let Some(OpenChunk {
-            state: ChunkState::Loaded { window, chunk, plan: Some(plan) }, ..
-        }) = self.chunks.pop_front()
+        let ChunkState::Loaded { window, chunk, plan: Some(plan) } = self.chunks.pop_front()?.state
         else {
-            return Ok(None);
+            return None;
         };
-        Ok(Some(DueChunk { table: self.table.clone(), chunk, window, plan }))
+        Some(DueChunk { table: self.table.clone(), chunk, window, plan })
     }
 }
 

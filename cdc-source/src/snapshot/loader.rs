@@ -17,22 +17,21 @@ pub(super) struct Loader {
     pub(super) connection: Connection,
     /// The statement that says where the log ends.
     status: &'static str,
-    server: Uuid,
 }
 
 impl Loader {
-    pub(super) async fn open(config: &SourceConfig) -> Result<Self, SourceError> {
+    /// Connects to the server of the stream: what is read elsewhere cannot be put in its order.
+    pub(super) async fn open(config: &SourceConfig, server: Uuid) -> Result<Self, SourceError> {
         let mut connection = Connection::open(config).await?;
+        connection.is_of(server).await?;
         let status = preflight::status_statement(&mut connection).await?;
-        let (_, server) =
-            preflight::log_end(&mut connection, status).await?.ok_or_else(without_log)?;
-        Ok(Self { connection, status, server })
+        Ok(Self { connection, status })
     }
 
-    /// Where the log ends now, and of which server that is: the connection stays with one.
-    pub(super) async fn log_end(&mut self) -> Result<(BinlogPosition, Uuid), SourceError> {
+    /// Where the log ends now.
+    pub(super) async fn log_end(&mut self) -> Result<BinlogPosition, SourceError> {
         let position = preflight::log_position(&mut self.connection, self.status).await?;
-        Ok((position.ok_or_else(without_log)?, self.server))
+        position.ok_or_else(without_log)
     }
 
     /// The table's shape: the one that is known, or else the server's.

@@ -7,10 +7,16 @@ use tokio::time::Instant;
 /// How often the log tells how far a copy is.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
+/// A rate is that of the last so many seconds, and up to twice as many: long enough for several
+/// chunks, short enough to follow a change of load.
+const RATE_OVER: Duration = Duration::from_secs(15);
+
 /// The speed of one copy since this process began with it.
 #[derive(Debug)]
 pub(crate) struct CopyRate {
-    began: Instant,
+    /// Two marks of rows at a time: the rate is measured from the older.
+    older: (Instant, u64),
+    newer: (Instant, u64),
     told_at: Instant,
     /// Rows that were copied before.
     rows_before: u64,
@@ -22,7 +28,8 @@ pub(crate) struct CopyRate {
 impl CopyRate {
     pub(crate) fn new(rows_before: u64) -> Self {
         let now = Instant::now();
-        Self { began: now, told_at: now, rows_before, rows: 0, to_copy: None }
+        let mark = (now, 0);
+        Self { older: mark, newer: mark, told_at: now, rows_before, rows: 0, to_copy: None }
     }
 
     pub(super) fn has_no_estimate(&self) -> bool {
@@ -35,6 +42,10 @@ impl CopyRate {
 
     pub(crate) fn emitted(&mut self, rows: u64) {
         self.rows += rows;
+        let now = Instant::now();
+        if now.duration_since(self.newer.0) >= RATE_OVER {
+            self.older = std::mem::replace(&mut self.newer, (now, self.rows));
+        }
     }
 
     /// Rows of the whole table, by the server's estimate.
@@ -42,16 +53,18 @@ impl CopyRate {
         Some(self.rows_before + self.to_copy?.max(self.rows))
     }
 
-    pub(crate) fn rows_per_second(&self) -> u64 {
-        let millis = self.began.elapsed().as_millis().max(1);
-        u64::try_from(u128::from(self.rows) * 1000 / millis).unwrap_or(u64::MAX)
+    /// Rows a second of late; `None` until there is a second to measure over.
+    pub(crate) fn rows_per_second(&self) -> Option<u64> {
+        let (since, rows) = self.older;
+        let millis = u64::try_from(since.elapsed().as_millis()).ok()?;
+        let copied = self.rows.saturating_sub(rows).saturating_mul(1000);
+        (millis >= 1000).then(|| copied / millis)
     }
 
-    /// How long the rest will take if nothing changes; unknown without an estimate and before the
-    /// first rows.
+    /// How long the rest will take at that rate; unknown without one, or without an estimate.
     pub(crate) fn eta(&self) -> Option<Duration> {
         let left = self.to_copy?.saturating_sub(self.rows);
-        let seconds = left.checked_div(self.rows_per_second())?;
+        let seconds = left.checked_div(self.rows_per_second()?)?;
         Some(Duration::from_secs(seconds))
     }
 
@@ -78,7 +91,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(4)).await;
         rate.emitted(2_000);
 
-        assert_eq!(rate.rows_per_second(), 500);
+        assert_eq!(rate.rows_per_second(), Some(500));
         assert_eq!(rate.eta(), Some(Duration::from_secs(16)));
         assert_eq!(rate.estimated_rows(), Some(11_000));
     }
@@ -93,6 +106,23 @@ mod tests {
 
         assert_eq!(rate.eta(), Some(Duration::ZERO));
         assert_eq!(rate.estimated_rows(), Some(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_long_ago_is_forgotten() {
+        let mut rate = CopyRate::new(0);
+        let mut seconds = async |seconds: u64, each: u64| {
+            for _ in 0..seconds {
+                tokio::time::advance(Duration::from_secs(1)).await;
+                rate.emitted(each);
+            }
+            rate.rows_per_second()
+        };
+
+        assert_eq!(seconds(10, 1_000).await, Some(1_000));
+        seconds(30, 10).await;
+
+        assert_eq!(seconds(15, 10).await, Some(10));
     }
 
     #[tokio::test(start_paused = true)]

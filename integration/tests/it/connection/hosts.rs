@@ -2,10 +2,12 @@
 
 use futures_util::StreamExt;
 use integration::stack::{MySql, MySqlOptions, shared};
+use integration::topic::Operation;
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStreamRequest, Conn};
 
-use crate::scenario::{Scenario, connect, log_has, stop, until, until_async};
+use crate::proxy::{Network, Proxy};
+use crate::scenario::{Scenario, connect, log_has, server_without_gtids, stop, until, until_async};
 
 #[tokio::test]
 async fn the_first_server_of_the_list_that_can_be_reached_is_taken() {
@@ -73,6 +75,34 @@ async fn when_the_first_server_fails_its_replica_is_followed_by_gtids() {
     let records = scenario.records("t").await;
     assert_eq!(records.len(), 5);
     assert_eq!(integration::topic::problems(&records), Vec::<String>::new());
+    stop(&rowcast).await;
+}
+
+/// Copies read from the stream's server, also when one before it in the list can be reached again.
+#[tokio::test]
+async fn a_copy_reads_from_the_server_of_the_stream() {
+    let mysql = &shared().await.unwrap().mysql;
+    let other = server_without_gtids().await;
+    let proxy = Proxy::start(other.address(), Network::CutAfter(0)).await;
+    let mut scenario = Scenario::new("copy_hosts").await;
+    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY)").await;
+    scenario.sql("INSERT INTO t VALUES (1)").await;
+    scenario.sql("CREATE TABLE signals (id INT PRIMARY KEY, type VARCHAR(32), data TEXT)").await;
+    let list = format!("{},{}", proxy.address, mysql.address());
+    let pipeline = scenario
+        .source(mysql)
+        .with("database.hostname", &list)
+        .with("table.include.list", "copy_hosts.t")
+        .with("signal.data.collection", "copy_hosts.signals");
+    let rowcast = scenario.start(&pipeline).await;
+    log_has(&rowcast, "table copied").await;
+
+    proxy.set(Network::Good);
+    let data = r#"{"data-collections": ["copy_hosts.t"]}"#;
+    scenario.sql(&format!("INSERT INTO signals VALUES (1, 'execute-snapshot', '{data}')")).await;
+
+    scenario.record("t", |record| matches!(record.operation, Operation::Sweep { .. })).await;
+    scenario.topic_is_table("t").await;
     stop(&rowcast).await;
 }
 
