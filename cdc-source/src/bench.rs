@@ -153,6 +153,7 @@ impl Codec {
             | BinlogEvent::Heartbeat
             | BinlogEvent::XaPrepare { .. }
             | BinlogEvent::Incident
+            | BinlogEvent::Ignorable
             | BinlogEvent::Other => return Err("an event that is in no workload".to_owned()),
         }
         if !begins {
@@ -208,6 +209,7 @@ impl Codec {
                 .change(&change, &mut self.scratch, None)
                 .map_err(|error| error.to_string())?;
         }
+        self.transaction.rows_done_of(&plan.schema.id, number.into());
         Ok(())
     }
 }
@@ -222,8 +224,11 @@ fn tracker(position: &BinlogPosition) -> TransactionTracker {
         server_id: 1,
         ts_sec: 0,
         server_uuid: None,
+        file_created: None,
         lsn: None,
         prepared: Vec::new(),
+        done: None,
+        transaction: None,
     };
     TransactionTracker::resume(&offset, Uuid::nil())
 }

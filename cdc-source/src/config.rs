@@ -1,24 +1,34 @@
 //! The connector's settings, by Debezium's names where Debezium has them.
 
+mod compatibility;
 mod connection;
 mod heartbeat;
+mod notification;
 mod oversized;
+mod policy;
 mod records;
 mod signal;
+mod skipped;
 mod snapshot;
 
 use std::time::Duration;
 
 use connect::config::{ConfigError, Delivery, Origin, Settings, TopicCreation, WorkerConfig};
 use regex::Regex;
-use schema::table::TableId;
+use schema::table::{TableId, TableSchema};
 
+use crate::foreign_keys::CascadePolicy;
+
+pub(crate) use compatibility::Incompatible;
 pub(crate) use connection::{ConnectionConfig, Host};
 pub(crate) use heartbeat::HeartbeatConfig;
+pub(crate) use notification::NotificationConfig;
 use oversized::OversizedConfig;
 pub(crate) use oversized::OversizedPolicy;
+use policy::TablePolicy;
 pub(crate) use records::RecordConfig;
-pub(crate) use signal::SignalConfig;
+pub(crate) use signal::{SignalConfig, SignalFile};
+pub(crate) use skipped::SkippedOperations;
 pub(crate) use snapshot::{SnapshotConfig, SnapshotMode};
 
 /// A connector's settings.
@@ -30,10 +40,23 @@ pub(crate) struct SourceConfig {
     pub(crate) topic_prefix: String,
     /// `database.include.list`, `table.include.list` and the lists of what is taken away again.
     pub(crate) tables: TableFilter,
+    /// `online.schema.changes`: what is done with the tables that tools for them work with.
+    pub(crate) online_schema_changes: OnlineSchemaChanges,
     /// What records look like.
     pub(crate) records: RecordConfig,
+    /// `provide.transaction.metadata` and `topic.transaction`: the topic of transactions' beginnings
+    /// and ends, if records tell their transactions.
+    pub(crate) transaction_topic: Option<String>,
+    /// `include.schema.changes`: whether statements that change definitions are records. Default
+    /// false; true under Debezium's class, as there.
+    pub(crate) schema_changes: bool,
+    /// `skipped.operations`: what is no record.
+    pub(crate) skipped: SkippedOperations,
     /// How tables are copied.
     pub(crate) snapshot: SnapshotConfig,
+    /// `foreign.key.cascades`: what is done about foreign keys that change rows without a trace in
+    /// the log. Default warn.
+    pub(crate) cascades: CascadePolicy,
     /// Where signals come from.
     pub(crate) signal: SignalConfig,
     /// `commit.interval.ms`, 1 to 10,000: longest time that a busy Kafka transaction stays open.
@@ -51,6 +74,11 @@ pub(crate) struct SourceConfig {
     pub(crate) topics: TopicCreation,
     /// `record.too.large` and the settings behind it.
     pub(crate) oversized: OversizedConfig,
+    pub(crate) notification: NotificationConfig,
+    /// `binlog.headroom.warn.percent`: of the time that MySQL keeps its log, how much has to be left.
+    pub(crate) headroom_warn_percent: u32,
+    /// `schema.incompatible`: what happens to a table whose new schema the registry does not take.
+    pub(crate) incompatible: TablePolicy<Incompatible>,
     /// Heartbeats, if the settings ask for them.
     pub(crate) heartbeat: Option<HeartbeatConfig>,
     /// `max.clock.skew.ms`, 1,000 to 86,400,000: how far this machine's clock may be from MySQL's
@@ -65,6 +93,12 @@ impl SourceConfig {
         let mut config = self.clone();
         config.connection.hosts.retain(|host| host.to_string() == address);
         config
+    }
+
+    /// Whether a table of this shape is not captured, because nothing tells its rows apart.
+    pub(crate) fn refuses(&self, table: &TableSchema) -> bool {
+        let has_key = !table.key.is_empty() || self.records.message_key(&table.id).is_some();
+        !has_key && !self.snapshot.copies_without_key
     }
 
     /// Reads the settings of the connector `name` of a worker.
@@ -82,10 +116,20 @@ impl SourceConfig {
             signal,
             heartbeat: HeartbeatConfig::read(&topic_prefix, settings)?,
             connection: ConnectionConfig::read(name, &worker.group_id, settings)?,
+            transaction_topic: read_transaction_topic(&topic_prefix, settings)?,
             topic_prefix,
             tables: TableFilter::read(settings)?,
+            online_schema_changes: read_online_schema_changes(settings)?,
             snapshot: SnapshotConfig::read(settings, records.values.fidelity)?,
+            cascades: settings.choice(
+                "foreign.key.cascades",
+                CascadePolicy::Warn,
+                &[("warn", CascadePolicy::Warn), ("refuse", CascadePolicy::Refuse)],
+            )?,
             records,
+            schema_changes: settings
+                .boolean("include.schema.changes", settings.origin() == Origin::Connect)?,
+            skipped: SkippedOperations::read(settings)?,
             commit_interval: settings.duration_ms("commit.interval.ms", 100, 1..=10_000)?,
             transaction_max_bytes: settings.integer(
                 "transaction.max.bytes",
@@ -95,6 +139,9 @@ impl SourceConfig {
             delivery: read_delivery(worker, settings)?,
             topics: TopicCreation::read(settings, &worker.topics)?,
             oversized: OversizedConfig::read(settings)?,
+            notification: NotificationConfig::read(settings)?,
+            headroom_warn_percent: settings.integer("binlog.headroom.warn.percent", 25, 0..=100)?,
+            incompatible: compatibility::read(settings)?,
             tombstones: settings.boolean("tombstones.on.delete", true)?,
             max_clock_skew: settings.duration_ms(
                 "max.clock.skew.ms",
@@ -103,6 +150,36 @@ impl SourceConfig {
             )?,
         })
     }
+}
+
+/// `provide.transaction.metadata`, default false, and `topic.transaction`, default `transaction`.
+fn read_transaction_topic(
+    prefix: &str,
+    settings: &mut Settings,
+) -> Result<Option<String>, ConfigError> {
+    let is_wanted = settings.boolean("provide.transaction.metadata", false)?;
+    let name = settings.topic_name("topic.transaction")?;
+    let name = name.as_deref().unwrap_or("transaction");
+    Ok(is_wanted.then(|| format!("{prefix}.{name}")))
+}
+
+/// What is done with the tables that tools for online schema changes work with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnlineSchemaChanges {
+    /// They are not captured; the table that they end as is copied.
+    Follow,
+    /// They are tables as any, as they are to Debezium.
+    Capture,
+}
+
+fn read_online_schema_changes(settings: &mut Settings) -> Result<OnlineSchemaChanges, ConfigError> {
+    let default = match settings.origin() {
+        Origin::PipelineFile => OnlineSchemaChanges::Follow,
+        Origin::Connect => OnlineSchemaChanges::Capture,
+    };
+    let choices =
+        [("follow", OnlineSchemaChanges::Follow), ("capture", OnlineSchemaChanges::Capture)];
+    settings.choice("online.schema.changes", default, &choices)
 }
 
 /// `exactly.once`, and Connect's `exactly.once.support`, which asks for it and changes nothing.
@@ -158,10 +235,19 @@ impl TableFilter {
 
     /// Whether the table is captured. MySQL's own databases never are.
     pub(crate) fn matches(&self, table: &TableId) -> bool {
+        self.matches_database(&table.database) && self.tables.includes(&table.to_string())
+    }
+
+    /// Whether tables of the database can be captured.
+    pub(crate) fn matches_database(&self, database: &str) -> bool {
         const SYSTEM: [&str; 4] = ["mysql", "sys", "information_schema", "performance_schema"];
-        !SYSTEM.contains(&table.database.as_str())
-            && self.databases.includes(&table.database)
-            && self.tables.includes(&table.to_string())
+        !SYSTEM.contains(&database) && self.databases.includes(database)
+    }
+
+    /// Whether an include is the table's own name and no pattern for several.
+    pub(crate) fn names(&self, table: &TableId) -> bool {
+        let name = table.to_string();
+        self.tables.includes.iter().any(|include| written(include).replace('\\', "") == name)
     }
 
     /// The place of the first include that matches the table.
@@ -179,11 +265,14 @@ impl TableFilter {
             .iter()
             .filter(|_| self.must_match)
             .filter(|pattern| !tables.iter().any(|table| pattern.is_match(&table.to_string())))
-            .map(|pattern| {
-                let text = pattern.as_str().trim_start_matches("(?i)");
-                text.trim_start_matches("^(?:").trim_end_matches(")$")
-            })
+            .map(written)
     }
+}
+
+/// A pattern as it was written.
+fn written(pattern: &Regex) -> &str {
+    let text = pattern.as_str().trim_start_matches("(?i)");
+    text.trim_start_matches("^(?:").trim_end_matches(")$")
 }
 
 /// Names that match one of some patterns, or of which there are none, and none of others.
@@ -285,6 +374,19 @@ mod tests {
         assert_eq!(delivery(&[required]), Ok(Delivery::ExactlyOnce));
         assert_eq!(delivery(&[off]), Ok(Delivery::AtLeastOnce));
         assert!(delivery(&[off, required]).unwrap_err().contains("`exactly.once.support`"));
+    }
+
+    #[test]
+    fn debeziums_class_tells_definitions_and_transactions_have_a_topic_if_they_are_told() {
+        let topic = |pairs: &[(&str, &str)]| read(pairs).unwrap().transaction_topic;
+        let told = ("provide.transaction.metadata", "true");
+
+        assert_eq!(topic(&[("topic.transaction", "tx")]), None);
+        assert_eq!(topic(&[told]).as_deref(), Some("p.transaction"));
+        assert_eq!(topic(&[told, ("topic.transaction", "tx")]).as_deref(), Some("p.tx"));
+        assert!(read(&[told, ("topic.transaction", "a b")]).is_err());
+        assert!(!read(&[]).unwrap().schema_changes);
+        assert!(read_as(Origin::Connect, &[]).unwrap().schema_changes);
     }
 
     #[test]

@@ -1,42 +1,56 @@
 //! Connections to MySQL, and what their errors mean.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mysql_common::Row;
 use mysql_common::prelude::FromRow;
 use schema::fault::{Disposition, Fault, chain};
+use schema::position::BinlogPosition;
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::config::{ConnectionConfig, Host, SourceConfig};
+use crate::dialect::{Dialect, words};
 use crate::error::SourceError;
-use crate::wire::{Login, Protocol, WireConnection, WireError};
-
-/// What all our statements rely on: UTC, literals in utf8mb4, and text as its column stores it.
-/// Were it converted, the server would send `?` for each character that it can store but not
-/// convert, and nobody would know. A CHAR is not padded, and a definition is printed in MySQL's own
-/// quotes.
-const SESSION: &str = "SET NAMES utf8mb4, character_set_results = NULL, time_zone = '+00:00', \
-    sql_mode = '', sql_quote_show_create = 1, \
-    transaction_isolation = 'READ-COMMITTED', autocommit = 1";
+use crate::preflight;
+use crate::wire::{Login, Protocol, Rows, WireConnection, WireError};
 
 /// A connection for statements.
 pub(crate) struct Connection {
     wire: WireConnection,
     address: String,
     query_timeout: Duration,
+    dialect: Dialect,
 }
 
 impl Connection {
-    /// Connects and sets what all our statements rely on.
+    /// Connects and sets what all our statements rely on, unless the server does not know them.
     pub(crate) async fn open(config: &SourceConfig) -> Result<Self, SourceError> {
         let config = &config.connection;
         let (wire, address) = connect(config).await?;
-        let mut connection = Self { wire, address, query_timeout: config.query_timeout };
-        connection.run("begin a session", SESSION).await?;
+        preflight::check_brand(wire.version())?;
+        let query_timeout = config.query_timeout;
+        let dialect = Dialect::new(wire.version(), &BTreeMap::new());
+        let mut connection = Self { wire, address, query_timeout, dialect };
+        let found = connection.rows("read the server's version", Dialect::VARIABLES).await?;
+        connection.dialect = Dialect::new(connection.wire.version(), &found.into_iter().collect());
+        connection.run("begin a session", &connection.dialect.session()).await?;
         Ok(connection)
+    }
+
+    /// What the server understands.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Where the server's log ends: the high watermark of a chunk.
+    pub(crate) async fn log_position(&mut self) -> Result<Option<BinlogPosition>, SourceError> {
+        let statement = self.dialect.say(&words::LOG_STATUS);
+        let row: Option<Row> = self.first("read the position of the binary log", statement).await?;
+        Ok(row.as_ref().and_then(position_of))
     }
 
     /// Makes sure of the server: a list of hosts, or a name for several, can lead to another one
@@ -113,22 +127,39 @@ impl Connection {
     async fn each(
         &mut self,
         action: &'static str,
-        (protocol, statement): (Protocol, &str),
+        query: (Protocol, &str),
         limit: Duration,
         mut take: impl FnMut(Row) + Send,
     ) -> Result<(), SourceError> {
-        let address = &self.address;
-        let timed_out = |_| SourceError::Timeout { action, address: address.clone() };
-        let judged = |error| judge(action, address, error);
-        let query = self.wire.query(protocol, statement);
-        let mut rows = timeout(limit, query).await.map_err(timed_out)?.map_err(judged)?;
-        loop {
-            let next = timeout(limit, self.wire.next_row(&mut rows)).await.map_err(timed_out)?;
-            match next.map_err(judged)? {
-                Some(row) => take(row),
-                None => return Ok(()),
-            }
+        let mut rows = self.begin(action, query, limit).await?;
+        while let Some(row) = rows.next().await? {
+            take(row);
         }
+        Ok(())
+    }
+
+    /// Runs a statement by the binary protocol whose rows are taken one by one, as fast as they are
+    /// wanted. `limit` is for the wait before each row.
+    pub(crate) async fn select(
+        &mut self,
+        action: &'static str,
+        statement: &str,
+        limit: Duration,
+    ) -> Result<SelectedRows<'_>, SourceError> {
+        self.begin(action, (Protocol::Binary, statement), limit).await
+    }
+
+    async fn begin(
+        &mut self,
+        action: &'static str,
+        (protocol, statement): (Protocol, &str),
+        limit: Duration,
+    ) -> Result<SelectedRows<'_>, SourceError> {
+        let query = self.wire.query(protocol, statement);
+        let timed_out = |_| SourceError::Timeout { action, address: self.address.clone() };
+        let rows = timeout(limit, query).await.map_err(timed_out)?;
+        let rows = rows.map_err(|error| judge(action, &self.address, error))?;
+        Ok(SelectedRows { connection: self, rows, action, limit })
     }
 
     /// The server that it is connected to, as messages name it.
@@ -143,6 +174,31 @@ impl Connection {
     /// Gives the connection away, for the replication stream.
     pub(crate) fn into_inner(self) -> (WireConnection, String) {
         (self.wire, self.address)
+    }
+}
+
+/// The file and the offset that a row begins with.
+pub(crate) fn position_of(row: &Row) -> Option<BinlogPosition> {
+    let file: String = row.get_opt(0)?.ok()?;
+    let offset: u64 = row.get_opt(1)?.ok()?;
+    BinlogPosition::new(&file, offset).ok()
+}
+
+/// The rows of a statement that is under way.
+pub(crate) struct SelectedRows<'a> {
+    connection: &'a mut Connection,
+    rows: Rows,
+    action: &'static str,
+    limit: Duration,
+}
+
+impl SelectedRows<'_> {
+    /// The next row; `None` behind the last one.
+    pub(crate) async fn next(&mut self) -> Result<Option<Row>, SourceError> {
+        let Connection { wire, address, .. } = &mut *self.connection;
+        let next = timeout(self.limit, wire.next_row(&mut self.rows)).await;
+        let timed_out = |_| SourceError::Timeout { action: self.action, address: address.clone() };
+        next.map_err(timed_out)?.map_err(|error| judge(self.action, address, error))
     }
 }
 

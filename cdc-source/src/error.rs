@@ -56,6 +56,12 @@ pub(crate) enum SourceError {
     /// The server is another one than the offset is about.
     #[error("the stored position is of server {stored}, but this is server {found}")]
     OtherServer { stored: String, found: String },
+    /// A replica that has not applied yet what was emitted.
+    #[error("this server has not executed {transactions} yet, which were emitted")]
+    Behind { transactions: String },
+    /// The server was promoted, or restored, without what was emitted.
+    #[error("this server has never executed {transactions}, which were emitted")]
+    Diverged { transactions: String },
     /// The clocks of this machine and of MySQL are too far apart to begin.
     #[error("the clock of this machine and that of mysql differ by {seconds} s")]
     ClockSkew { seconds: u64 },
@@ -77,13 +83,31 @@ pub(crate) enum SourceError {
     /// The topic of signals cannot be read.
     #[error("could not read the topic of signals")]
     Signals(#[source] ConsumerError),
+    /// The settings of the webhook do not make a client.
+    #[error("the webhook cannot be used: {0}")]
+    Webhook(String),
     /// There is nothing to go on from, which is all that the settings allow.
     #[error("no position is stored, and snapshot.mode is `recovery`")]
     NothingToRecover,
+    /// The registry does not take a table's new schema, and the settings say to stop then.
+    #[error("the new schema of {table} is not compatible: {reason}")]
+    Incompatible { table: String, reason: String },
     /// The schema registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
 }
+
+/// What helps with [`SourceError::Behind`].
+const BEHIND: &str = "wait until the replica has caught up, or connect to the server that it \
+     replicates from; rowcast keeps trying";
+
+/// What helps with [`SourceError::Diverged`].
+const DIVERGED: &str = "connect to a server that has them, or set snapshot.mode to `when_needed` to \
+     copy all tables of this one again";
+
+/// What helps with [`SourceError::Incompatible`].
+const INCOMPATIBLE: &str = "give the change a compatible form, or set `schema.incompatible` to park or \
+     allow for the table, then start rowcast again";
 
 impl Fault for SourceError {
     fn disposition(&self) -> Disposition {
@@ -92,13 +116,17 @@ impl Fault for SourceError {
             | Self::Timeout { .. }
             | Self::ServerChanged { .. }
             | Self::ServerIdTaken { .. }
+            | Self::Behind { .. }
             | Self::Panicked => Disposition::Retry,
             Self::AccessDenied { .. }
             | Self::Login { .. }
             | Self::Statement { .. }
             | Self::Purged { .. }
             | Self::OtherServer { .. }
+            | Self::Diverged { .. }
             | Self::NothingToRecover
+            | Self::Incompatible { .. }
+            | Self::Webhook(_)
             | Self::ClockSkew { .. } => Disposition::Halt,
             Self::Signals(error) => error.disposition(),
             Self::Preflight(error) => error.disposition(),
@@ -136,7 +164,8 @@ impl Fault for SourceError {
             ),
             Self::Purged { .. } => Some(
                 "set snapshot.mode to `when_needed` to copy all tables again, and keep binary logs \
-                 longer (binlog_expire_logs_seconds)"
+                 longer (binlog_expire_logs_seconds; before MySQL 8 expire_logs_days; on RDS and \
+                 Aurora `CALL mysql.rds_set_configuration('binlog retention hours', 24)`)"
                     .into(),
             ),
             Self::OtherServer { .. } => Some(
@@ -144,6 +173,8 @@ impl Fault for SourceError {
                  gtid_mode=ON, which makes a change of server safe"
                     .into(),
             ),
+            Self::Behind { .. } => Some(BEHIND.into()),
+            Self::Diverged { .. } => Some(DIVERGED.into()),
             Self::ClockSkew { .. } => {
                 Some("synchronise both clocks, or raise `max.clock.skew.ms`".into())
             }
@@ -152,6 +183,8 @@ impl Fault for SourceError {
             Self::NothingToRecover => Some(
                 "set snapshot.mode to `initial` to copy the tables, or restore the offsets".into(),
             ),
+            Self::Incompatible { .. } => Some(INCOMPATIBLE.into()),
+            Self::Webhook(_) => Some("correct `notification.webhook.url`".into()),
             Self::Preflight(error) => error.hint(),
             Self::Binlog(error) => error.hint(),
             Self::Offset(error) => error.hint(),

@@ -8,35 +8,27 @@ use connect::kafka::batch::{RecordBatch, RecordBounds, TopicIndex};
 use connect::kafka::partition_of;
 use connect::kafka::producer::TransactionalProducer;
 use schema::avro::{FRAME_BYTES, frame, put_bytes, put_long};
-use schema::registry::SchemaId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::config::{HeartbeatConfig, SourceConfig};
 use crate::connection::Connection;
 use crate::error::SourceError;
-use crate::tables::Tables;
+use crate::tables::{SideTopic, Tables};
 
 /// The schema of the keys, as Debezium registers it.
-pub(crate) const KEY_SCHEMA: &str = concat!(
+const KEY_SCHEMA: &str = concat!(
     r#"{"type":"record","name":"ServerNameKey","namespace":"io.debezium.connector.common","#,
     r#""fields":[{"name":"serverName","type":"string"}],"connect.version":1,"#,
     r#""connect.name":"io.debezium.connector.common.ServerNameKey"}"#,
 );
 
 /// The schema of the values.
-pub(crate) const VALUE_SCHEMA: &str = concat!(
+const VALUE_SCHEMA: &str = concat!(
     r#"{"type":"record","name":"Heartbeat","namespace":"io.debezium.connector.common","#,
     r#""fields":[{"name":"ts_ms","type":"long"}],"connect.version":1,"#,
     r#""connect.name":"io.debezium.connector.common.Heartbeat"}"#,
 );
-
-/// Where heartbeats go: the topic and what its registry calls the schemas.
-pub(crate) struct HeartbeatTopic {
-    pub(crate) topic: TopicIndex,
-    pub(crate) partitions: i32,
-    pub(crate) ids: (SchemaId, SchemaId),
-}
 
 /// Writes a heartbeat whenever one is due.
 pub(crate) struct Heartbeat {
@@ -57,7 +49,7 @@ struct HeartbeatRecord {
 }
 
 impl HeartbeatRecord {
-    fn new(server: &str, topic: &HeartbeatTopic) -> Self {
+    fn new(server: &str, topic: &SideTopic) -> Self {
         let (key_id, value_id) = topic.ids;
         let mut key = frame(key_id).to_vec();
         put_bytes(server.as_bytes(), &mut key);
@@ -85,11 +77,12 @@ impl Heartbeat {
         producer: &mut TransactionalProducer,
     ) -> Result<Option<Self>, SourceError> {
         let Some(settings) = &config.heartbeat else { return Ok(None) };
-        let topic = tables.heartbeat_topic(&settings.topic, producer).await?;
+        let topic =
+            tables.side_topic(&settings.topic, (KEY_SCHEMA, VALUE_SCHEMA), producer).await?;
         Ok(Some(Self::new(config, settings, &topic)))
     }
 
-    fn new(config: &Arc<SourceConfig>, settings: &HeartbeatConfig, topic: &HeartbeatTopic) -> Self {
+    fn new(config: &Arc<SourceConfig>, settings: &HeartbeatConfig, topic: &SideTopic) -> Self {
         Self {
             interval: settings.interval,
             due: Instant::now(),
@@ -178,6 +171,9 @@ async fn run_query(
 
 #[cfg(test)]
 mod tests {
+    use connect::kafka::RecordLimit;
+    use schema::registry::SchemaId;
+
     use super::*;
 
     #[test]
@@ -190,7 +186,8 @@ mod tests {
     #[test]
     fn the_bytes_are_debeziums() {
         let ids = (SchemaId(11), SchemaId(12));
-        let topic = HeartbeatTopic { topic: TopicIndex::FIRST, partitions: 1, ids };
+        let (topic, limit) = (TopicIndex::FIRST, RecordLimit::default());
+        let topic = SideTopic { topic, partitions: 1, limit, ids };
         let mut batch = RecordBatch::default();
 
         HeartbeatRecord::new("srv3", &topic).append(1_795_227_109_882, &mut batch);

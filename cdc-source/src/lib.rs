@@ -8,16 +8,21 @@ mod binlog;
 mod config;
 mod connection;
 mod ddl;
+mod dialect;
 mod error;
+mod foreign_keys;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod headroom;
 mod heartbeat;
+mod notification;
 pub mod offsets;
 mod oversized;
 mod pipeline;
 mod preflight;
 mod rows;
+mod schema_changes;
 mod signal;
 mod snapshot;
 mod tables;

@@ -28,6 +28,8 @@ use self::change::Change;
 pub use self::plan::{Place, Plan, StreamPlan, TablePlan};
 use self::plan::{Situation, StoredTables};
 use self::server::ServerLog;
+#[cfg(test)]
+pub(crate) use self::server::end as server_log_for_tests;
 use crate::config::SourceConfig;
 
 /// How long MySQL may still list a connector that has ended: several of the heartbeats by which it
@@ -143,7 +145,9 @@ impl SourceOffsets {
             server: self.config.connection.addresses(),
             server_uuid: stream.server_uuid.map(|uuid| uuid.to_string()).unwrap_or_default(),
             lag_ms: None,
+            headroom_seconds: None,
             skipped_events: std::collections::BTreeMap::new(),
+            unlogged_cascades: 0,
             tables: tables.iter().filter_map(|(table, it)| stored_status(table, it)).collect(),
         });
         let state = if source.is_some() { "unknown" } else { "never started" };
@@ -319,6 +323,7 @@ fn stored_status(table: &TableId, offset: &TableOffset) -> Option<TableStatus> {
         table: table.clone(),
         state,
         reason: json.get("reason").and_then(Value::as_str).map(str::to_owned),
+        remedy: json.get("remedy").and_then(Value::as_str).map(str::to_owned),
         position: offset.position.as_ref().map(BinlogPosition::to_string),
         lsn: offset.lsn.map(Lsn::value),
         snapshot,

@@ -62,8 +62,6 @@ struct Counts {
 /// What became of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It is not too large.
-    Whole,
     /// It stands in the batch behind its key, made smaller; the header says what it has lost.
     Smaller(String),
     /// It is gone from the batch, and told of in the dead-letter topic.

@@ -1,16 +1,22 @@
 //! The data path of the source on one screen: a packet becomes an event, an event row images, a
 //! row image a record, and at a transaction's boundary records and offsets become one commit.
 
+mod cascades;
 mod command;
 mod copy;
 mod definition;
 mod emit;
+mod file;
+mod lookahead;
 mod lsn_tail;
 mod order;
 pub(crate) mod record_writer;
+mod schema_change;
 mod signal;
 mod start;
 mod status;
+mod truncate;
+mod unlogged;
 mod xa;
 
 use std::sync::Arc;
@@ -23,25 +29,31 @@ use connect::kafka::batch::RecordBatch;
 use connect::kafka::producer::TransactionalProducer;
 use schema::envelope::EventSource;
 use schema::fault::{Disposition, Fault};
+use schema::gtid::Gtid;
 use schema::lsn::LsnClock;
 use schema::offset::{SourcePartition, TableState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::cascades::Cascades;
 use self::order::TransactionOrder;
 use self::record_writer::Scratch;
 use self::status::Lag;
+use self::unlogged::Statements;
 use crate::binlog::table_map::EncodedTableMap;
 use crate::binlog::{BinlogError, BinlogEvent, BinlogStream, Feature, Query, RawEvent};
 use crate::config::{SnapshotMode, SourceConfig};
 use crate::ddl::{self, Statement};
 use crate::error::SourceError;
+use crate::headroom::Headroom;
 use crate::heartbeat::Heartbeat;
+use crate::notification::Notifier;
 use crate::rows::ImageReader;
-use crate::signal::{Signal, SignalError, SignalTopicReader};
+use crate::schema_changes::SchemaChanges;
+use crate::signal::{Signal, SignalError, SignalFileReader, SignalTopicReader};
 use crate::snapshot::{Snapshot, Step};
-use crate::tables::Tables;
+use crate::tables::{NameCase, SkipReason, Tables};
 use crate::transaction::TransactionTracker;
 
 /// Bytes after which a batch goes to the producer: large enough that handing it over costs
@@ -59,25 +71,37 @@ pub(crate) struct Pipeline {
     name: ConnectorName,
     config: Arc<SourceConfig>,
     server: Uuid,
+    /// Whether the log can be read by GTID set.
+    has_gtids: bool,
+    /// How the server writes names of tables.
+    name_case: NameCase,
     stream: BinlogStream,
     producer: TransactionalProducer,
     tables: Tables,
     transaction: TransactionTracker,
     snapshot: Snapshot,
+    cascades: Cascades,
     /// The topic of signals, if there is one.
     signals: Option<SignalTopicReader>,
+    /// The file of signals, if there is one.
+    signal_file: Option<SignalFileReader>,
     lsn: LsnClock,
     images: ImageReader,
     event_source: EventSource,
     scratch: Scratch,
     /// Counts the changes of the open transaction, if records say so.
     order: Option<TransactionOrder>,
+    /// Where changes of definitions go, if they are records.
+    schema_changes: Option<SchemaChanges>,
     batch: RecordBatch,
     heartbeat: Option<Heartbeat>,
+    notifier: Option<Notifier>,
     /// Whether the stream has moved since the last flush.
     has_moved: bool,
     last_flush: Instant,
     lag: Lag,
+    headroom: Headroom,
+    statements: Statements,
 }
 
 enum Next {
@@ -133,6 +157,7 @@ impl Pipeline {
             }
             self.begin_chunks();
             let heartbeat = self.heartbeat.as_ref().map(Heartbeat::due);
+            let is_held = self.snapshot.holds_stream();
             let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => Next::Stop,
@@ -140,8 +165,9 @@ impl Pipeline {
                 // Few, and from people: they do not wait until the stream is idle.
                 wanted = control.wanted() => Next::Wanted(wanted),
                 signal = next_signal(&mut self.signals) => Next::Signal(signal?),
+                signal = next_line(&mut self.signal_file) => Next::Signal(signal),
                 step = self.snapshot.step() => Next::Chunk(step?),
-                event = self.stream.next() => Next::Event(event?),
+                event = self.stream.next(), if !is_held => Next::Event(event?),
                 () = tokio::time::sleep_until(self.last_flush + IDLE_OFFSETS_EVERY),
                     if self.has_moved => Next::Tick,
                 () = tokio::time::sleep_until(heartbeat.unwrap_or_else(Instant::now)),
@@ -161,6 +187,9 @@ impl Pipeline {
                 Next::Chunk(step) => self.take_step(step).await?,
                 Next::Wanted(Wanted::Status) | Next::Tick => {}
             }
+            self.headroom.tell(self.lag.age());
+            self.check_cascades().await?;
+            self.foresee().await?;
             self.emit_chunks().await?;
             self.flush_if_due().await?;
         }
@@ -207,27 +236,17 @@ impl Pipeline {
         event: &RawEvent,
     ) -> Result<(), SourceError> {
         match parsed {
-            BinlogEvent::Rotate => {
-                self.tables.forget_numbers();
-                self.transaction.advance(&event.end);
-            }
-            BinlogEvent::Gtid { gtid, committed_us } => {
-                let begin = event.end.at(event.start);
-                if let Some(order) = &mut self.order {
-                    let (file, pos) = (begin.file(), begin.offset());
-                    let position = || format!("file={file},pos={pos}");
-                    order.begin(gtid.as_ref().map_or_else(position, ToString::to_string));
-                }
-                self.lag.begin(committed_us, event.timestamp());
-                self.transaction.begin(&begin, gtid, committed_us);
-            }
+            BinlogEvent::Rotate => self.take_rotate(event).await?,
+            BinlogEvent::Gtid { gtid, committed_us } => self.take_gtid(gtid, committed_us, event),
             BinlogEvent::Query(query) => {
                 self.transaction.set_thread(query.thread);
                 self.take_statement(&query, event).await?;
             }
             BinlogEvent::TableMap(map) if self.tables.knows(map) => {}
             BinlogEvent::TableMap(map) => match map.parse() {
-                Ok(parsed) => self.tables.map(map, parsed, &mut self.producer).await?,
+                Ok(parsed) => {
+                    self.tables.map(map, (parsed, &event.end), &mut self.producer).await?;
+                }
                 Err(error) => self.park_undescribed(map, event.error(error))?,
             },
             BinlogEvent::Rows(rows) => {
@@ -246,16 +265,41 @@ impl Pipeline {
                 self.lag.caught_up();
                 self.has_moved |= self.transaction.advance(&event.end);
             }
-            BinlogEvent::Incident => {
-                return Err(unsupported(event, Feature::Gap).into());
+            BinlogEvent::Incident => self.take_incident(event)?,
+            BinlogEvent::Ignorable => {
+                self.tables.skip(SkipReason::Ignorable);
+                self.pass(event);
             }
             BinlogEvent::Other => {
-                if self.transaction.is_at_boundary() {
-                    self.transaction.advance(&event.end);
+                if let Some(created) = event.file_created() {
+                    self.transaction.file_begins(Some(created));
                 }
+                self.pass(event);
             }
         }
         Ok(())
+    }
+
+    /// Nothing of an event is to be done again; inside a transaction its end will say so.
+    fn pass(&mut self, event: &RawEvent) {
+        if self.transaction.is_at_boundary() {
+            self.transaction.advance(&event.end);
+        }
+    }
+
+    /// A transaction begins.
+    fn take_gtid(&mut self, gtid: Option<Gtid>, committed_us: u64, event: &RawEvent) {
+        let begin = event.end.at(event.start);
+        if let Some(order) = &mut self.order {
+            let (file, pos) = (begin.file(), begin.offset());
+            let position = || format!("file={file},pos={pos}");
+            let began_us = u64::from(event.timestamp()) * 1_000_000;
+            let us = if committed_us == 0 { began_us } else { committed_us };
+            let ts_ms = i64::try_from(us / 1000).unwrap_or(i64::MAX);
+            order.begin(gtid.as_ref().map_or_else(position, ToString::to_string), ts_ms);
+        }
+        self.lag.begin(committed_us, event.timestamp());
+        self.transaction.begin(&begin, gtid, committed_us);
     }
 
     /// What a statement does to captured tables, and whether it ends its transaction.
@@ -266,12 +310,15 @@ impl Pipeline {
     ) -> Result<(), SourceError> {
         // The first of nearly every transaction.
         if query.statement == "BEGIN" {
-            self.transaction.opened();
+            self.opened();
             return Ok(());
         }
         let database = query.database().map_err(|error| event.error(error))?;
-        match ddl::classify(query.statement, database) {
-            Statement::Begin => self.transaction.opened(),
+        let mark = self.mark();
+        let told = self.tell_definitions(query, database, event).await;
+        self.or_take_back(told, mark)?;
+        match ddl::classify(&query.statement, database, query.dialect) {
+            Statement::Begin => self.opened(),
             Statement::XaStart { xid } => {
                 self.transaction.opened();
                 self.transaction.set_xa(&xid);
@@ -285,17 +332,28 @@ impl Pipeline {
                 self.commit(event);
             }
             Statement::Commit => self.commit(event),
-            Statement::Other => self.end_single_statement(event),
+            Statement::Other => {
+                self.statements.forget();
+                self.end_single_statement(event);
+            }
             Statement::Ddl(changes) => {
-                self.tables_changed(changes).await?;
+                self.statements.forget();
+                let changed = self.tables_changed(changes, event).await;
+                self.or_take_back(changed, mark)?;
+                self.end_single_statement(event);
+            }
+            Statement::DatabaseDropped(database) => {
+                self.database_dropped(&database, event);
                 self.end_single_statement(event);
             }
             Statement::Dml(names) => {
-                self.park_named(&names, database, "its rows were changed in statement format");
+                let reason = "its rows were changed in statement format";
+                self.changed_by_statement(names, database, reason).await?;
                 self.end_single_statement(event);
             }
             Statement::Unknown(names) => {
-                self.park_named(&names, database, "a statement that is not understood names it");
+                let reason = "a statement that is not understood names it";
+                self.changed_by_statement(names, database, reason).await?;
                 self.end_single_statement(event);
             }
         }
@@ -309,7 +367,8 @@ impl Pipeline {
         error: BinlogError,
     ) -> Result<(), BinlogError> {
         let Some(table) = map.table() else { return Err(error) };
-        let is_captured = self.config.tables.matches(&table);
+        let is_captured =
+            self.config.tables.matches(&table) && self.tables.helper_of(&table).is_none();
         if is_captured {
             self.tables.add(&table, TableState::Streaming);
             self.park(&table, &error.to_string());
@@ -324,7 +383,22 @@ impl Pipeline {
         }
     }
 
+    /// The open transaction has more than one statement.
+    fn opened(&mut self) {
+        self.transaction.opened();
+        self.tell_begin();
+    }
+
+    fn tell_begin(&mut self) {
+        if let Some(order) = &mut self.order {
+            order.tell_begin(&mut self.batch);
+        }
+    }
+
     fn commit(&mut self, event: &RawEvent) {
+        if let Some(order) = &mut self.order {
+            order.tell_end(&mut self.batch);
+        }
         self.transaction.commit(&event.end);
     }
 
@@ -347,9 +421,14 @@ impl Pipeline {
         let mut batch = std::mem::take(&mut self.batch);
         let server = &self.config.topic_prefix;
         let stream = SourcePartition::Stream { server: server.clone() };
-        let offset = self.transaction.offset(self.lsn.last());
+        let mut offset = self.transaction.offset(self.lsn.last());
+        offset.transaction = self.order.as_ref().and_then(TransactionOrder::counts);
         batch.set_offset(stream.key(self.name.as_str()), offset.to_json());
-        for (table, offset) in self.tables.take_changed() {
+        let changed = self.tables.take_changed();
+        if let Some(notifier) = &mut self.notifier {
+            notifier.observe(&changed, self.tables.are_copied(), &mut batch);
+        }
+        for (table, offset) in changed {
             let partition = SourcePartition::Table { server: server.clone(), table };
             batch.set_offset(partition.key(self.name.as_str()), offset.to_json());
         }
@@ -368,6 +447,14 @@ async fn next_signal(
 ) -> Result<Result<Signal, SignalError>, SourceError> {
     match topic {
         Some(topic) => topic.next().await.map_err(SourceError::Signals),
+        None => std::future::pending().await,
+    }
+}
+
+/// The same for a file. Cancel safe.
+async fn next_line(file: &mut Option<SignalFileReader>) -> Result<Signal, SignalError> {
+    match file {
+        Some(file) => file.next().await,
         None => std::future::pending().await,
     }
 }

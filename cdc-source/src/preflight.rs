@@ -1,19 +1,28 @@
 //! What must be true of a server before its log is read: each finding with its reason and the
 //! statement that mends it.
 
+mod retention;
+mod settings;
+mod tables;
+#[cfg(test)]
+mod transcripts;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use schema::fault::{Disposition, Fault};
 use schema::position::BinlogPosition;
 use schema::table::TableId;
-use schema::types::Fidelity;
 use uuid::Uuid;
 
 use crate::config::SourceConfig;
-use crate::connection::Connection;
+use crate::connection::{Connection, position_of};
+use crate::dialect::words;
 use crate::error::SourceError;
-use crate::snapshot::structure;
+use crate::foreign_keys::{self, CascadePolicy, ForeignKey};
+use crate::snapshot::structure::Structure;
+use crate::tables::NameCase;
+use settings::Settings;
 
 /// What is known of the server after the checks.
 #[derive(Debug, Clone)]
@@ -29,6 +38,15 @@ pub(crate) struct Server {
     pub(crate) tables: Vec<TableId>,
     /// MySQL's clock, microseconds since 1970.
     pub(crate) now_us: u64,
+    /// Whether the log has what foreign keys do to rows.
+    pub(crate) logs_cascades: bool,
+    /// The definitions of the captured tables, if the log does not name columns, and where the log
+    /// ended after they had been read.
+    pub(crate) definitions: (Vec<Structure>, BinlogPosition),
+    /// The keys of which it has not.
+    pub(crate) cascades: Vec<ForeignKey>,
+    /// How it writes names of tables.
+    pub(crate) name_case: NameCase,
 }
 
 /// One thing that is not as it must be.
@@ -70,6 +88,23 @@ impl Fault for PreflightError {
     }
 }
 
+/// Refuses MariaDB by the version that it greets with: it does not know the statements by which the
+/// rest is looked at, nor those that begin a session.
+pub(crate) fn check_brand(version: &str) -> Result<(), PreflightError> {
+    if !version.contains("MariaDB") {
+        return Ok(());
+    }
+    // Before 11 it says first that it is 5.5.5, for replicas that would not believe a 10.
+    let version = version.strip_prefix("5.5.5-").unwrap_or(version);
+    Err(PreflightError {
+        findings: vec![Finding {
+            what: format!("the server is {version}"),
+            why: "MariaDB's binary log differs from MySQL's",
+            remedy: "set `database.hostname` and `database.port` to a MySQL server".to_owned(),
+        }],
+    })
+}
+
 /// Looks at the server; refuses it with all findings at once.
 pub(crate) async fn check(
     connection: &mut Connection,
@@ -78,13 +113,29 @@ pub(crate) async fn check(
     let mut findings = Vec::new();
     let settings = Settings::read(connection).await?;
     settings.check(&mut findings);
-    let status = log_status(connection, config, &settings, &mut findings).await?;
-    check_replication(connection, config, &settings, &mut findings).await?;
-    let tables = check_tables(connection, config, &mut findings).await?;
+    let mut status = None;
+    if settings.has_log() && !settings.is_reader() {
+        status = log_status(connection, config, &mut findings).await?;
+        check_replication(connection, config, &settings, &mut findings).await?;
+        retention::check(connection).await?;
+    }
+    let (tables, structures) = tables::check(connection, config, &mut findings).await?;
+    let ends = if status.is_some() { connection.log_position().await? } else { None };
+    let cascades = check_cascades(connection, config, &settings, &mut findings).await?;
     let refused = |findings| SourceError::Preflight(PreflightError { findings });
-    let Some(status) = status.filter(|_| findings.is_empty()) else {
+    let Some((status, end)) = status.zip(ends).filter(|_| findings.is_empty()) else {
         return Err(refused(findings));
     };
+    let mut definitions = (Vec::new(), end);
+    if let Some(hint) = settings.nameless_remedy() {
+        definitions.0 = structures;
+        tracing::warn!(
+            hint,
+            "the log does not name columns (binlog_row_metadata): names are those that tables have \
+             when they are read, and a table whose definition was changed meanwhile is parked"
+        );
+    }
+    foreign_keys::tell(&cascades, &[]);
     let uuid = settings.get("server_uuid").parse().unwrap_or_else(|_| Uuid::nil());
     Ok(Server {
         uuid,
@@ -93,125 +144,41 @@ pub(crate) async fn check(
         executed: settings.get("gtid_executed").replace('\n', ""),
         tables,
         now_us: settings.get("now_us").parse().unwrap_or_default(),
+        definitions,
+        logs_cascades: settings.logs_cascades(),
+        cascades,
+        name_case: NameCase::of_setting(settings.get("lower_case_table_names")),
     })
 }
 
-/// Where the log of a server ends: the high watermark of a chunk.
-pub(crate) async fn log_position(
+/// Foreign keys that change rows of captured tables without a trace in the log.
+async fn check_cascades(
     connection: &mut Connection,
-    statement: &str,
-) -> Result<Option<BinlogPosition>, SourceError> {
-    let row: Option<mysql_common::Row> =
-        connection.first("read the position of the binary log", statement).await?;
-    Ok(row.as_ref().and_then(position_of))
-}
-
-/// The statement that says where the log ends: renamed in 8.2, gone by its old name in 8.4.
-pub(crate) async fn status_statement(
-    connection: &mut Connection,
-) -> Result<&'static str, SourceError> {
-    let version: Option<String> =
-        connection.first("read the server's version", "SELECT VERSION()").await?;
-    Ok(status_statement_of(&version.unwrap_or_default()))
-}
-
-fn status_statement_of(version: &str) -> &'static str {
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
-    let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version >= (8, 2) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" }
-}
-
-fn position_of(row: &mysql_common::Row) -> Option<BinlogPosition> {
-    let file: String = row.get_opt(0)?.ok()?;
-    let offset: u64 = row.get_opt(1)?.ok()?;
-    BinlogPosition::new(&file, offset).ok()
-}
-
-/// System variables, as text.
-struct Settings(std::collections::BTreeMap<String, String>);
-
-impl Settings {
-    async fn read(connection: &mut Connection) -> Result<Self, SourceError> {
-        const NAMES: &str = "'version','version_comment','log_bin','binlog_format',\
-            'binlog_row_image','binlog_row_metadata',\
-            'gtid_mode','gtid_executed','server_uuid',\
-            'log_replica_updates','log_slave_updates'";
-        let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({NAMES})");
-        let rows: Vec<(String, String)> =
-            connection.rows("read the server's settings", &statement).await?;
-        let mut settings: std::collections::BTreeMap<_, _> = rows.into_iter().collect();
-        let now: Option<u64> = connection
-            .first(
-                "read the server's clock",
-                "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)",
-            )
-            .await?;
-        settings.insert("now_us".to_owned(), now.unwrap_or_default().to_string());
-        Ok(Self(settings))
+    config: &SourceConfig,
+    settings: &Settings,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<ForeignKey>, SourceError> {
+    if settings.logs_cascades() {
+        return Ok(Vec::new());
     }
-
-    fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+    let keys = foreign_keys::read(connection, &config.tables).await?;
+    if config.cascades == CascadePolicy::Refuse {
+        findings.extend(keys.iter().map(|key| Finding {
+            what: format!("foreign key {key} changes rows of captured tables"),
+            why: "the binary log does not say so (`foreign.key.cascades`)",
+            remedy: foreign_keys::REMEDY.to_owned(),
+        }));
     }
-
-    /// Each setting with the values that will do; a setting that the server does not have passes.
-    fn check(&self, findings: &mut Vec<Finding>) {
-        const RULES: [(&str, &[&str], &str, &str); 4] = [
-            (
-                "log_bin",
-                &["ON"],
-                "changes are read from the binary log",
-                "start mysqld with --log-bin",
-            ),
-            (
-                "binlog_format",
-                &["ROW"],
-                "only row events say what a statement changed",
-                "SET PERSIST binlog_format = 'ROW'",
-            ),
-            (
-                "binlog_row_image",
-                &["FULL"],
-                "a document is built from the whole row",
-                "SET PERSIST binlog_row_image = 'FULL'",
-            ),
-            (
-                "binlog_row_metadata",
-                &["FULL"],
-                "rows are decoded by the names and types in the log itself",
-                "SET PERSIST binlog_row_metadata = 'FULL'",
-            ),
-        ];
-        if self.get("version").contains("MariaDB") {
-            findings.push(Finding {
-                what: format!("the server is {}", self.get("version")),
-                why: "MariaDB's binary log differs from MySQL's",
-                remedy: "connect to MySQL".to_owned(),
-            });
-            return;
-        }
-        for (name, fit, why, remedy) in RULES {
-            if let Some(value) = self.0.get(name)
-                && !fit.contains(&value.as_str())
-            {
-                findings.push(Finding {
-                    what: format!("{name} is {value}"),
-                    why,
-                    remedy: remedy.to_owned(),
-                });
-            }
-        }
-    }
+    Ok(keys)
 }
 
 /// Where the log ends; finds a log that leaves databases out, and a missing grant.
 async fn log_status(
     connection: &mut Connection,
     config: &SourceConfig,
-    settings: &Settings,
     findings: &mut Vec<Finding>,
 ) -> Result<Option<BinlogPosition>, SourceError> {
-    let statement = status_statement_of(settings.get("version"));
+    let statement = connection.dialect().say(&words::LOG_STATUS);
     let status = connection
         .first::<mysql_common::Row>("read the position of the binary log", statement)
         .await;
@@ -224,7 +191,15 @@ async fn log_status(
         }
         Err(error) => return Err(error),
     };
-    let Some(row) = row else { return Ok(None) };
+    let position = row.as_ref().and_then(position_of);
+    let Some((row, position)) = row.zip(position) else {
+        findings.push(Finding {
+            what: format!("{statement} does not say where the log is"),
+            why: "changes are read from the binary log",
+            remedy: connection.dialect().turn_log_on().to_owned(),
+        });
+        return Ok(None);
+    };
     for (column, option) in [(2, "binlog_do_db"), (3, "binlog_ignore_db")] {
         let databases = row.get_opt::<String, _>(column).and_then(Result::ok).unwrap_or_default();
         if !databases.is_empty() {
@@ -235,7 +210,7 @@ async fn log_status(
             });
         }
     }
-    Ok(position_of(&row))
+    Ok(Some(position))
 }
 
 /// A replica must log what it replicates, and we must be allowed to be a replica.
@@ -245,31 +220,26 @@ async fn check_replication(
     settings: &Settings,
     findings: &mut Vec<Finding>,
 ) -> Result<(), SourceError> {
-    let logs_updates =
-        settings.0.get("log_replica_updates").or(settings.0.get("log_slave_updates"));
-    if logs_updates.is_some_and(|value| value == "OFF") {
-        let statement = if settings.0.contains_key("log_replica_updates") {
-            "SHOW REPLICA STATUS"
-        } else {
-            "SHOW SLAVE STATUS"
-        };
+    let dialect = connection.dialect();
+    if !settings.logs_updates() {
+        let statement = dialect.say(&words::REPLICA_STATUS);
+        let setting = dialect.say(&words::LOGS_UPDATES);
         let status = connection.rows::<mysql_common::Row>("read the replica's status", statement);
         match status.await {
             Ok(rows) if rows.is_empty() => {}
             Ok(_) => findings.push(Finding {
-                what: "the server is a replica with log_replica_updates = OFF".to_owned(),
+                what: format!("the server is a replica with {setting} = OFF"),
                 why: "its binary log lacks what it replicates",
-                remedy: "start mysqld with --log-replica-updates, or connect to its source"
-                    .to_owned(),
+                remedy: format!(
+                    "start mysqld with --{}, or connect to its source",
+                    setting.replace('_', "-")
+                ),
             }),
             Err(error) if is_denied(&error) => {}
             Err(error) => return Err(error),
         }
     }
-    let statement = match status_statement_of(settings.get("version")) {
-        "SHOW BINARY LOG STATUS" => "SHOW REPLICAS",
-        _ => "SHOW SLAVE HOSTS",
-    };
+    let statement = dialect.say(&words::REPLICAS);
     match connection.rows::<mysql_common::Row>("list replicas", statement).await {
         Ok(replicas) => {
             warn_of_others(&replicas, config);
@@ -290,7 +260,8 @@ fn warn_of_others(replicas: &[mysql_common::Row], config: &SourceConfig) {
     let (ours, uuid) = (config.connection.server_id, config.connection.replica_uuid.to_string());
     for replica in replicas {
         let number: Option<u32> = replica.get_opt(0).and_then(Result::ok);
-        let found: String = replica.get_opt(4).and_then(Result::ok).unwrap_or_default();
+        let last = replica.len().saturating_sub(1);
+        let found: String = replica.get_opt(last).and_then(Result::ok).unwrap_or_default();
         if number == Some(ours) && found != uuid {
             let host: String = replica.get_opt(1).and_then(Result::ok).unwrap_or_default();
             tracing::warn!(
@@ -302,82 +273,6 @@ fn warn_of_others(replicas: &[mysql_common::Row], config: &SourceConfig) {
             );
         }
     }
-}
-
-/// The captured tables: they exist, can be read, have a key, and every column is exact.
-async fn check_tables(
-    connection: &mut Connection,
-    config: &SourceConfig,
-    findings: &mut Vec<Finding>,
-) -> Result<Vec<TableId>, SourceError> {
-    let rows: Vec<(String, String)> = connection
-        .rows(
-            "list tables",
-            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
-             WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_SCHEMA, TABLE_NAME",
-        )
-        .await?;
-    let tables = rows.into_iter().map(|(database, name)| TableId { database, name });
-    let captured: Vec<TableId> = tables.filter(|table| config.tables.matches(table)).collect();
-    for pattern in config.tables.unmatched(&captured) {
-        findings.push(Finding {
-            what: format!("`table.include.list` has {pattern}"),
-            why: "no table of this name can be seen",
-            remedy: format!(
-                "correct the list, create the table, or GRANT SELECT ON it TO '{}'",
-                config.connection.user
-            ),
-        });
-    }
-    for table in &captured {
-        check_table(connection, config, table, findings).await?;
-    }
-    Ok(captured)
-}
-
-async fn check_table(
-    connection: &mut Connection,
-    config: &SourceConfig,
-    table: &TableId,
-    findings: &mut Vec<Finding>,
-) -> Result<(), SourceError> {
-    // All columns: a grant of some of them would hide the others from information_schema too.
-    let probe = format!("SELECT * FROM {} LIMIT 0", structure::quoted(table));
-    match connection.rows::<mysql_common::Row>("read a table", &probe).await {
-        Ok(_) => {}
-        Err(error) if is_denied(&error) => {
-            findings.push(Finding {
-                what: format!("table {table} cannot be read"),
-                why: "its rows are copied first",
-                remedy: format!(
-                    "GRANT SELECT ON {} TO '{}'",
-                    structure::quoted(table),
-                    config.connection.user
-                ),
-            });
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    }
-    match structure::read(connection, table).await? {
-        Ok(_) if !config.snapshot.mode.copies() => {}
-        // As Debezium: its records have no key then, which no sink here can take.
-        Ok(found)
-            if found.schema.key.is_empty()
-                && config.records.values.fidelity == Fidelity::Debezium => {}
-        Ok(found) if found.schema.key.is_empty() => findings.push(Finding {
-            what: format!("table {table} has no primary key and no unique key without NULL"),
-            why: "its rows cannot be copied in chunks, and a document needs an id",
-            remedy: format!("add a primary key to {table}, or take it off `table.include.list`"),
-        }),
-        Ok(_) => {}
-        Err(problem) => findings.push(Finding {
-            what: format!("column {} of {table} is {}", problem.column, problem.type_name),
-            why: "that cannot be captured exactly yet",
-            remedy: format!("take {table} off `table.include.list`"),
-        }),
-    }
-    Ok(())
 }
 
 fn missing_grant(privilege: &str, why: &'static str, config: &SourceConfig) -> Finding {
@@ -398,40 +293,17 @@ fn is_denied(error: &SourceError) -> bool {
 mod tests {
     use super::*;
 
-    fn findings(settings: &[(&str, &str)]) -> Vec<String> {
-        let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut findings = Vec::new();
-        Settings(settings).check(&mut findings);
-        findings
-            .into_iter()
-            .map(|finding| format!("{}: {}", finding.what, finding.remedy))
-            .collect()
-    }
-
     #[test]
-    fn each_wrong_setting_comes_with_the_statement_that_mends_it() {
-        let found = findings(&[
-            ("log_bin", "ON"),
-            ("binlog_row_image", "MINIMAL"),
-            ("binlog_row_metadata", "MINIMAL"),
-        ]);
+    fn mariadb_is_refused_by_its_greeting() {
+        let refusal = check_brand("5.5.5-10.11.6-MariaDB-0+deb12u1-log").unwrap_err();
 
         assert_eq!(
-            found,
-            [
-                "binlog_row_image is MINIMAL: SET PERSIST binlog_row_image = 'FULL'",
-                "binlog_row_metadata is MINIMAL: SET PERSIST binlog_row_metadata = 'FULL'",
-            ]
+            refusal.to_string(),
+            "mysql is not ready to be captured: the server is 10.11.6-MariaDB-0+deb12u1-log, but \
+             MariaDB's binary log differs from MySQL's"
         );
-        assert!(findings(&[("log_bin", "OFF")])[0].contains("--log-bin"));
-        assert!(findings(&[("version", "10.11.6-MariaDB")])[0].contains("MariaDB"));
-    }
-
-    #[test]
-    fn the_status_statement_follows_the_version() {
-        assert_eq!(status_statement_of("9.7.4"), "SHOW BINARY LOG STATUS");
-        assert_eq!(status_statement_of("8.4.0-commercial"), "SHOW BINARY LOG STATUS");
-        assert_eq!(status_statement_of("8.0.36"), "SHOW MASTER STATUS");
-        assert_eq!(status_statement_of("5.7.44-log"), "SHOW MASTER STATUS");
+        assert!(check_brand("11.8.3-MariaDB").is_err());
+        assert_eq!(check_brand("5.5.5"), Ok(()));
+        assert_eq!(check_brand("8.4.0-commercial"), Ok(()));
     }
 }

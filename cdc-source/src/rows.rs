@@ -244,6 +244,7 @@ mod tests {
             widths: widths.to_vec(),
             key: vec![],
             has_prefix_key: false,
+            unnamed: crate::binlog::table_map::Unnamed::default(),
         }
     }
 

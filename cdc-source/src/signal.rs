@@ -1,12 +1,14 @@
 //! Signals, in Debezium's forms: what somebody wants of a connector by writing a row into a table,
-//! or a record into a topic.
+//! a record into a topic, or a line into a file.
 
+mod file;
 mod topic;
 
 use regex::Regex;
 use schema::table::TableId;
 use serde::Deserialize;
 
+pub(crate) use file::SignalFileReader;
 pub(crate) use topic::SignalTopicReader;
 
 /// What a signal asks for.
@@ -41,6 +43,13 @@ pub(crate) struct Tables(Vec<Regex>);
 pub(crate) enum SignalError {
     #[error("its type is not known")]
     Type,
+    #[error(
+        "a signal does not move the source in the log: stop it, and use `rowcast offsets set`, which \
+         says what would be missed"
+    )]
+    Position,
+    #[error("there is no history of schemas to change: rows are read by what the log says")]
+    History,
     #[error("its data is not what its type has")]
     Data,
     #[error("`data-collections` names no table")]
@@ -92,8 +101,33 @@ impl Signal {
             "resume-snapshot" => data.tables().map(Self::Resume),
             "stop-snapshot" => data.tables().map(Self::Stop),
             "log" => Ok(Self::Log(data.message.chars().take(MESSAGE_MAX_CHARS).collect())),
+            "set-binlog-position" => Err(SignalError::Position),
+            "schema-changes" => Err(SignalError::History),
             _ => Err(SignalError::Type),
         }
+    }
+}
+
+/// A signal as a record or a line has it.
+#[derive(Deserialize)]
+struct RawSignal {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    data: Option<Box<serde_json::value::RawValue>>,
+}
+
+/// Reads one.
+fn parse_json(value: &[u8]) -> Result<Signal, SignalError> {
+    let raw: RawSignal = serde_json::from_slice(value).map_err(|_| SignalError::Data)?;
+    let text = raw.data.as_ref().map(|data| data.get());
+    match text {
+        // Some write the data as JSON within a text, as a signal table has it.
+        Some(quoted) if quoted.starts_with('"') => {
+            let inner: String = serde_json::from_str(quoted).map_err(|_| SignalError::Data)?;
+            Signal::parse(&raw.kind, Some(&inner))
+        }
+        text => Signal::parse(&raw.kind, text.filter(|text| *text != "null")),
     }
 }
 
@@ -185,6 +219,23 @@ mod tests {
             error("execute-snapshot", r#"{"data-collections": ["a("]}"#),
             SignalError::Pattern
         );
-        assert_eq!(error("schema-changes", "{}"), SignalError::Type);
+        assert_eq!(error("schema-changes", "{}"), SignalError::History);
+        assert_eq!(error("set-binlog-position", "{}"), SignalError::Position);
+        assert_eq!(error("x", "{}"), SignalError::Type);
+    }
+
+    #[test]
+    fn a_record_has_type_and_data() {
+        let nested = br#"{"type":"execute-snapshot","data":{"data-collections":["a.b"]}}"#;
+        let quoted = br#"{"type":"execute-snapshot","data":"{\"data-collections\":[\"a.b\"]}"}"#;
+
+        assert!(matches!(parse_json(nested), Ok(Signal::Snapshot(all)) if all.len() == 1));
+        assert!(matches!(parse_json(quoted), Ok(Signal::Snapshot(all)) if all.len() == 1));
+        assert!(matches!(
+            parse_json(br#"{"type":"pause-snapshot","data":null}"#),
+            Ok(Signal::Pause(_))
+        ));
+        assert_eq!(parse_json(b"").unwrap_err(), SignalError::Data);
+        assert_eq!(parse_json(br#"{"type":"x"}"#).unwrap_err(), SignalError::Type);
     }
 }

@@ -26,13 +26,14 @@
 mod bounds;
 mod chunk;
 mod copy;
-mod create_table;
+pub(crate) mod create_table;
 mod loader;
 mod place;
 mod progress;
 pub(crate) mod structure;
 mod throttle;
 mod values;
+mod whole;
 mod window;
 
 use std::sync::Arc;
@@ -58,18 +59,21 @@ pub(crate) use progress::CopyRate;
 pub(crate) use window::Window;
 
 use bounds::{KeyRange, RangeQuery};
-use chunk::{Ends, FoundEnd, Loaded};
+use chunk::{Ends, FoundEnd, Loaded, Piece, Pieces};
 use loader::Loader;
 use throttle::Throttle;
 
 /// Ends of chunks that were found and not yet looked at: at most one for each that is read.
 const ENDS_WAITING: usize = 64;
 
+/// Pieces of tables that wait. Each holds up to a chunk's bytes.
+const PIECES_WAITING: usize = 1;
+
 /// A statement that MySQL can only answer if the condition is one for rows of the table.
 pub(crate) fn explain(table: &TableId, filter: &str) -> String {
     let schema = TableSchema { id: table.clone(), columns: Vec::new(), key: Vec::new() };
     let range = KeyRange::default();
-    RangeQuery { schema: &schema, range: &range, filter: Some(filter) }.explain()
+    RangeQuery { schema: &schema, key: &[], range: &range, filter: Some(filter) }.explain()
 }
 
 /// Copies tables, several chunks at a time.
@@ -81,6 +85,7 @@ pub(crate) struct Snapshot {
     /// Connections that nobody reads from now.
     idle: Vec<Loader>,
     ends: (Ends, FoundEnds),
+    pieces: (Pieces, mpsc::Receiver<Piece>),
     throttle: Throttle,
 }
 
@@ -111,6 +116,8 @@ pub(crate) enum Step {
 
 /// What a chunk depends on beside its table's progress.
 pub(crate) struct ChunkContext<'a> {
+    /// Where the stream is.
+    pub(crate) stream: &'a BinlogPosition,
     /// The transactions that the stream has processed; none without GTIDs.
     pub(crate) processed: Option<&'a GtidSet>,
     /// What the chunk's place depends on, if records are to tell it.
@@ -129,6 +136,7 @@ impl Snapshot {
             loads: JoinSet::new(),
             idle: Vec::new(),
             ends: mpsc::channel(ENDS_WAITING),
+            pieces: mpsc::channel(PIECES_WAITING),
             config,
         }
     }
@@ -172,20 +180,23 @@ impl Snapshot {
             self.copies.push(TableCopy::new(table.clone(), progress, rows));
         }
         let Some(copy) = self.copies.iter_mut().find(|copy| copy.table == *table) else { return };
-        let Some(mut request) = copy.next_request(room, Instant::now()) else { return };
+        let request = copy.next_request(room, Instant::now(), context.stream);
+        let Some(mut request) = request else { return };
         request.tells_end = config.snapshot.max_threads > 1;
         request.order = context.order;
         request.blanks_in_json = context.blanks_in_json;
         let number = request.number;
         tracing::debug!(table = %table, chunk = number, "chunk begins");
-        let (loader, ends, server) = (self.idle.pop(), self.ends.0.clone(), self.server);
+        let (loader, server) = (self.idle.pop(), self.server);
+        let (ends, pieces) = (self.ends.0.clone(), self.pieces.0.clone());
         let processed = context.processed.map(ToString::to_string);
         let task = self.loads.spawn(async move {
             let mut loader = match loader {
                 Some(loader) => loader,
                 None => Loader::open(&config, server).await?,
             };
-            let loaded = chunk::load(&mut loader, &request, processed.as_deref(), &ends).await?;
+            let (processed, found) = (processed.as_deref(), (&ends, &pieces));
+            let loaded = chunk::load(&mut loader, &request, processed, found).await?;
             Ok((loader, loaded))
         });
         copy.loading(number, task);
@@ -195,8 +206,17 @@ impl Snapshot {
     /// resolves when nothing is to come. Cancel safe.
     pub(crate) async fn step(&mut self) -> Result<Step, SourceError> {
         let wake_at = self.wake_at();
+        // A piece takes the place of a chunk: it comes when one could begin, and goes before it.
+        let takes_pieces = self.has_room_for_piece();
         tokio::select! {
             biased;
+            Some(piece) = self.pieces.1.recv(), if takes_pieces => {
+                let Piece { table, task, chunk } = piece;
+                if let Some(copy) = self.copy_mut(&table) {
+                    copy.piece_loaded(task, chunk);
+                }
+                Ok(Step::Loaded(table))
+            }
             Some((table, found)) = self.ends.1.recv() => {
                 if let Some(copy) = self.copy_mut(&table) {
                     copy.end_found(found);
@@ -210,10 +230,19 @@ impl Snapshot {
         }
     }
 
+    fn has_room_for_piece(&mut self) -> bool {
+        self.holds_stream() && self.throttle.lets_begin()
+    }
+
+    /// Whether a table is copied that the stream has to wait for.
+    pub(crate) fn holds_stream(&self) -> bool {
+        self.copies.iter().any(TableCopy::holds_stream)
+    }
+
     /// When a chunk can begin that cannot begin now.
     fn wake_at(&self) -> Option<Instant> {
         let waiting = self.copies.iter().filter_map(TableCopy::waits_until);
-        let throttled = self.throttle.waits_until().filter(|_| !self.copies.is_empty());
+        let throttled = self.throttle.waits_until();
         let now = Instant::now();
         waiting.chain(throttled).filter(|at| *at > now).min()
     }
@@ -240,6 +269,7 @@ impl Snapshot {
         match loaded {
             Loaded::Chunk(chunk) => copy.loaded(task, chunk),
             Loaded::Changed => copy.read_again(task),
+            Loaded::Undivided(structure) => copy.undivided(task, structure),
             Loaded::OtherKey => {
                 return Ok(Step::Restart { table, reason: "its key was changed" });
             }

@@ -1,6 +1,12 @@
 //! Captured tables: which row events belong to which plan, and which tables are parked.
 
+mod compatibility;
+mod declared;
+mod definitions;
+pub(crate) mod helper;
+mod kind;
 mod mapping;
+mod name_case;
 mod plan;
 mod skipped;
 mod topics;
@@ -14,24 +20,33 @@ use connect::kafka::control::Control;
 use connect::kafka::producer::TransactionalProducer;
 use connect::kafka::{Admin, RecordTopic};
 use schema::bytes::equal;
-use schema::names;
 use schema::offset::{SnapshotProgress, TableOffset, TableState};
 use schema::plan::record::{CompileError, RecordPlan};
-use schema::registry::{Registry, RegistryError, SchemaId};
+use schema::position::BinlogPosition;
+use schema::registry::{Registry, SchemaId};
 use schema::table::{Column, TableId, TableSchema};
 use schema::types::Origin;
+use tokio::time::Instant;
+use uuid::Uuid;
 
+use self::definitions::Definitions;
 use self::mapping::Numbered;
 use crate::binlog::table_map::{EncodedTableMap, TableMap};
-
 use crate::config::SourceConfig;
 use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::snapshot::{Order, structure};
 
+pub(crate) use definitions::NAMED_TOO_LATE;
 pub(crate) use mapping::Mapping;
+pub(crate) use name_case::NameCase;
 pub(crate) use plan::TablePlan;
-pub(crate) use skipped::Skipped;
+pub(crate) use skipped::{SkipReason, Skipped};
+pub(crate) use topics::SideTopic;
+
+/// Why a table is parked whose rows nothing tells apart.
+pub(crate) const WITHOUT_KEY: &str = "it has no key; add one, declare one by `message.key.columns`, \
+     or set `table.without.key` to copy";
 
 /// What table numbers stand for in one part of the log.
 pub(crate) struct Numbers(HashMap<u64, Numbered>);
@@ -46,25 +61,32 @@ pub(crate) struct Tables {
     plans: HashMap<TableId, Arc<TablePlan>>,
     /// Tables whose declaration may have changed since their plan was made.
     redeclared: BTreeSet<TableId>,
-    /// Reads declarations; opened when the first is needed.
-    connection: Option<Connection>,
+    /// Reads declarations, and when it did so last.
+    connection: Option<(Connection, Instant)>,
+    /// The stream's server.
+    server: Uuid,
+    /// By what rows are named that the log does not name.
+    definitions: Definitions,
     offsets: BTreeMap<TableId, TableOffset>,
     /// Tables that are copied, in their order.
     copying: BTreeSet<(usize, TableId)>,
     /// Tables whose offset has changed since it was last written.
     changed: BTreeSet<TableId>,
     control_key: Option<SchemaId>,
+    /// Tables whose definition has changed, since when, and of which the registry was not asked yet.
+    unforeseen: BTreeMap<TableId, Instant>,
     skipped: Skipped,
 }
 
 impl Tables {
-    /// Starts with the stored offsets of the tables.
+    /// Starts with the stored offsets of the tables. The settings name only the stream's server.
     pub(crate) fn new(
         connector: &ConnectorName,
-        config: Arc<SourceConfig>,
+        (config, server): (Arc<SourceConfig>, Uuid),
         worker: &WorkerConfig,
         offsets: BTreeMap<TableId, TableOffset>,
     ) -> Result<Self, SourceError> {
+        let offsets = helper::left_out(offsets, &config);
         let is_copied = |(_, offset): &(&TableId, &TableOffset)| {
             matches!(offset.state, TableState::Snapshot(_))
         };
@@ -79,12 +101,15 @@ impl Tables {
             plans: HashMap::new(),
             redeclared: BTreeSet::new(),
             connection: None,
+            server,
+            definitions: Definitions::default(),
             // Written again in the first transaction: whoever reads the topic uncommitted then
             // finds a committed offset behind any that a crash has left aborted (ADR 0003).
             changed: offsets.keys().cloned().collect(),
             offsets,
             control_key: None,
-            skipped: Skipped::new(),
+            unforeseen: BTreeMap::new(),
+            skipped: Skipped::default(),
         })
     }
 
@@ -148,12 +173,12 @@ impl Tables {
     pub(crate) async fn map(
         &mut self,
         encoded: EncodedTableMap<'_>,
-        map: TableMap,
+        (map, at): (TableMap, &BinlogPosition),
         producer: &mut TransactionalProducer,
     ) -> Result<(), SourceError> {
         let is_signals = self.config.signal.table.as_ref() == Some(&map.id);
-        let signals = is_signals.then(|| Arc::new(map.clone()));
-        let mapping = self.mapping(map, producer).await?;
+        let signals = if is_signals { Some(self.signals(&map, at).await?) } else { None };
+        let mapping = self.mapping(map, at, producer).await?;
         let bytes = encoded.bytes.into();
         let numbered = Numbered { bytes, mapping, signals, is_over: false };
         self.numbers.insert(encoded.number, numbered);
@@ -171,10 +196,15 @@ impl Tables {
     async fn mapping(
         &mut self,
         map: TableMap,
+        at: &BinlogPosition,
         producer: &mut TransactionalProducer,
     ) -> Result<Mapping, SourceError> {
         if !self.config.tables.matches(&map.id) {
             return Ok(Mapping::Ignored);
+        }
+        if let Some(base) = self.helper_of(&map.id) {
+            helper::tell(&map.id, &base);
+            return Ok(Mapping::Helper);
         }
         if !self.offsets.contains_key(&map.id) {
             // Neither listed at the start nor created since: its older rows were never copied.
@@ -189,22 +219,23 @@ impl Tables {
         if self.is_parked(&map.id) {
             return Ok(Mapping::Parked);
         }
-        if !map.has_names() || map.has_prefix_key {
-            let reason = "its rows were logged without column names, or its primary key has only \
-                          the beginning of a column; set binlog_row_metadata=FULL";
-            self.park(&map.id, reason);
-            return Ok(Mapping::Parked);
-        }
-        let schema = match map.table_schema() {
-            Ok(schema) => schema,
-            Err((column, type_name)) => {
-                let reason = format!("column {column} is {type_name}, which is not exact yet");
-                self.park(&map.id, &reason);
+        let id = map.id.clone();
+        let described = if map.has_names() {
+            self.described(map).await?
+        } else {
+            self.with_names(map, at).await?
+        };
+        let (map, schema) = match described {
+            Ok((map, schema)) => (Arc::new(map), schema),
+            Err(reason) => {
+                self.park(&id, &reason);
                 return Ok(Mapping::Parked);
             }
         };
-        let map = Arc::new(map);
-        let schema = self.declared(schema).await?;
+        if self.config.refuses(&schema) {
+            self.park(&map.id, WITHOUT_KEY);
+            return Ok(Mapping::Parked);
+        }
         match self.plan(&schema, producer).await? {
             Some(plan) => Ok(Mapping::Captured { map, plan }),
             None => Ok(Mapping::Parked),
@@ -214,35 +245,10 @@ impl Tables {
     /// Takes note that a table's declaration may be another from here on.
     pub(crate) fn redeclare(&mut self, table: &TableId) {
         self.redeclared.insert(table.clone());
-    }
-
-    /// What the log says of a table, with what only its declaration says. The declaration is asked
-    /// for once, and taken only if it agrees with the log: else, the log is behind a later
-    /// definition, and what is known of the columns that stayed the same is taken over.
-    async fn declared(&mut self, mut schema: TableSchema) -> Result<TableSchema, SourceError> {
-        let known = self.plans.get(&schema.id).map(|plan| plan.schema.clone());
-        let is_current = !self.redeclared.remove(&schema.id);
-        if let Some(known) = known.as_ref().filter(|known| is_current && known.covers(&schema)) {
-            return Ok(known.clone().with_types_of(schema));
+        // Without names the next description may be the same and mean another.
+        for (number, numbered) in &mut self.numbers {
+            numbered.is_over |= numbered.table(*number).as_ref() == Some(table);
         }
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            None => self.connection.insert(Connection::open(&self.config).await?),
-        };
-        match structure::read(connection, &schema.id).await? {
-            Ok(declared) if declared.schema.covers(&schema) => {
-                return Ok(declared.schema.with_types_of(schema));
-            }
-            Ok(_) | Err(_) => {}
-        }
-        for column in &mut schema.columns {
-            let same = |other: &&Column| {
-                other.name == column.name && other.column_type == column.column_type
-            };
-            let known = known.as_ref().and_then(|known| known.columns.iter().find(same));
-            column.declaration = known.and_then(|known| known.declaration.clone());
-        }
-        Ok(schema)
     }
 
     /// The plan of a table version, compiled and registered when it is new. `None` when it cannot
@@ -266,17 +272,12 @@ impl Tables {
             }
         };
         let topic = record.topic().to_owned();
-        match self.register(&topic, &record).await? {
-            Ok((key, value)) => {
-                record.set_ids(key, value);
-                if let Some(snapshot) = &mut snapshot {
-                    snapshot.set_ids(key, value);
-                }
-            }
-            Err(refused) => {
-                self.park(&schema.id, &refused);
-                return Ok(None);
-            }
+        self.unforeseen.remove(&schema.id);
+        let ids = self.register(&schema.id, &record).await?;
+        let Some((key, value)) = ids else { return Ok(None) };
+        record.set_ids(key, value);
+        if let Some(snapshot) = &mut snapshot {
+            snapshot.set_ids(key, value);
         }
         let made = match self.table_topic(&topic, (schema, &record), producer).await? {
             Ok(made) => made,
@@ -285,12 +286,21 @@ impl Tables {
                 return Ok(None);
             }
         };
-        let (RecordTopic { partitions, limit, .. }, oversized) = made;
+        let (RecordTopic { partitions, limit, is_compacted }, oversized) = made;
         let columns = schema.columns.len();
         tracing::info!(table = %schema.id, columns, "table definition taken");
         let topic = producer.add_topic(&topic).await?;
         let schema = schema.clone();
-        let plan = TablePlan { schema, record, snapshot, topic, partitions, limit, oversized };
+        let plan = TablePlan {
+            schema,
+            record,
+            snapshot,
+            topic,
+            partitions,
+            is_compacted,
+            limit,
+            oversized,
+        };
         let plan = Arc::new(plan);
         self.plans.insert(plan.schema.id.clone(), Arc::clone(&plan));
         Ok(Some(plan))
@@ -309,28 +319,6 @@ impl Tables {
         };
         let snapshot = records.depends_on_origin().then(|| compile(Origin::Snapshot));
         Ok((compile(Origin::Log)?, snapshot.transpose()?))
-    }
-
-    /// Registers the schemas; the inner error is the registry's refusal.
-    async fn register(
-        &self,
-        topic: &str,
-        record: &RecordPlan,
-    ) -> Result<Result<(Option<SchemaId>, SchemaId), String>, SourceError> {
-        let key = match record.key_schema() {
-            Some(key) => self.registry.register(&names::key_subject(topic), key).await.map(Some),
-            None => Ok(None),
-        };
-        let value =
-            self.registry.register(&names::value_subject(topic), record.value_schema()).await;
-        match (key, value) {
-            (Ok(key), Ok(value)) => Ok(Ok((key, value))),
-            (Err(error @ RegistryError::Refused { .. }), _)
-            | (_, Err(error @ RegistryError::Refused { .. })) => {
-                Ok(Err(schema::fault::chain(&error)))
-            }
-            (Err(error), _) | (_, Err(error)) => Err(error.into()),
-        }
     }
 
     /// What to do with row events of a number; `None` for a number that was never mapped.
@@ -362,10 +350,20 @@ impl Tables {
 
     /// Stops emitting a table. The others go on.
     pub(crate) fn park(&mut self, table: &TableId, reason: &str) {
+        self.park_with(table, reason, None);
+    }
+
+    /// Stops emitting a table, for a reason that has its own remedy.
+    pub(crate) fn park_with(&mut self, table: &TableId, reason: &str, remedy: Option<&str>) {
+        const REMEDY: &str =
+            "mend the cause, then resume the table: it is copied again beside the others";
         if !self.offsets.contains_key(table) {
             return;
         }
-        self.set_state(table, TableState::Parked { reason: reason.to_owned() });
+        self.forget_names(table);
+        let state =
+            TableState::Parked { reason: reason.to_owned(), remedy: remedy.map(str::to_owned) };
+        self.set_state(table, state);
         for numbered in self.numbers.values_mut() {
             if matches!(&numbered.mapping, Mapping::Captured { map, .. } if map.id == *table) {
                 numbered.mapping = Mapping::Parked;
@@ -374,7 +372,7 @@ impl Tables {
         tracing::error!(
             table = %table,
             reason,
-            hint = "mend the cause, then resume the table: it is copied again beside the others",
+            hint = remedy.unwrap_or(REMEDY),
             "table parked, its changes are not emitted any more"
         );
     }
@@ -389,10 +387,15 @@ impl Tables {
     /// Counts a row event of a parked table.
     pub(crate) fn skip_row_event(&mut self, number: u64) {
         let table = self.numbers.get(&number).and_then(|it| it.table(number));
-        self.skipped.count(table);
+        self.skipped.count_parked(table);
     }
 
-    /// Row events of parked tables that were not emitted since the start.
+    /// Counts an event that is not emitted.
+    pub(crate) fn skip(&mut self, reason: SkipReason) {
+        self.skipped.count(reason);
+    }
+
+    /// Events that were not emitted since the start.
     pub(crate) fn skipped(&self) -> &Skipped {
         &self.skipped
     }

@@ -58,7 +58,7 @@ impl Task for MySqlTask {
                 pipeline = starting => pipeline?,
             };
             self.has_run = true;
-            Ok(pipeline.run(stop, control).await?)
+            Ok(Box::pin(pipeline.run(stop, control)).await?)
         })
     }
 }

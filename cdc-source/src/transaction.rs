@@ -1,10 +1,12 @@
 //! Transactions of the stream: where they begin and end, what is executed, and the offset that is
 //! true at any moment in between.
 
+use std::collections::BTreeMap;
+
 use schema::digits::push_unsigned;
 use schema::gtid::{Gtid, GtidSet};
 use schema::lsn::Lsn;
-use schema::offset::{PreparedXa, StreamOffset};
+use schema::offset::{PreparedXa, StreamOffset, TableRows};
 use schema::position::BinlogPosition;
 use schema::table::TableId;
 use uuid::Uuid;
@@ -23,8 +25,15 @@ pub(crate) struct TransactionTracker {
     open: Option<OpenTransaction>,
     /// The last transaction's identifier as text.
     named: Option<GtidText>,
-    /// What the first transaction after a restart has already emitted.
+    /// What the first transaction after a restart has already emitted, by its events on the server
+    /// where it was read.
     skip: Done,
+    /// The same by the rows of each table; `None` if nobody knows, until that transaction ends.
+    carried: Option<Rows>,
+    /// Rows of the open transaction that are done.
+    rows: RowsDone,
+    /// When the file of `begin` was begun.
+    file_created: Option<u32>,
     server_id: u32,
     ts_sec: i64,
     /// XA transactions without an outcome yet, oldest first.
@@ -44,8 +53,49 @@ pub(crate) struct OpenTransaction {
     is_opened: bool,
     /// The name of an XA transaction, while its rows are passed over.
     xa: Option<String>,
-    /// The tables of which rows were emitted.
-    emitted: Vec<TableId>,
+}
+
+/// How many rows of each table.
+type Rows = BTreeMap<TableId, u64>;
+
+/// The same for the open transaction. Most transactions change the tables that the one before has
+/// changed, so their names are kept.
+#[derive(Debug, Default)]
+struct RowsDone {
+    tables: Vec<(TableId, Option<u64>)>,
+    /// Where the table of the last event is.
+    last: usize,
+}
+
+/// Most names that are kept from one transaction to the next.
+const NAMES_KEPT: usize = 16;
+
+impl RowsDone {
+    fn clear(&mut self) {
+        if self.tables.len() > NAMES_KEPT {
+            self.tables.clear();
+        }
+        self.tables.iter_mut().for_each(|(_, rows)| *rows = None);
+    }
+
+    fn add(&mut self, table: &TableId, rows: u64) {
+        let is_it = |(known, _): &(TableId, Option<u64>)| known == table;
+        if !self.tables.get(self.last).is_some_and(is_it) {
+            self.last = self.tables.iter().position(is_it).unwrap_or(self.tables.len());
+        }
+        match self.tables.get_mut(self.last) {
+            Some((_, done)) => *done = Some(done.unwrap_or(0) + rows),
+            None => self.tables.push((table.clone(), Some(rows))),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&TableId, u64)> {
+        self.tables.iter().filter_map(|(table, rows)| Some((table, (*rows)?)))
+    }
+
+    fn of(&self, table: &TableId) -> u64 {
+        self.iter().find(|(known, _)| *known == table).map_or(0, |(_, rows)| rows)
+    }
 }
 
 /// A transaction's identifier as text. Nearly all come from one server, so only the number at its
@@ -69,13 +119,26 @@ struct Done {
 impl TransactionTracker {
     /// Starts where an offset says.
     pub(crate) fn resume(offset: &StreamOffset, server_uuid: Uuid) -> Self {
+        let skip = Done { events: offset.event, rows: offset.row };
+        let by_table = |done: &Vec<TableRows>| {
+            let table = |it: &TableRows| (TableId::new(&it.db, &it.table), it.rows);
+            done.iter().map(table).collect()
+        };
+        let carried = match &offset.done {
+            Some(done) => Some(by_table(done)),
+            None => (!offset.is_inside()).then(Rows::new),
+        };
+        let is_same = offset.server_uuid.is_none_or(|uuid| uuid == server_uuid);
         Self {
             server_uuid,
             executed: offset.gtids.clone(),
             begin: offset.position.clone(),
             open: None,
             named: None,
-            skip: Done { events: offset.event, rows: offset.row },
+            skip: if is_same { skip } else { Done::default() },
+            carried,
+            rows: RowsDone::default(),
+            file_created: offset.file_created,
             server_id: offset.server_id,
             ts_sec: offset.ts_sec,
             prepared: offset.prepared.clone(),
@@ -85,6 +148,13 @@ impl TransactionTracker {
     /// A transaction begins.
     pub(crate) fn begin(&mut self, at: &BinlogPosition, gtid: Option<Gtid>, committed_us: u64) {
         self.begin.clone_from(at);
+        if gtid.is_none() && self.executed.take().is_some() {
+            tracing::warn!(
+                position = %at,
+                hint = "set gtid_mode=ON again: until then another server cannot be followed",
+                "a transaction has no GTID: the place in the log is known by file and position only"
+            );
+        }
         if let Some(gtid) = &gtid {
             match &mut self.named {
                 Some(named) if named.gtid.source == gtid.source => named.set_number(gtid.number),
@@ -98,8 +168,13 @@ impl TransactionTracker {
             done: Done::default(),
             is_opened: false,
             xa: None,
-            emitted: Vec::new(),
         });
+        self.rows.clear();
+    }
+
+    /// All that is executed up to here is known by GTIDs. Not inside a transaction.
+    pub(crate) fn adopt(&mut self, executed: GtidSet) {
+        self.executed = Some(executed);
     }
 
     /// The open transaction's GTID as text, as every event of it carries it.
@@ -159,16 +234,6 @@ impl TransactionTracker {
         }
     }
 
-    /// A row of a table was emitted.
-    pub(crate) fn emitted(&mut self, table: &TableId) {
-        if let Some(open) = &mut self.open
-            && open.emitted.last() != Some(table)
-            && !open.emitted.contains(table)
-        {
-            open.emitted.push(table.clone());
-        }
-    }
-
     /// Whether a statement without `BEGIN` before it is all there is of the transaction.
     pub(crate) fn is_single_statement(&self) -> bool {
         self.open.as_ref().is_none_or(|open| !open.is_opened)
@@ -180,8 +245,13 @@ impl TransactionTracker {
     }
 
     /// The tables of which rows of the open transaction were emitted.
-    pub(crate) fn take_emitted(&mut self) -> Vec<TableId> {
-        self.open.as_mut().map(|open| std::mem::take(&mut open.emitted)).unwrap_or_default()
+    pub(crate) fn emitted(&self) -> Vec<TableId> {
+        let carried = self.carried.iter().flat_map(BTreeMap::keys);
+        let all = self.rows.iter().map(|(table, _)| table).chain(carried);
+        let mut tables: Vec<_> = all.cloned().collect();
+        tables.sort_unstable();
+        tables.dedup();
+        tables
     }
 
     /// Its first statement tells which thread runs it.
@@ -191,15 +261,27 @@ impl TransactionTracker {
         }
     }
 
-    /// A row event of it begins: how many of its rows are to be skipped, because they were emitted
-    /// before a restart; `None` for all.
-    pub(crate) fn rows_to_skip(&self) -> Option<u64> {
+    /// A row event of the table begins: how many of its rows are to be skipped, because they were
+    /// emitted before a restart; `None` for all.
+    pub(crate) fn rows_to_skip(&self, table: &TableId) -> Option<u64> {
+        let Some(carried) = &self.carried else { return self.rows_to_skip_by_events() };
+        let skip = carried.get(table).copied().unwrap_or_default();
+        Some(if skip == 0 { 0 } else { skip.saturating_sub(self.rows.of(table)) })
+    }
+
+    /// The same by the number of events, which only the server has on which it was read.
+    pub(crate) fn rows_to_skip_by_events(&self) -> Option<u64> {
         let done = self.open.as_ref().map_or(Done::default(), |open| open.done);
         match done.events.cmp(&self.skip.events) {
             std::cmp::Ordering::Less => None,
             std::cmp::Ordering::Equal => Some(self.skip.rows),
             std::cmp::Ordering::Greater => Some(0),
         }
+    }
+
+    /// So many rows of an event of the table were emitted, or skipped because they had been.
+    pub(crate) fn rows_done_of(&mut self, table: &TableId, rows: u64) {
+        self.rows.add(table, rows);
     }
 
     /// So many rows of the current row event are done.
@@ -225,6 +307,8 @@ impl TransactionTracker {
         }
         self.begin.clone_from(end);
         self.skip = Done::default();
+        self.carried = Some(Rows::new());
+        self.rows.clear();
     }
 
     /// Between transactions the stream has moved on without one; whether that is news.
@@ -244,6 +328,11 @@ impl TransactionTracker {
         if ts_sec != 0 {
             self.ts_sec = ts_sec;
         }
+    }
+
+    /// Another file of the log goes on; when it was begun is said by its first event.
+    pub(crate) fn file_begins(&mut self, created: Option<u32>) {
+        self.file_created = created;
     }
 
     /// Whether no transaction is open.
@@ -282,9 +371,26 @@ impl TransactionTracker {
             server_id: self.server_id,
             ts_sec: self.ts_sec,
             server_uuid: Some(self.server_uuid),
+            file_created: self.file_created,
             lsn: Some(lsn),
             prepared: self.prepared.clone(),
+            done: self.done_rows(),
+            transaction: None,
         }
+    }
+
+    /// Rows of the open transaction that are done, before a restart or since.
+    fn done_rows(&self) -> Option<Vec<TableRows>> {
+        let mut done = self.carried.clone()?;
+        for (table, rows) in self.rows.iter() {
+            let known = done.entry(table.clone()).or_default();
+            *known = (*known).max(rows);
+        }
+        let rows_of = |(table, rows): (TableId, u64)| {
+            let TableId { database: db, name: table } = table;
+            TableRows { db, table, rows }
+        };
+        Some(done.into_iter().map(rows_of).collect())
     }
 }
 
@@ -334,13 +440,79 @@ mod tests {
             server_id: 1,
             ts_sec: 0,
             server_uuid: None,
+            file_created: None,
             lsn: None,
             prepared: Vec::new(),
+            done: None,
+            transaction: None,
         }
     }
 
     fn lsn() -> Lsn {
         Lsn::new(9).unwrap()
+    }
+
+    fn table() -> TableId {
+        TableId::new("shop", "orders")
+    }
+
+    /// The other server has the rows of two events in one, and those of another table between them.
+    #[test]
+    fn on_another_server_rows_are_skipped_table_by_table() {
+        let (here, there) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let other = TableId::new("shop", "items");
+        let mut tracker = TransactionTracker::resume(&start(), here);
+        tracker.begin(&position(100), Some(gtid(6)), 0);
+        tracker.rows_done_of(&table(), 3);
+        tracker.event_done();
+        tracker.rows_done_of(&table(), 2);
+        tracker.event_done();
+        let offset = StreamOffset::from_json(&tracker.offset(lsn()).to_json()).unwrap();
+
+        let mut tracker = TransactionTracker::resume(&offset, there);
+        tracker.begin(&position(200), Some(gtid(6)), 0);
+        assert_eq!(tracker.rows_to_skip(&other), Some(0));
+        tracker.rows_done_of(&other, 1);
+        tracker.event_done();
+        assert_eq!(tracker.rows_to_skip(&table()), Some(5));
+        let meanwhile = tracker.offset(lsn());
+        tracker.rows_done_of(&table(), 9);
+        tracker.event_done();
+        assert_eq!(tracker.rows_to_skip(&table()), Some(0));
+        tracker.commit(&position(300));
+
+        let rows = |table: &TableId, rows| TableRows {
+            db: table.database.clone(),
+            table: table.name.clone(),
+            rows,
+        };
+        assert_eq!(offset.done, Some(vec![rows(&table(), 5)]));
+        assert_eq!(meanwhile.done, Some(vec![rows(&other, 1), rows(&table(), 5)]));
+        let after = StreamOffset::from_json(&tracker.offset(lsn()).to_json()).unwrap();
+        assert_eq!(after.done, None, "between transactions it is not written");
+    }
+
+    /// Nothing of the transaction has come from the other server when the source ends again.
+    #[test]
+    fn what_is_done_is_not_forgotten_before_the_other_server_has_sent_anything() {
+        let (here, there) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut tracker = TransactionTracker::resume(&start(), here);
+        tracker.begin(&position(100), Some(gtid(6)), 0);
+        tracker.rows_done_of(&table(), 3);
+        tracker.event_done();
+        let mut offset = tracker.offset(lsn());
+
+        for begins in [false, true] {
+            let mut tracker = TransactionTracker::resume(&offset, there);
+            if begins {
+                tracker.begin(&position(200), Some(gtid(6)), 0);
+            }
+            offset = StreamOffset::from_json(&tracker.offset(lsn()).to_json()).unwrap();
+        }
+
+        let mut tracker = TransactionTracker::resume(&offset, there);
+        tracker.begin(&position(200), Some(gtid(6)), 0);
+        assert_eq!(tracker.rows_to_skip(&table()), Some(3));
     }
 
     #[test]
@@ -407,16 +579,16 @@ mod tests {
         let mut tracker = TransactionTracker::resume(&offset, Uuid::nil());
 
         tracker.begin(&position(100), Some(gtid(6)), 0);
-        assert_eq!(tracker.rows_to_skip(), None);
+        assert_eq!(tracker.rows_to_skip(&table()), None);
         tracker.event_done();
-        assert_eq!(tracker.rows_to_skip(), Some(3));
+        assert_eq!(tracker.rows_to_skip(&table()), Some(3));
         assert_eq!((tracker.offset(lsn()).event, tracker.offset(lsn()).row), (1, 3));
         tracker.rows_done(5);
         assert_eq!((tracker.offset(lsn()).event, tracker.offset(lsn()).row), (1, 5));
         tracker.event_done();
-        assert_eq!(tracker.rows_to_skip(), Some(0));
+        assert_eq!(tracker.rows_to_skip(&table()), Some(0));
         tracker.commit(&position(200));
         tracker.begin(&position(200), Some(gtid(7)), 0);
-        assert_eq!(tracker.rows_to_skip(), Some(0));
+        assert_eq!(tracker.rows_to_skip(&table()), Some(0));
     }
 }

@@ -8,6 +8,8 @@ mod error;
 pub(crate) mod fuzzing;
 mod handshake;
 mod packet;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,7 @@ use self::packet::{FRAME_MAX_BYTES, PacketReader};
 
 pub(crate) use error::WireError;
 pub(crate) use packet::PACKET_MAX_BYTES;
-pub(crate) use statement::Protocol;
+pub(crate) use statement::{Protocol, Rows};
 pub(crate) use tls::{TlsMode, TlsSettings};
 
 /// The operating system counts in seconds.
@@ -55,6 +57,8 @@ pub(crate) struct Login<'a> {
 pub(crate) struct WireConnection {
     stream: Box<dyn Stream>,
     reader: PacketReader,
+    /// What the server says that it is.
+    version: String,
     /// Whether an answer is still to come.
     is_busy: bool,
 }
@@ -80,8 +84,10 @@ impl WireConnection {
     }
 
     async fn log_in(stream: Box<dyn Stream>, login: Login<'_>) -> Result<Self, WireError> {
-        let mut connection = Self { stream, reader: PacketReader::new(), is_busy: false };
+        let (reader, version) = (PacketReader::new(), String::new());
+        let mut connection = Self { stream, reader, version, is_busy: false };
         let greeting = Greeting::read(&connection.packet().await?)?;
+        connection.version.clone_from(&greeting.version);
         let with_tls = match login.tls.mode {
             TlsMode::Disabled => false,
             TlsMode::Preferred => greeting.has_tls(),
@@ -160,6 +166,11 @@ impl WireConnection {
             return Err(WireError::Malformed("public key"));
         };
         self.send(&auth::encrypted(password, nonce, key)?).await
+    }
+
+    /// The version that the server has greeted with.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
     }
 
     /// Waits for the server's word that a command is done.

@@ -4,6 +4,8 @@
 //! The worker makes one pair for each task. The [`TaskControl`] goes to the task, run after run;
 //! the [`TaskHandle`] stays with whoever answers for it, such as the HTTP endpoint.
 
+mod sink;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use schema::table::TableId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
+
+pub use sink::{IndexStatus, RequestStatus, Seconds, SinkStatus};
 
 /// A status is published at most so often: people and scrapers look every few seconds, and making
 /// one costs a copy for each table.
@@ -37,8 +41,15 @@ pub struct SourceStatus {
     /// How old the last change was when it was read; 0 when the server has nothing more, `None`
     /// before the first event.
     pub lag_ms: Option<u64>,
+    /// How long at least MySQL keeps what is not read yet of its log; `None` if for ever, or if nobody
+    /// knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headroom_seconds: Option<u64>,
     /// Row events that were not emitted since the task began, by reason.
     pub skipped_events: BTreeMap<String, u64>,
+    /// Foreign keys that change rows of captured tables without a trace in the binary log.
+    #[serde(default)]
+    pub unlogged_cascades: u64,
     /// All captured tables, in the order of their names.
     pub tables: Vec<TableStatus>,
 }
@@ -54,6 +65,9 @@ pub struct TableStatus {
     /// Why, if it needs a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What to do, if there is something to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
     /// Where its last emitted change was, `file:offset`; `None` before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
@@ -219,16 +233,18 @@ impl TableAction {
 #[must_use]
 pub fn task_control() -> (TaskControl, TaskHandle) {
     let (status, seen) = watch::channel(None);
+    let (sink, sink_seen) = watch::channel(None);
     let (run, run_seen) = watch::channel(RunState::Unassigned);
     let (sender, commands) = mpsc::channel(WAITING_COMMANDS);
-    let control = TaskControl { status, run, commands, next_publish: None, is_behind: false };
-    (control, TaskHandle { status: seen, run: run_seen, commands: sender })
+    let control = TaskControl { status, sink, run, commands, next_publish: None, is_behind: false };
+    (control, TaskHandle { status: seen, sink: sink_seen, run: run_seen, commands: sender })
 }
 
 /// The task's end.
 #[derive(Debug)]
 pub struct TaskControl {
     status: watch::Sender<Option<Arc<SourceStatus>>>,
+    sink: watch::Sender<Option<Arc<SinkStatus>>>,
     run: watch::Sender<RunState>,
     commands: mpsc::Receiver<TableCommand>,
     /// When the next status may be published; none before the first.
@@ -254,6 +270,18 @@ impl TaskControl {
         self.is_behind = false;
         self.next_publish = Some(now + PUBLISH_EVERY);
         self.status.send_replace(Some(Arc::new(status())));
+    }
+
+    /// Publishes the status of a sink's task, made only if it is time for one; else when the next
+    /// is due.
+    pub fn publish_sink(&mut self, status: impl FnOnce() -> SinkStatus) -> Option<Instant> {
+        let now = Instant::now();
+        if let Some(next) = self.next_publish.filter(|next| now < *next) {
+            return Some(next);
+        }
+        self.next_publish = Some(now + PUBLISH_EVERY);
+        self.sink.send_replace(Some(Arc::new(status())));
+        None
     }
 
     /// Waits for what the rest of the process wants of the task: a command whose sender still
@@ -303,6 +331,7 @@ pub enum Wanted {
 #[derive(Debug, Clone)]
 pub struct TaskHandle {
     status: watch::Receiver<Option<Arc<SourceStatus>>>,
+    sink: watch::Receiver<Option<Arc<SinkStatus>>>,
     run: watch::Receiver<RunState>,
     commands: mpsc::Sender<TableCommand>,
 }
@@ -313,6 +342,13 @@ impl TaskHandle {
     #[must_use]
     pub fn status(&self) -> Option<Arc<SourceStatus>> {
         self.status.borrow().clone()
+    }
+
+    /// The last status that a sink's task has published; `None` before the first, and always for
+    /// tasks that are no sink.
+    #[must_use]
+    pub fn sink_status(&self) -> Option<Arc<SinkStatus>> {
+        self.sink.borrow().clone()
     }
 
     /// Whether the task runs.
@@ -379,7 +415,9 @@ mod tests {
             server: "db:3306".to_owned(),
             server_uuid: "7b40b903-e54c-11f1-9537-02fc00000001".to_owned(),
             lag_ms: None,
+            headroom_seconds: None,
             skipped_events: BTreeMap::new(),
+            unlogged_cascades: 0,
             tables: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ pub mod consumer;
 pub mod control;
 pub mod dead_letters;
 mod error;
+pub mod letters;
 mod limit;
 mod log;
 mod partitioner;

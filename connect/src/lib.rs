@@ -10,4 +10,5 @@ pub mod http;
 pub mod kafka;
 pub mod offsets;
 pub mod task;
+pub mod webhook;
 pub mod worker;

@@ -1,54 +1,98 @@
-//! From a record to an action: schema ids to plans, plans to documents and ids.
+//! From a record to an action: schemas to plans, plans to documents and ids.
+
+mod append;
+mod dated;
+mod key;
+mod ready;
+mod schemas;
+pub(crate) mod soft;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use connect::clock::since_epoch;
 use connect::kafka::consumer::Record;
-use schema::fault::{self, Disposition, Fault};
+use schema::avro::WriterSchema;
+use schema::connect_json::{JsonKey, JsonRow};
+use schema::date_hour::DateHour;
+use schema::lsn::Lsn;
 use schema::plan::document::{
-    DocumentOptions, DocumentPlan, IdPlan, JsonForm, RowChange, write_string,
+    DecodeError, DocumentOptions, DocumentPlan, PlanError, Row, RowChange, RowChoice, write_string,
 };
-use schema::registry::{Registry, SchemaId};
+use schema::registry::Registry;
 
-use crate::batch::Batch;
-use crate::bulk::{ActionKind, BulkAction, DocVersion, DocumentKey};
-use crate::config::{IndexConfig, JsonType};
+use crate::batch::{NewAction, Pending};
+use crate::bulk::DocVersion;
+use crate::bulk_action::{LineOptions, Verb};
+use crate::config::{DocumentsConfig, IndexConfig};
 use crate::error::{Origin, SinkError};
-use crate::mapping::{Indices, TOPIC_FIELD, VersionKind};
-use crate::patience::Patience;
+use crate::mapping::{Indices, TOPIC_FIELD, VersionKind, table_of};
+use dated::Name;
+use key::{Key, KeyColumns, KeyPlan};
+use ready::{Ready, Written};
+use schemas::{Form, SchemaRef, Schemas, json_error};
+
+/// How many plans are kept. A table has one for each of its versions; this is for topics whose
+/// records bring along a schema of their own each.
+const PLANS_MAX: usize = 10_000;
 
 /// The plans of all schemas seen so far, each compiled once.
-///
-/// Bounded by how many versions the tables have had: one entry for each.
 pub(crate) struct Documents {
-    registry: Registry,
+    schemas: Schemas,
     indices: Indices,
+    config: DocumentsConfig,
     options: DocumentOptions,
     /// Whether documents of several topics are in one index.
     is_shared: bool,
-    values: HashMap<(Arc<str>, SchemaId), Arc<DocumentPlan>>,
-    keys: HashMap<SchemaId, Arc<IdPlan>>,
-    names: HashMap<Arc<str>, Arc<str>>,
-    /// Reused for each id.
-    id: String,
+    /// Whether the documents of rows that are gone stay and are marked.
+    soft_delete: bool,
+    values: HashMap<(Arc<str>, SchemaRef), Arc<DocumentPlan>>,
+    keys: HashMap<(Arc<str>, SchemaRef), Arc<KeyPlan>>,
+    names: HashMap<Arc<str>, Name>,
+    /// The names of dates, by topic.
+    dated: HashMap<(Arc<str>, DateHour), Arc<str>>,
+    ready: Ready,
+    /// Of the record at hand, and used again for the next one.
+    key: Key,
+    document: Vec<u8>,
+}
+
+/// What has become of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// An action of the batch.
+    Action,
+    /// None: it says nothing that has to be written.
+    Nothing,
+    /// None: it says that all rows of its table are gone.
+    Truncate {
+        /// Its number. With one it is rowcast's, and a sweep goes with it.
+        lsn: Option<Lsn>,
+    },
 }
 
 impl Documents {
-    pub(crate) fn new(registry: Registry, indices: Indices, config: &IndexConfig) -> Self {
-        let json = match config.json {
-            JsonType::Flattened | JsonType::Object => JsonForm::ObjectsOnly,
-            JsonType::Stored => JsonForm::Verbatim,
-        };
+    pub(crate) fn new(
+        registry: Registry,
+        indices: Indices,
+        index: &IndexConfig,
+        config: DocumentsConfig,
+    ) -> Self {
         Self {
-            registry,
+            schemas: Schemas::new(registry),
             indices,
-            options: DocumentOptions { json },
-            is_shared: config.shared,
+            config,
+            options: index.types.document_options(),
+            is_shared: index.shared,
+            soft_delete: index.soft_delete,
             values: HashMap::new(),
             keys: HashMap::new(),
             names: HashMap::new(),
-            id: String::new(),
+            dated: HashMap::new(),
+            ready: Ready::default(),
+            key: Key::default(),
+            document: Vec::new(),
         }
     }
 
@@ -61,121 +105,198 @@ impl Documents {
     pub(crate) async fn add(
         &mut self,
         record: &Record,
-        batch: &mut Batch,
-    ) -> Result<(), SinkError> {
-        let index = self.index(&record.partition.topic)?;
-        let document = DocumentKey::new(Arc::clone(&index), self.id(record).await?);
-        let (change, lsn) = match &record.value {
-            None => (RowChange::Delete, record.lsn),
-            Some(value) => {
-                let (schema_id, body) = frame(value, record)?;
-                let plan = self.value_plan(record, schema_id, &index).await?;
-                let row = plan
-                    .run(body, batch.documents_mut())
-                    .map_err(|source| SinkError::Decode { origin: Origin::of(record), source })?;
-                (row.change, row.lsn.or(record.lsn))
-            }
-        };
-        let (kind, version) = version(lsn, record);
-        self.indices.expect(&index, kind, &record.partition.topic).await?;
-        let kind = match change {
-            RowChange::Upsert { document } if self.is_shared => {
-                let start = document.start;
-                add_topic(&record.partition.topic, batch.documents_mut());
-                ActionKind::Index(start..batch.documents_mut().len())
-            }
-            RowChange::Upsert { document } => ActionKind::Index(document),
-            RowChange::Delete => ActionKind::Delete,
-        };
-        batch.push(BulkAction { document, version, kind, origin: Origin::of(record) });
-        Ok(())
-    }
-
-    /// The index that a topic's rows go to.
-    pub(crate) fn index(&mut self, topic: &Arc<str>) -> Result<Arc<str>, SinkError> {
-        if let Some(index) = self.names.get(topic) {
-            return Ok(Arc::clone(index));
+        batch: &mut Pending,
+    ) -> Result<Added, SinkError> {
+        let mut name = self.name(&record.partition.topic)?;
+        if self.config.append.is_some() {
+            return self.append(record, &name, batch).await;
         }
-        let index = self.indices.name(topic)?;
-        self.names.insert(Arc::clone(topic), Arc::clone(&index));
-        Ok(index)
+        if let Some(lsn) = self.truncate(record).await? {
+            return Ok(Added::Truncate { lsn });
+        }
+        let columns = self.read_key(record).await?;
+        if name.is_dated {
+            name.index = self.index_of_key(record, &columns)?;
+        }
+        self.document.clear();
+        let (row, written) = self.read_row(record).await?;
+        self.get_ready(record, &name, (&row, written)).await?;
+        let index = &name.index;
+        let lsn = row.lsn.or(record.lsn);
+        let (kind, version) = version(lsn, record);
+        self.indices.expect(index, kind, &record.partition.topic).await?;
+        self.indices.bulk_load().seen(index, row.is_snapshot());
+        let require_alias = self.indices.requires_alias(index);
+        let mut pipeline = None;
+        let verb = match row.change {
+            RowChange::Truncate => return Ok(Added::Truncate { lsn }),
+            RowChange::Upsert { .. } => {
+                pipeline = self.config.pipeline.clone();
+                Verb::Index
+            }
+            RowChange::Delete if self.soft_delete => {
+                self.expect_marks(index, (kind, record)).await?;
+                let key = columns.fields(table_of(&record.partition.topic), &self.config);
+                self.document.clear();
+                // A tombstone does not say when.
+                let deleted_at = row.changed_at.unwrap_or_else(since_epoch);
+                soft::write_mark(&key, deleted_at, &mut self.document);
+                Verb::Index
+            }
+            RowChange::Delete => Verb::Delete,
+        };
+        if self.is_shared && verb == Verb::Index {
+            add_topic(&record.partition.topic, &mut self.document);
+        }
+        batch.push(&NewAction {
+            index,
+            id: &self.key.id,
+            version,
+            verb,
+            line: LineOptions {
+                routing: self.key.routing(),
+                pipeline: pipeline.as_deref(),
+                require_alias,
+            },
+            body: &self.document,
+            origin: Origin::of(record),
+            changed_at: row.changed_at,
+        });
+        Ok(Added::Action)
     }
 
-    async fn id(&mut self, record: &Record) -> Result<&str, SinkError> {
+    /// The registry of their schemas.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.schemas.registry()
+    }
+
+    /// The indices of the documents.
+    pub(crate) fn indices(&mut self) -> &mut Indices {
+        &mut self.indices
+    }
+
+    /// What the record's value says, and what wrote it. Its document, if it has one, is in
+    /// `document`.
+    async fn read_row(&mut self, record: &Record) -> Result<(Row, Written), SinkError> {
+        let Some(value) = &record.value else { return Ok((Row::default(), Written::Nothing)) };
+        match self.schemas.take(self.config.converters.value, value, record)? {
+            Form::Avro { schema, body } => {
+                let (plan, is_new) = self.value_plan(record, schema).await?;
+                let row = plan.run(&body, &mut self.document).map_err(decode_error(record))?;
+                Ok((row, Written::Schema { schema, plan, is_new }))
+            }
+            Form::Json(text) => Ok((self.read_json(record, text)?, Written::Schemaless)),
+            Form::Text(_) => Err(SinkError::NotFramed { origin: Origin::of(record) }),
+        }
+    }
+
+    fn read_json(&mut self, record: &Record, text: &[u8]) -> Result<Row, SinkError> {
+        let table = table_of(&record.partition.topic);
+        let field = |column: &str| self.config.fields.field(table, column);
+        let choice = RowChoice {
+            options: self.options,
+            field: &field,
+            deleted_rows: self.config.append.is_some(),
+        };
+        let row = JsonRow::parse(text).and_then(|row| row.run(&choice, &mut self.document));
+        row.map_err(json_error(record))
+    }
+
+    /// The number of a record that says that all rows are gone, if it is one and has one. It has no
+    /// key.
+    async fn truncate(&mut self, record: &Record) -> Result<Option<Option<Lsn>>, SinkError> {
+        let (None, Some(value)) = (&record.key, &record.value) else { return Ok(None) };
+        let choice = RowChoice::everything(self.options);
+        // What does not decode has no key either, which is told of.
+        let row = match self.schemas.take(self.config.converters.value, value, record)? {
+            Form::Avro { schema, body } => {
+                let topic = &record.partition.topic;
+                let writer = self.schemas.get(schema, topic).await?;
+                let plan = DocumentPlan::of_schema(&writer, &RowChoice::everything(self.options))
+                    .map_err(plan_error(record, schema))?;
+                plan.run(&body, &mut Vec::new()).ok()
+            }
+            Form::Json(text) => {
+                JsonRow::parse(text).and_then(|row| row.run(&choice, &mut Vec::new())).ok()
+            }
+            Form::Text(_) => None,
+        };
+        let row = row.filter(|row| row.change == RowChange::Truncate);
+        Ok(row.map(|row| row.lsn.or(record.lsn)))
+    }
+
+    /// Reads the record's key into `key`.
+    async fn read_key<'r>(&mut self, record: &'r Record) -> Result<KeyColumns<'r>, SinkError> {
         let no_key = || SinkError::NoKey { origin: Origin::of(record) };
-        let (schema_id, body) = frame(record.key.as_ref().ok_or_else(no_key)?, record)?;
-        let plan = self.key_plan(record, schema_id).await?;
-        self.id.clear();
-        let prefix = match self.is_shared {
+        let key: &'r Bytes = record.key.as_ref().ok_or_else(no_key)?;
+        let topic = &record.partition.topic;
+        // An appended document's id begins with the topic in any case.
+        let prefix = match self.is_shared && self.config.append.is_none() {
             // Topics have no colon in their names.
-            true => format!("{}:", record.partition.topic),
+            true => format!("{topic}:"),
             false => String::new(),
         };
-        plan.run_after(&prefix, body, &mut self.id)
-            .map_err(|source| SinkError::Decode { origin: Origin::of(record), source })?;
-        Ok(&self.id)
+        let wrong = |source| SinkError::EmbeddedPlan { topic: (**topic).into(), source };
+        match self.schemas.take(self.config.converters.key, key, record)? {
+            Form::Avro { schema, body } => {
+                let plan = self.key_plan(record, schema).await?;
+                plan.read(&prefix, &body, &mut self.key).map_err(decode_error(record))?;
+                Ok(KeyColumns::Avro { plan, body })
+            }
+            Form::Json(text) => {
+                let key = JsonKey::parse(text).map_err(json_error(record))?.ok_or_else(no_key)?;
+                self.key.set_json(&prefix, &key, &self.config).map_err(wrong)?;
+                Ok(KeyColumns::Json(key))
+            }
+            Form::Text(text) => {
+                self.key.set_text(&prefix, text, &self.config).map_err(wrong)?;
+                Ok(KeyColumns::Nameless)
+            }
+        }
     }
 
     async fn key_plan(
         &mut self,
         record: &Record,
-        schema_id: SchemaId,
-    ) -> Result<Arc<IdPlan>, SinkError> {
-        if let Some(plan) = self.keys.get(&schema_id) {
-            return Ok(Arc::clone(plan));
-        }
-        let schema = self.schema(schema_id).await?;
-        let plan = IdPlan::compile(&schema).map_err(plan_error(record, schema_id))?;
-        let plan = Arc::new(plan);
-        self.keys.insert(schema_id, Arc::clone(&plan));
-        Ok(plan)
-    }
-
-    /// The plan of a value's schema. The first time, the index gets its fields.
-    async fn value_plan(
-        &mut self,
-        record: &Record,
-        schema_id: SchemaId,
-        index: &Arc<str>,
-    ) -> Result<Arc<DocumentPlan>, SinkError> {
+        schema: SchemaRef,
+    ) -> Result<Arc<KeyPlan>, SinkError> {
         let topic = &record.partition.topic;
-        let key = (Arc::clone(topic), schema_id);
-        if let Some(plan) = self.values.get(&key) {
+        let key = (Arc::clone(topic), schema);
+        if let Some(plan) = self.keys.get(&key) {
             return Ok(Arc::clone(plan));
         }
-        let schema = self.schema(schema_id).await?;
-        let plan = DocumentPlan::compile(&schema, self.options);
-        let plan = Arc::new(plan.map_err(plan_error(record, schema_id))?);
-        let kind = self.version_kind(&plan, record);
-        self.indices.prepare(index, plan.fields(), kind, topic).await?;
-        self.values.insert(key, Arc::clone(&plan));
+        let writer = self.schemas.get(schema, topic).await?;
+        let plan = KeyPlan::compile(&writer, table_of(topic), &self.config);
+        let plan = Arc::new(plan.map_err(plan_error(record, schema))?);
+        remember(&mut self.keys, key, &plan);
         Ok(plan)
     }
 
-    /// What versions the records of a plan have, by its first one. A record that does not decode
-    /// fails a moment later, with its own error.
-    fn version_kind(&self, plan: &DocumentPlan, record: &Record) -> VersionKind {
-        let body = record.value.as_ref().and_then(|value| frame(value, record).ok());
-        let row = body.and_then(|(_, body)| plan.run(body, &mut Vec::new()).ok());
-        version(row.and_then(|row| row.lsn).or(record.lsn), record).0
-    }
-
-    async fn schema(&self, id: SchemaId) -> Result<Arc<str>, SinkError> {
-        let mut patience = Patience::with_registry();
-        loop {
-            match self.registry.schema(id).await {
-                Ok(schema) => return Ok(schema),
-                Err(error) if error.disposition() == Disposition::Retry => {
-                    patience.wait("schema.registry.url", &fault::chain(&error)).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+    fn compile(&self, schema: &WriterSchema, topic: &str) -> Result<DocumentPlan, PlanError> {
+        let table = table_of(topic);
+        let field = |column: &str| self.config.fields.field(table, column);
+        let choice = RowChoice {
+            options: self.options,
+            field: &field,
+            deleted_rows: self.config.append.is_some(),
+        };
+        DocumentPlan::of_schema(schema, &choice)
     }
 }
 
+fn remember<P>(
+    plans: &mut HashMap<(Arc<str>, SchemaRef), Arc<P>>,
+    key: (Arc<str>, SchemaRef),
+    plan: &Arc<P>,
+) {
+    if plans.len() >= PLANS_MAX {
+        plans.clear();
+    }
+    plans.insert(key, Arc::clone(plan));
+}
+
 /// Adds the topic to the document that was written last.
-fn add_topic(topic: &str, documents: &mut Vec<u8>) {
+pub(crate) fn add_topic(topic: &str, documents: &mut Vec<u8>) {
     let is_empty = documents.ends_with(b"{}");
     // The brace at its end.
     documents.pop();
@@ -188,17 +309,8 @@ fn add_topic(topic: &str, documents: &mut Vec<u8>) {
     documents.push(b'}');
 }
 
-/// Takes a record's bytes apart: schema id and Avro body.
-/// <https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format>
-fn frame<'a>(bytes: &'a Bytes, record: &Record) -> Result<(SchemaId, &'a [u8]), SinkError> {
-    match bytes.split_first_chunk() {
-        Some(([0, a, b, c, d], body)) => Ok((SchemaId(u32::from_be_bytes([*a, *b, *c, *d])), body)),
-        Some(_) | None => Err(SinkError::NotFramed { origin: Origin::of(record) }),
-    }
-}
-
 /// The version of a record: its Lsn, or its Kafka offset where nobody gave it one.
-fn version(lsn: Option<schema::lsn::Lsn>, record: &Record) -> (VersionKind, DocVersion) {
+fn version(lsn: Option<Lsn>, record: &Record) -> (VersionKind, DocVersion) {
     match lsn {
         Some(lsn) => (VersionKind::Lsn, DocVersion(lsn.value())),
         // Offsets begin at zero.
@@ -206,10 +318,15 @@ fn version(lsn: Option<schema::lsn::Lsn>, record: &Record) -> (VersionKind, DocV
     }
 }
 
-fn plan_error(
-    record: &Record,
-    schema_id: SchemaId,
-) -> impl FnOnce(schema::plan::document::PlanError) -> SinkError {
+fn decode_error(record: &Record) -> impl FnOnce(DecodeError) -> SinkError {
+    let origin = Origin::of(record);
+    move |source| SinkError::Decode { origin, source }
+}
+
+fn plan_error(record: &Record, schema: SchemaRef) -> impl FnOnce(PlanError) -> SinkError {
     let topic = (*record.partition.topic).into();
-    move |source| SinkError::Plan { topic, schema_id, source }
+    move |source| match schema {
+        SchemaRef::Registered(schema_id) => SinkError::Plan { topic, schema_id, source },
+        SchemaRef::Embedded(_) => SinkError::EmbeddedPlan { topic, source },
+    }
 }

@@ -1,12 +1,19 @@
 //! Why the sink cannot go on.
 
+mod date;
+mod index;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use connect::kafka::consumer::{ConsumerError, KafkaOffset, Record, TopicPartition};
+use schema::connect_json::JsonError;
 use schema::fault::{Disposition, Fault};
 use schema::plan::document::{DecodeError, PlanError};
 use schema::registry::{RegistryError, SchemaId};
+
+pub use date::DateError;
+pub use index::{FieldConflict, IndexError, LostIndex};
 
 /// Where a record stands in Kafka: how errors name it without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +54,22 @@ pub enum SinkError {
         /// What the client says about them.
         problem: Box<str>,
     },
+    /// A setting of the connection that cannot be used, found when it is.
+    #[error("`{setting}` {problem}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong with it, without its value.
+        problem: Box<str>,
+    },
+    /// What answers is no server that documents can be sent to.
+    #[error("at {urls} is {found}, expected elasticsearch 7.10 or later, or opensearch")]
+    UnknownServer {
+        /// `connection.url`.
+        urls: Box<str>,
+        /// What it says of itself.
+        found: Box<str>,
+    },
     /// A schema from which no documents or ids can be made.
     #[error("schema {id} of topic {topic} makes no documents", id = schema_id.0)]
     Plan {
@@ -73,12 +96,39 @@ pub enum SinkError {
         /// Which record.
         origin: Origin,
     },
+    /// A record that is not the JSON that its converter's settings say.
+    #[error("record {origin} makes no document")]
+    Json {
+        /// Which record.
+        origin: Origin,
+        /// What is wrong with it.
+        #[source]
+        source: JsonError,
+    },
+    /// A key that is not the text that its converter's settings say.
+    #[error("record {origin} has a key that is not UTF-8, expected text")]
+    NotText {
+        /// Which record.
+        origin: Origin,
+    },
+    /// A schema in records from which no documents or ids can be made.
+    #[error("schema of topic {topic} makes no documents")]
+    EmbeddedPlan {
+        /// The topic.
+        topic: Box<str>,
+        /// What is wrong with it.
+        #[source]
+        source: PlanError,
+    },
     /// A record without a key, so without a document id.
     #[error("record {origin} has no key, expected the row's primary key")]
     NoKey {
         /// Which record.
         origin: Origin,
     },
+    /// A row has no date for its index's name.
+    #[error(transparent)]
+    Date(#[from] DateError),
     /// A topic whose name makes no index name.
     #[error("topic {topic} makes the index name `{name}`, which {problem}")]
     IndexName {
@@ -111,18 +161,9 @@ pub enum SinkError {
         /// `error.type`.
         kind: Box<str>,
     },
-    /// The index has a field of another type.
-    #[error("index `{index}` has field `{field}` as {found}, expected {wanted}")]
-    MappingConflict {
-        /// The index.
-        index: Box<str>,
-        /// The field's path.
-        field: Box<str>,
-        /// Its type there.
-        found: Box<str>,
-        /// What the records need.
-        wanted: Box<str>,
-    },
+    /// The index is not what it has to be.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// The index has versions of another kind than the records.
     #[error("index `{index}` has versions from {found}, expected {wanted} as in topic {topic}")]
     MixedVersions {
@@ -159,6 +200,23 @@ pub enum SinkError {
         /// `error.type`.
         kind: Box<str>,
     },
+    /// A document does not fit its index.
+    #[error(
+        "elasticsearch refuses record {origin} in index `{index}` with {status} {kind} for field \
+         `{field}`"
+    )]
+    Malformed {
+        /// Which record.
+        origin: Origin,
+        /// The index.
+        index: Box<str>,
+        /// The item's status.
+        status: u16,
+        /// `error.type`.
+        kind: Box<str>,
+        /// The column that the server names.
+        field: Box<str>,
+    },
     /// A document by itself is larger than a request may be.
     #[error("record {origin} makes a request of {bytes} bytes, more than elasticsearch takes")]
     TooLarge {
@@ -167,18 +225,21 @@ pub enum SinkError {
         /// The request's size.
         bytes: usize,
     },
+    /// A table was emptied, and the record that says so is in one of several partitions.
+    #[error(
+        "record {origin} truncates a table of {partitions} partitions, and has no place in the \
+         others"
+    )]
+    Truncated {
+        /// Which record.
+        origin: Origin,
+        /// How many the topic has.
+        partitions: usize,
+    },
     /// Partitions were taken away while Elasticsearch did not answer.
     #[error("partitions were revoked before elasticsearch had answered")]
     Interrupted,
 }
-
-/// Errors that condemn one document and nothing else. Anything else either passes (retry) or needs
-/// a person (halt).
-///
-/// `illegal_argument_exception` is left out on purpose: it covers one over-long term, but also
-/// `Limit of total fields [1000] has been exceeded`, which condemns every later document.
-const DOCUMENT_FAULTS: [&str; 3] =
-    ["document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception"];
 
 impl Fault for SinkError {
     fn disposition(&self) -> Disposition {
@@ -186,22 +247,26 @@ impl Fault for SinkError {
             Self::Consumer(error) => error.disposition(),
             Self::Registry(error) => error.disposition(),
             Self::Decode { source, .. } => source.disposition(),
-            Self::Rejected { kind, .. } if DOCUMENT_FAULTS.contains(&&**kind) => {
-                Disposition::DeadLetter
-            }
-            Self::TooLarge { .. } => Disposition::DeadLetter,
+            Self::Json { source, .. } => source.disposition(),
+            Self::Malformed { .. } | Self::TooLarge { .. } => Disposition::DeadLetter,
+            Self::Index(error) => error.disposition(),
+            Self::Date(error) => error.disposition(),
             Self::Interrupted => Disposition::Retry,
             Self::Client { .. }
+            | Self::Setting { .. }
+            | Self::UnknownServer { .. }
             | Self::Plan { .. }
             | Self::NotFramed { .. }
+            | Self::NotText { .. }
+            | Self::EmbeddedPlan { .. }
             | Self::NoKey { .. }
             | Self::IndexName { .. }
             | Self::Denied { .. }
             | Self::Refused { .. }
-            | Self::MappingConflict { .. }
             | Self::MixedVersions { .. }
             | Self::ForeignIndex { .. }
-            | Self::Rejected { .. } => Disposition::Halt,
+            | Self::Rejected { .. }
+            | Self::Truncated { .. } => Disposition::Halt,
         }
     }
 
@@ -209,12 +274,23 @@ impl Fault for SinkError {
         let hint = match self {
             Self::Consumer(error) => return error.hint(),
             Self::Registry(error) => return error.hint(),
-            Self::Plan { source, .. } => return source.hint(),
+            Self::Plan { source, .. } | Self::EmbeddedPlan { source, .. } => return source.hint(),
+            Self::Json { source, .. } => return source.hint(),
             Self::Decode { source, .. } => return source.hint(),
+            Self::Index(error) => return error.hint(),
+            Self::Date(error) => return error.hint(),
             Self::Interrupted => return None,
+            Self::Setting { setting, .. } => {
+                return Some(format!("correct `{setting}` and start the connector again").into());
+            }
+            Self::UnknownServer { .. } => {
+                "correct `connection.url`, or upgrade the server: 7.17, 8 and 9 of Elasticsearch \
+                 and 1 to 3 of OpenSearch are supported"
+            }
             Self::Client { .. } => "correct `connection.url`",
-            Self::NotFramed { .. } => {
-                "leave the topic out of `topics`, or write it with the Avro converter"
+            Self::NotFramed { .. } | Self::NotText { .. } => {
+                "set `value.converter` and `key.converter` to what the writer of the topic has, or leave \
+                 the topic out of `topics`"
             }
             Self::NoKey { .. } => {
                 "give the table a primary key or name key columns in `message.key.columns` of the \
@@ -222,15 +298,11 @@ impl Fault for SinkError {
             }
             Self::IndexName { .. } => "set `index.name` to a name that Elasticsearch accepts",
             Self::Denied { status: 401, .. } => {
-                "correct `connection.username` and `connection.password`"
+                "correct `connection.username` and `connection.password`, or \
+                 `connection.api.key`, or `connection.bearer.token`"
             }
             Self::Denied { .. } => {
-                "give the user the privileges create_index, manage and index on these indices"
-            }
-            Self::Refused { .. } => "look for the refusal in Elasticsearch's log",
-            Self::MappingConflict { .. } => {
-                "set `index.name` to a new index and have it filled from the topic, or change the \
-                 column's type back"
+                "give the user the privileges create_index, manage, read and index on these indices"
             }
             Self::MixedVersions { .. } => {
                 "set `index.name` to a new index: versions of two kinds do not compare, and rows \
@@ -240,9 +312,17 @@ impl Fault for SinkError {
                 "give each topic an index of its own in `index.name`, or set `index.shared` and \
                  `index.name` to a new index"
             }
-            Self::Rejected { .. } => {
-                "compare the index's mapping with the table, then correct the row or set \
-                 `index.name` to a new index"
+            Self::Refused { .. } | Self::Rejected { .. } => {
+                "look for the refusal in Elasticsearch's log"
+            }
+            Self::Malformed { .. } => {
+                "compare the index's mapping with the table; then correct the row, set `index.name` \
+                 to a new index, or `behavior.on.malformed.documents` to park or dead_letter"
+            }
+            Self::Truncated { .. } => {
+                "have the table copied into a topic with one partition, and read that into a new \
+                 index, or set the group's offset behind the record if older documents may stay; \
+                 `skipped.operations=t` in Debezium leaves such records out"
             }
             Self::TooLarge { .. } => {
                 "raise `http.max_content_length` of Elasticsearch or leave the large column out"

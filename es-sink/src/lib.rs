@@ -9,21 +9,32 @@
 mod batch;
 mod bulk;
 pub mod bulk_action;
+mod client;
 mod config;
 mod document;
 mod error;
+mod fast;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-mod large;
 mod mapping;
+mod meter;
+mod pace;
 mod patience;
 mod pipeline;
+mod probe;
+mod start_check;
 mod sweep;
 mod task;
-#[cfg(test)]
-mod testing;
+#[doc(hidden)]
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod writer;
 
-pub use config::{DecimalType, JsonType, LargeConfig, LargePolicy, SinkConfig, TruncateConfig};
-pub use error::SinkError;
+pub use config::{
+    AppendConfig, Converter, Converters, DecimalType, DocumentsConfig, DynamicTopics, FieldsConfig,
+    GeometryType, JsonType, LargeConfig, LargePolicy, MalformedConfig, MalformedPolicy, Overrides,
+    SinkConfig, StringType, TopicIndex, TruncateConfig, TypeChoices, VectorType,
+};
+pub use error::{DateError, FieldConflict, IndexError, LostIndex, SinkError};
 pub use task::ElasticsearchSink;

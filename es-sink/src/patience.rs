@@ -6,9 +6,10 @@ use connect::backoff::Backoff;
 use tokio::time::{Instant, sleep};
 
 /// First wait: long enough not to be noticed by the server, short enough not to be noticed by us.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Longest wait: how late a recovery may be noticed.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const FIRST_WAIT: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 100 });
+/// Longest wait: how late a recovery may be noticed. Work has to go on within 5 s of it, and what was
+/// refused may take a second try.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How often the log repeats that something is still waited for.
 const WARN_EVERY: Duration = Duration::from_secs(30);
 

@@ -4,15 +4,17 @@
 //! consumer      record                → bytes, in the order of its partition
 //! document      + plans of its schemas → document, id, version, delete?
 //! batch         by document           → the last action only
-//! large, bulk   requests              → applied, void, or what its policy says
+//! delivery      requests under way    → one action on a document at a time, as fast as it goes
+//! writer, bulk  one request           → applied, void, or what its policy says
 //! offsets       unbroken run          → committed
 //! ```
 //!
 //! A control record goes to `sweeps` instead, and what is behind it in its partition waits.
 //!
-//! One batch is under way while the next one fills, so there is never more than one action on a
-//! document in flight. When both are full no more records are taken, and the consumer pauses.
+//! When what waits is full and no more requests may be under way, no more records are taken, and the
+//! consumer pauses.
 
+mod delivery;
 mod offsets;
 mod parked;
 mod sweeps;
@@ -20,22 +22,23 @@ mod sweeps;
 mod tests;
 
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
+use connect::control::{SinkStatus, TaskControl};
 use connect::kafka::consumer::{ConsumerEvent, Record, RevokeDone, SinkConsumer, TopicPartition};
 use connect::kafka::control::Control;
 use schema::fault;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::Batch;
-use crate::config::BatchConfig;
-use crate::document::Documents;
+use crate::bulk::BulkAction;
+use crate::config::DeliveryConfig;
+use crate::document::{Added, Documents};
 use crate::error::{Origin, SinkError};
-use crate::large::{Writer, Written};
+use crate::mapping::VersionKind;
 use crate::sweep::{SweepOrder, Sweeper};
+use crate::writer::{Writer, Written};
+use delivery::{Delivery, Ended};
 use offsets::Offsets;
 use parked::Parked;
 use sweeps::Sweeps;
@@ -46,19 +49,28 @@ const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// `REVOKE_DEADLINE` of 20 s, so that the offsets can still be committed within it.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether the indices are still the same: how long rows may go into one that
+/// was made anew before it is noticed.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long that may take, and a change of settings: records wait meanwhile. What is not done by then
+/// is tried again.
+const INDICES_WITHIN: Duration = Duration::from_secs(2);
+
 /// One sink task at work.
 pub(crate) struct Pipeline {
     consumer: SinkConsumer,
     documents: Documents,
-    writer: Arc<Writer>,
-    limits: BatchConfig,
-    /// Taken from the consumer, not yet in a batch.
+    /// Taken from the consumer, not yet an action.
     waiting: VecDeque<Record>,
-    batch: Batch,
-    in_flight: Option<InFlight>,
+    delivery: Delivery,
     sweeps: Sweeps,
     parked: Parked,
     offsets: Offsets,
+    flush_deadline: Duration,
+    /// When the indices are looked at next.
+    look_due: Instant,
+    /// Until when the settings of a load are left alone, because the server did not answer.
+    load_pause: Option<Instant>,
 }
 
 /// What a pipeline is made of beside its consumer.
@@ -68,43 +80,44 @@ pub(crate) struct Stations {
     pub(crate) sweeper: Sweeper,
 }
 
-/// The batch that is under way.
-struct InFlight {
-    batch: Arc<Batch>,
-    outcome: Pin<Box<dyn Future<Output = Result<Written, SinkError>> + Send>>,
-}
-
 /// What the pipeline wakes up for.
 enum Event {
     Stop,
-    Settled(Result<Written, SinkError>),
+    Ended(Result<Ended, SinkError>),
     Swept(Result<sweeps::Ended, SinkError>),
     Consumer(ConsumerEvent),
     BatchDue,
     CommitDue,
+    StatusDue,
+    LookDue,
+    LoadDue,
     TellParked,
 }
 
 impl Pipeline {
-    pub(crate) fn new(consumer: SinkConsumer, stations: Stations, limits: BatchConfig) -> Self {
+    pub(crate) fn new(consumer: SinkConsumer, stations: Stations, config: DeliveryConfig) -> Self {
         let Stations { documents, writer, sweeper } = stations;
         Self {
             consumer,
             documents,
-            writer: Arc::new(writer),
-            limits,
             waiting: VecDeque::new(),
-            batch: Batch::default(),
-            in_flight: None,
+            delivery: Delivery::new(writer, config),
             sweeps: Sweeps::new(sweeper),
             parked: Parked::default(),
             offsets: Offsets::new(COMMIT_EVERY),
+            flush_deadline: FLUSH_DEADLINE,
+            look_due: Instant::now() + LOOK_EVERY,
+            load_pause: None,
         }
     }
 
     /// Runs until `stop` is cancelled or an error ends it, and leaves the group in both cases.
-    pub(crate) async fn run(mut self, stop: &CancellationToken) -> Result<(), SinkError> {
-        let ended = match self.flow(stop).await {
+    pub(crate) async fn run(
+        mut self,
+        stop: &CancellationToken,
+        control: &mut TaskControl,
+    ) -> Result<(), SinkError> {
+        let ended = match self.flow(stop, control).await {
             Ok(()) => self.finish().await,
             Err(error) => {
                 // What came before the error is settled all the same, so that the next start
@@ -113,29 +126,39 @@ impl Pipeline {
                 Err(error)
             }
         };
+        let ending = self.documents.indices().bulk_load().end();
+        drop(timeout(INDICES_WITHIN, ending).await);
         self.consumer.close().await;
         ended
     }
 
-    async fn flow(&mut self, stop: &CancellationToken) -> Result<(), SinkError> {
+    async fn flow(
+        &mut self,
+        stop: &CancellationToken,
+        control: &mut TaskControl,
+    ) -> Result<(), SinkError> {
         loop {
+            let status_due = control.publish_sink(|| self.status());
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                filled = self.fill_batch() => filled?,
+                filled = self.fill_and_send() => filled?,
             }
-            self.send_when_due();
-            match self.next_event(stop).await {
+            match self.next_event(stop, status_due).await {
                 Event::Stop => return Ok(()),
-                Event::Settled(outcome) => self.settled(outcome)?,
+                Event::Ended(ended) => self.settled(ended?)?,
                 Event::Swept(ended) => self.swept(ended?),
-                Event::BatchDue => {}
+                Event::BatchDue | Event::StatusDue => {}
                 Event::TellParked => self.parked.tell(),
                 Event::CommitDue => self.commit_later(),
                 Event::Consumer(ConsumerEvent::Records(records)) => self.waiting.extend(records),
-                Event::Consumer(ConsumerEvent::Assigned(partitions)) => {
+                Event::Consumer(ConsumerEvent::Assigned { partitions, continued }) => {
+                    let topics = continued.into_iter().map(|partition| partition.topic);
+                    self.documents.indices().add_history(topics);
                     self.offsets.assign(partitions);
                 }
+                Event::LookDue => self.look_at_indices().await?,
+                Event::LoadDue => self.act_on_load().await,
                 Event::Consumer(ConsumerEvent::Revoked { partitions, lost, done }) => {
                     self.give_up(&partitions, lost, done).await?;
                 }
@@ -144,12 +167,34 @@ impl Pipeline {
         }
     }
 
-    /// Moves waiting records into the batch while it has room. Waits for the registry and for
-    /// indices that have to be made ready.
+    fn status(&self) -> SinkStatus {
+        let (sweeps, swept_documents) = self.sweeps.done();
+        let (parked, requests) = (self.parked.records(), self.delivery.status());
+        let mut status =
+            SinkStatus { sweeps, swept_documents, parked, requests, ..SinkStatus::default() };
+        self.delivery.writer().bulk().meter().fill(&mut status);
+        status
+    }
+
+    /// Makes actions of waiting records and sends them, until there is no more room or none waits.
     ///
-    /// Cancel safe: a record stays in `waiting` until it is in the batch.
-    async fn fill_batch(&mut self) -> Result<(), SinkError> {
-        while !self.batch.is_full(&self.limits) {
+    /// Cancel safe, as its parts.
+    async fn fill_and_send(&mut self) -> Result<(), SinkError> {
+        loop {
+            self.fill().await?;
+            let has_room = self.delivery.send_due(Instant::now());
+            if !has_room || self.waiting.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes actions of waiting records while there is room. Waits for the registry and for indices
+    /// that have to be made ready.
+    ///
+    /// Cancel safe: a record stays in `waiting` until it is an action.
+    async fn fill(&mut self) -> Result<(), SinkError> {
+        while !self.delivery.is_full() {
             let Some(record) = self.waiting.front() else { break };
             if self.parked.contains(&record.partition) {
                 self.waiting.pop_front();
@@ -161,11 +206,23 @@ impl Pipeline {
             }
             self.offsets.delivered(&record.partition, record.offset);
             match &record.control {
-                None => self.documents.add(record, &mut self.batch).await?,
+                None => match self.documents.add(record, self.delivery.pending()).await? {
+                    Added::Action => {}
+                    // The sweep that goes with it does what it says.
+                    Added::Nothing | Added::Truncate { lsn: Some(_) } => {
+                        self.offsets.settled(&record.partition, record.offset);
+                    }
+                    Added::Truncate { lsn: None } => {
+                        let index = self.documents.index(&record.partition.topic)?;
+                        let order = SweepOrder::of_truncate(record, index);
+                        self.begin_sweep(order);
+                    }
+                },
                 Some(Control::Sweep(sweep)) => {
                     let index = self.documents.index(&record.partition.topic)?;
                     let (sweep, origin) = (sweep.clone(), Origin::of(record));
-                    self.sweep(SweepOrder { sweep, origin, index });
+                    let versions = VersionKind::Lsn;
+                    self.sweep(SweepOrder { sweep, origin, index, versions });
                 }
             }
             self.waiting.pop_front();
@@ -178,11 +235,15 @@ impl Pipeline {
     fn sweep(&mut self, order: SweepOrder) {
         let Origin { partition, offset } = &order.origin;
         if partition.partition == 0 {
-            self.consumer.hold(partition.clone());
-            self.sweeps.begin(order);
+            self.begin_sweep(order);
         } else {
             self.offsets.settled(partition, *offset);
         }
+    }
+
+    fn begin_sweep(&mut self, order: SweepOrder) {
+        self.consumer.hold(order.origin.partition.clone());
+        self.sweeps.begin(order);
     }
 
     fn swept(&mut self, ended: sweeps::Ended) {
@@ -194,49 +255,66 @@ impl Pipeline {
         }
     }
 
-    /// Starts the next request if none is under way and the batch is full or old enough.
-    fn send_when_due(&mut self) {
-        let due = self.batch.due(&self.limits).is_some_and(|due| due <= Instant::now());
-        if self.in_flight.is_none() && (due || self.batch.is_full(&self.limits)) {
-            self.send();
-        }
-    }
-
-    fn send(&mut self) {
-        let batch = Arc::new(std::mem::take(&mut self.batch));
-        let (sent, writer) = (Arc::clone(&batch), Arc::clone(&self.writer));
-        let outcome = Box::pin(async move { writer.write(&sent).await });
-        self.in_flight = Some(InFlight { batch, outcome });
-    }
-
     /// Cancel safe: what is under way stays in `self`.
-    async fn next_event(&mut self, stop: &CancellationToken) -> Event {
+    async fn next_event(&mut self, stop: &CancellationToken, status_due: Option<Instant>) -> Event {
         let has_room = self.waiting.is_empty();
-        let batch_due = self.batch.due(&self.limits).filter(|_| self.in_flight.is_none());
+        let (batch_due, overdue) = (self.delivery.due(), self.delivery.overdue());
         let (commit_due, parked_due) = (self.offsets.due(), self.parked.due());
+        let load_due = self.documents.indices().bulk_load().due();
+        let load_due = load_due.map(|due| self.load_pause.map_or(due, |pause| pause.max(due)));
+        let look_due = self.look_due;
         tokio::select! {
             biased;
             () = stop.cancelled() => Event::Stop,
-            outcome = outcome(&mut self.in_flight) => Event::Settled(outcome),
+            ended = self.delivery.ended() => Event::Ended(ended),
             ended = self.sweeps.next() => Event::Swept(ended),
             () = until(commit_due) => Event::CommitDue,
-            () = until(batch_due) => Event::BatchDue,
+            () = until(overdue) => Event::BatchDue,
+            () = until(status_due) => Event::StatusDue,
+            () = sleep_until(look_due) => Event::LookDue,
+            () = until(load_due) => Event::LoadDue,
             () = until(parked_due) => Event::TellParked,
             event = consumer_event(&mut self.consumer, has_room) => Event::Consumer(event),
+            // Last: while more records are there a request becomes fuller.
+            () = until(batch_due) => Event::BatchDue,
         }
     }
 
-    fn settled(&mut self, outcome: Result<Written, SinkError>) -> Result<(), SinkError> {
-        let in_flight = self.in_flight.take();
-        let Written { applied, stale, parked } = outcome?;
-        let Some(InFlight { batch, .. }) = in_flight else { return Ok(()) };
-        for origin in batch.origins().iter().filter(|origin| !parked.contains(origin)) {
+    fn settled(&mut self, ended: Ended) -> Result<(), SinkError> {
+        let Ended { batch, outcome } = ended;
+        let judged = outcome.map_err(|error| self.documents.indices().judge(error));
+        let Written { applied, stale, parked } = judged?;
+        let origins = batch.actions().iter().flat_map(BulkAction::origins);
+        for origin in origins.filter(|origin| !parked.contains(origin)) {
             self.offsets.settled(&origin.partition, origin.offset);
         }
         parked.into_iter().for_each(|record| self.park(record));
-        let (writes, deletes) = batch.counts();
-        tracing::debug!(writes, deletes, applied, stale, "batch settled");
+        tracing::debug!(actions = batch.actions().len(), applied, stale, "batch settled");
         Ok(())
+    }
+
+    /// Looks whether the indices are still the ones that were written to. A server that does not
+    /// answer is asked again later: nothing is written to it meanwhile.
+    async fn look_at_indices(&mut self) -> Result<(), SinkError> {
+        self.look_due = Instant::now() + LOOK_EVERY;
+        let looking = timeout(INDICES_WITHIN, self.documents.indices().verify());
+        looking.await.unwrap_or_else(|_| {
+            tracing::warn!(
+                hint = "look at Elasticsearch's load, or give the tables several connectors; it is \
+                        asked again in a moment",
+                "elasticsearch does not say in time whether the indices are still the same ones"
+            );
+            Ok(())
+        })
+    }
+
+    /// Changes the settings of indices that a snapshot fills, or has filled. Cancelled, it is due
+    /// again.
+    async fn act_on_load(&mut self) {
+        let acting = self.documents.indices().bulk_load().act();
+        if timeout(INDICES_WITHIN, acting).await.is_err() {
+            self.load_pause = Some(Instant::now() + LOOK_EVERY);
+        }
     }
 
     /// Stops a partition at a record. What was taken of it already goes on, which a repetition
@@ -268,7 +346,10 @@ impl Pipeline {
         if flushed {
             self.commit().await;
         }
-        let cancelled = !flushed && self.cancel();
+        let cancelled = !flushed && !self.delivery.is_idle();
+        if cancelled {
+            self.delivery.cancel().await;
+        }
         self.offsets.revoke(partitions);
         done.done();
         if cancelled && !self.offsets.is_empty() {
@@ -277,22 +358,11 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Drops everything that has been taken; whether there was anything.
-    fn cancel(&mut self) -> bool {
-        let dropped = self.in_flight.take().is_some() || !self.batch.is_empty();
-        self.batch = Batch::default();
-        dropped
-    }
-
-    /// Sends what is in the batch and waits for it, up to a deadline: `false` when it passed.
+    /// Sends all that waits and waits for the answers, up to a deadline: `false` when it passed.
     async fn flush(&mut self) -> Result<bool, SinkError> {
-        let flushed = timeout(FLUSH_DEADLINE, async {
-            while self.in_flight.is_some() || !self.batch.is_empty() {
-                if self.in_flight.is_none() {
-                    self.send();
-                }
-                let outcome = outcome(&mut self.in_flight).await;
-                self.settled(outcome)?;
+        let flushed = timeout(self.flush_deadline, async {
+            while let Some(ended) = self.delivery.drain().await {
+                self.settled(ended?)?;
             }
             Ok(())
         });
@@ -328,16 +398,6 @@ impl Pipeline {
             let error = fault::chain(&error);
             tracing::warn!(error, "offset commit failed, the next start repeats the last records");
         }
-    }
-}
-
-/// The outcome of what is under way; never resolves while nothing is.
-///
-/// Cancel safe: the request goes on when it is asked for again.
-async fn outcome(in_flight: &mut Option<InFlight>) -> Result<Written, SinkError> {
-    match in_flight {
-        Some(in_flight) => in_flight.outcome.as_mut().await,
-        None => std::future::pending().await,
     }
 }
 

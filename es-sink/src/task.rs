@@ -11,14 +11,16 @@ use connect::task::{Task, TaskRun};
 use schema::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::bulk::EsClient;
+use crate::bulk::Bulk;
+use crate::client::EsClient;
 use crate::config::SinkConfig;
 use crate::document::Documents;
 use crate::error::SinkError;
-use crate::large::Writer;
 use crate::mapping::Indices;
 use crate::pipeline::{Pipeline, Stations};
+use crate::start_check;
 use crate::sweep::{self, Sweeper};
+use crate::writer::{Writer, WriterConfig};
 
 /// The Elasticsearch sink.
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,26 +71,40 @@ struct SinkTask {
 }
 
 impl SinkTask {
-    async fn work(&self, stop: &CancellationToken) -> Result<(), SinkError> {
-        let SinkConfig { connection, index, batch, large, .. } = &*self.config;
+    async fn work(
+        &self,
+        stop: &CancellationToken,
+        control: &mut TaskControl,
+    ) -> Result<(), SinkError> {
+        let SinkConfig { connection, index, documents, delivery, large, malformed, .. } =
+            &*self.config;
         let client = Arc::new(EsClient::new(connection)?);
         let registry = Registry::new(&self.worker.registry)?;
-        let indices = Indices::new(Arc::clone(&client), index.clone());
-        let documents = Documents::new(registry, indices, index);
+        let indices = Indices::new(Arc::clone(&client), index.clone())
+            .of_connector(&self.place.0.to_string());
+        let mut documents = Documents::new(registry, indices, index, documents.clone());
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            checked = start_check::check(&mut documents, &self.consumer.topics) => checked?,
+        }
         let watch = sweep::watch(self.consumer.clone());
-        let sweeper = Sweeper::new(Arc::clone(&client), index.clone(), watch);
+        let meter = Arc::default();
+        let bulk = Arc::new(Bulk::new(client, delivery.pace(), meter));
+        let sweeper = Sweeper::new(Arc::clone(&bulk), index.clone(), watch);
         let letters = large.dead_letters.as_ref().map(|config| {
             DeadLetters::new(self.worker.clone(), config.clone(), self.place.clone())
         });
-        let writer = Writer::new(client, large.clone(), letters);
+        let config = WriterConfig { large: large.clone(), malformed: *malformed };
+        let writer = Writer::new(bulk, config, letters);
         let consumer = SinkConsumer::start(&self.consumer)?;
         let stations = Stations { documents, writer, sweeper };
-        Pipeline::new(consumer, stations, *batch).run(stop).await
+        Pipeline::new(consumer, stations, *delivery).run(stop, control).await
     }
 }
 
 impl Task for SinkTask {
-    fn run<'a>(&'a mut self, stop: CancellationToken, _: &'a mut TaskControl) -> TaskRun<'a> {
-        Box::pin(async move { Ok(self.work(&stop).await?) })
+    fn run<'a>(&'a mut self, stop: CancellationToken, control: &'a mut TaskControl) -> TaskRun<'a> {
+        Box::pin(async move { Ok(self.work(&stop, control).await?) })
     }
 }

@@ -1,7 +1,12 @@
 //! An Elasticsearch and a schema registry in one, in this process, that fail on request.
 
-mod fake_server;
+mod fake;
+#[cfg(test)]
 mod rows;
 
-pub(crate) use fake_server::{FakeServer, Fault, Phase, SearchFault};
-pub(crate) use rows::{Change, flat_record, record, sweep_record, text_record};
+pub use fake::{FakeServer, Fault, Phase, Product, SearchFault};
+#[cfg(test)]
+pub(crate) use rows::{
+    Change, DATED_SCHEMA_ID, dated_record, flat_record, pair_record, record, sweep_record,
+    text_record, truncate_record,
+};

@@ -26,8 +26,9 @@ use crate::stack::Stack;
 /// Connections that write: each waits for its answers, so one alone would not hold the rate.
 const WRITERS: u64 = 4;
 
-/// Rows of the first seconds, in which caches fill and code is compiled, do not count.
-const WARM_UP: Duration = Duration::from_secs(5);
+/// Rows of the first seconds do not count: the broker's JVM compiles its code for about half a minute,
+/// on a processor that the rest of the run needs too.
+const WARM_UP: Duration = Duration::from_secs(40);
 
 /// Longest wait for the source to start, and for the last record to come.
 const DEADLINE: Duration = Duration::from_secs(60);

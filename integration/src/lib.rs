@@ -17,6 +17,8 @@ pub mod pipeline;
 pub mod process;
 pub mod random;
 pub mod random_types;
+pub mod sink_bench;
+pub mod sink_history;
 pub mod soak;
 pub mod stack;
 pub mod topic;

@@ -142,6 +142,12 @@ impl Rowcast {
         self.process.pid()
     }
 
+    /// Where it writes to.
+    #[must_use]
+    pub fn log_path(&self) -> &Path {
+        &self.launch.log
+    }
+
     /// All that it has written, over all of its starts.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use self::kind::Collation;
 use self::table::Table;
 use crate::process::ProcessError;
 use crate::random::Random;
-use crate::stack::Stack;
+use crate::stack::{MySql, Stack};
 
 /// Tables of a round.
 const TABLES: usize = 24;
@@ -39,6 +39,9 @@ pub struct Options {
     pub tables: Vec<u64>,
     /// No round begins after so long; one is run in any case.
     pub budget: Duration,
+    /// Whether the server's log does not name columns: then tables with members that the server
+    /// does not show are left out, because they are parked.
+    pub is_nameless: bool,
 }
 
 /// What was done and found.
@@ -95,14 +98,14 @@ pub enum RandomTypesError {
 ///
 /// [`RandomTypesError`] if the run could not be carried out; what it finds is in the report.
 pub async fn run(
-    stack: &Stack,
+    (stack, mysql): (&Stack, &MySql),
     name: &str,
     folder: &Path,
     options: Options,
 ) -> Result<Report, RandomTypesError> {
     let began = Instant::now();
     let mut server =
-        Conn::new(Opts::from_url(&stack.mysql.url()).map_err(mysql_async::Error::from)?).await?;
+        Conn::new(Opts::from_url(&mysql.url()).map_err(mysql_async::Error::from)?).await?;
     server.query_drop(format!("CREATE DATABASE {name}")).await?;
     server.query_drop(format!("USE {name}")).await?;
     // A source wants to see a table of its list when it starts.
@@ -120,7 +123,7 @@ pub async fn run(
     let mut random = Random::new(options.seed);
     let mut report = Report { seed: options.seed, ..Report::default() };
     let mut fixed = options.tables.into_iter();
-    let mut sources = Sources::start(stack, name, folder).await?;
+    let mut sources = Sources::start((stack, mysql), name, folder).await?;
     loop {
         let seeds: Vec<u64> =
             (0..TABLES).map(|_| fixed.next().unwrap_or_else(|| random.bits())).collect();
@@ -128,6 +131,9 @@ pub async fn run(
         for (number, seed) in seeds.into_iter().enumerate() {
             let name = format!("r{}_t{number}", report.rounds);
             let table = table::draw(seed, &name, &collations);
+            if options.is_nameless && table.has_hidden_members() {
+                continue;
+            }
             if fill(&mut server, &table, &mut report).await? {
                 tables.insert(name, table);
             }

@@ -3,11 +3,13 @@
 //! judged record by record, in memory that does not grow with the length of the rows, and the
 //! reader's own memory is measured all the time.
 
+pub mod ddl;
 mod ledger;
 mod log;
 mod memory;
 mod reader;
 mod shape;
+pub mod sink;
 pub mod snapshot;
 mod table;
 pub mod transaction;
@@ -24,7 +26,7 @@ use self::ledger::Ledger;
 use self::memory::Memory;
 use crate::pipeline::PipelineFile;
 use crate::process::{ProcessError, Rowcast};
-use crate::stack::{Stack, StackOptions};
+use crate::stack::{Stack, StackError, StackOptions};
 
 /// The most resident memory that a run may have taken, in MB, the largest packet apart.
 pub const RSS_MAX_MB: f64 = 100.0;
@@ -81,6 +83,9 @@ pub enum SoakError {
     /// The registry did not answer.
     #[error("the registry does not answer")]
     Registry(#[from] reqwest::Error),
+    /// A server could not be started.
+    #[error(transparent)]
+    Stack(#[from] StackError),
     /// A task of the run is gone.
     #[error("a task of the run ended")]
     Gone(#[from] tokio::task::JoinError),

@@ -30,6 +30,8 @@ pub enum Operation {
     Delete,
     /// The record without a value behind a delete.
     Tombstone,
+    /// `t`: all rows are gone.
+    Truncate,
     /// A control record: what is older than a number, and has not been written since, is gone.
     Sweep {
         /// The number.
@@ -68,7 +70,7 @@ pub struct ChangeRecord {
     pub partition: i32,
     /// Its place in the partition.
     pub offset: i64,
-    /// The values of the key.
+    /// The values of the key; none for a row without one.
     pub key: Cells,
     /// What it is about.
     pub operation: Operation,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use connect::kafka::letters::LetterPlace;
 
 /// Keeps Elasticsearch equal to MySQL, through Kafka.
 #[derive(Debug, Parser)]
@@ -41,9 +42,45 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value_t = Output::Table)]
         output: Output,
     },
+    /// Copy a table again, let its copy wait, go on or end. Asks the running process by its HTTP
+    /// endpoint, and is done when its task has taken the command.
+    Table {
+        /// What is to happen.
+        #[arg(value_enum)]
+        command: TableCommand,
+        /// The table, as `database.table`.
+        table: String,
+        /// The pipeline file whose `listeners` are asked.
+        pipeline: Option<PathBuf>,
+        /// The endpoint to ask [default: the file's listeners, else port 8083 of this machine].
+        #[arg(long)]
+        url: Option<String>,
+        /// The source's name; not needed if only one captures the table.
+        #[arg(long)]
+        connector: Option<String>,
+        /// With `snapshot`: copy only rows for which this SQL expression is true.
+        #[arg(long)]
+        filter: Option<String>,
+    },
     /// Show, export or change the stored offsets of a pipeline file's sources.
     #[command(subcommand)]
     Offsets(OffsetsCommand),
+    /// List and show the dead letters of a pipeline file's sinks, or send them back.
+    #[command(subcommand)]
+    Dlq(DlqCommand),
+}
+
+/// What happens to a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableCommand {
+    /// Copy it again, beside the stream.
+    Snapshot,
+    /// Let its copy wait, also over restarts.
+    Pause,
+    /// Go on with a copy that waits, or copy a parked table again and follow it.
+    Resume,
+    /// End its copy where it is; its changes are followed.
+    Stop,
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +124,62 @@ pub(crate) enum OffsetsCommand {
         #[arg(long, value_enum, default_value_t = Output::Table)]
         output: Output,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DlqCommand {
+    /// List the dead letters: where each is, where its record was, why, and what has become of it.
+    ///
+    /// Reads what is committed and writes nothing.
+    List {
+        #[command(flatten)]
+        letters: DlqArguments,
+        /// How they are printed.
+        #[arg(long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
+    /// Print one dead letter: its headers and its key, and its value on demand.
+    Show {
+        #[command(flatten)]
+        letters: DlqArguments,
+        /// The letter, as PARTITION@OFFSET.
+        place: LetterPlace,
+        /// Print the row too.
+        #[arg(long)]
+        values: bool,
+    },
+    /// Write the records of dead letters to their topics once more, and mark the letters.
+    ///
+    /// They keep their Lsn: one is void where the index has a later version by now.
+    Redrive {
+        #[command(flatten)]
+        letters: DlqArguments,
+        /// The letters, each as PARTITION@OFFSET. If one must not go back, none goes.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        places: Vec<LetterPlace>,
+        /// All that are open.
+        #[arg(long)]
+        all: bool,
+        /// Also those that are healed or were sent back before.
+        #[arg(long)]
+        force: bool,
+        /// Also records without an Lsn, which overwrite what was written after them.
+        #[arg(long)]
+        unsafe_allow_overwrite: bool,
+    },
+}
+
+/// Which dead letters are meant.
+#[derive(Debug, Args)]
+pub(crate) struct DlqArguments {
+    /// The pipeline file, YAML.
+    pub(crate) pipeline: PathBuf,
+    /// The sink's name: only its letters, and its topic if there are several.
+    #[arg(long)]
+    pub(crate) connector: Option<String>,
+    /// The topic of dead letters [default: what the file's sinks have].
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
 }
 
 /// Which source is meant.

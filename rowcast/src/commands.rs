@@ -1,7 +1,9 @@
 //! Commands that answer at once: their arguments into calls, the answers into text.
 
 pub(crate) mod columns;
+pub(crate) mod dlq;
 pub(crate) mod offsets;
+pub(crate) mod table;
 pub(crate) mod tables;
 
 use std::borrow::Cow;
@@ -14,7 +16,9 @@ use cdc_source::offsets::{OffsetsError, SourceOffsets};
 use connect::config::{ConfigError, Listeners, PipelineConfig};
 use connect::connector::ConnectorClass;
 use connect::http::client::AskError;
+use connect::kafka::letters::LettersError;
 use schema::fault::{Disposition, Fault, chain};
+use schema::registry::RegistryError;
 
 /// How a command ended.
 pub(crate) struct Outcome(Result<(), CommandError>);
@@ -88,6 +92,16 @@ pub(crate) enum CommandError {
     Ask(#[from] AskError),
     #[error(transparent)]
     Offsets(#[from] OffsetsError),
+    #[error(transparent)]
+    Letters(#[from] LettersError),
+    #[error(transparent)]
+    Registry(RegistryError),
+    #[error("no sink that is meant has a topic of dead letters")]
+    NoDeadLetters,
+    #[error("the sinks have several topics of dead letters: {names}")]
+    WhichDeadLetters { names: String },
+    #[error("the answer cannot be written")]
+    Text,
     #[error("connector {connector} runs in the process at {url}")]
     Running { connector: String, url: String },
     #[error("the pipeline file has no source")]
@@ -96,6 +110,14 @@ pub(crate) enum CommandError {
     WhichSource { names: String },
     #[error("the pipeline file has no source {name}, only {names}")]
     UnknownSource { name: String, names: String },
+    #[error("no source at {url} captures {table}")]
+    UnknownTable { table: String, url: String },
+    #[error("several sources capture {table}: {names}")]
+    WhichConnector { table: String, names: String },
+    #[error("`--filter` is for `snapshot` only")]
+    NeedlessFilter,
+    #[error("`listeners` of the file has no address to ask")]
+    NoListener,
     #[error("{path} cannot be read")]
     Input {
         path: String,
@@ -126,13 +148,30 @@ impl Fault for CommandError {
             Self::Config(error) => error.hint(),
             Self::Ask(error) => error.hint(),
             Self::Offsets(error) => error.hint(),
+            Self::Letters(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+            Self::NoDeadLetters => Some(
+                "name the topic with --topic, or set `errors.deadletterqueue.topic.name` of the \
+                 sink"
+                    .into(),
+            ),
+            Self::WhichDeadLetters { .. } => {
+                Some("name the topic with --topic, or the sink with --connector".into())
+            }
             Self::Running { .. } => {
                 Some("stop it first; offsets of a running one are its own".into())
             }
             Self::NoSource => Some("give a pipeline file with a `mysql` connector".into()),
-            Self::WhichSource { .. } | Self::UnknownSource { .. } => {
+            Self::WhichSource { .. } | Self::UnknownSource { .. } | Self::WhichConnector { .. } => {
                 Some("name one of them with --connector".into())
             }
+            Self::UnknownTable { .. } => {
+                Some("`rowcast tables` lists them, as database.table".into())
+            }
+            Self::NeedlessFilter => Some("leave it out, or begin a copy with `snapshot`".into()),
+            Self::NoListener => Some(
+                "set `listeners`, start the process again, or give its address as --url".into(),
+            ),
             Self::Input { .. } | Self::InputTooLarge { .. } => {
                 Some("give a file with offsets as --from, or `-` for standard input".into())
             }
@@ -141,7 +180,7 @@ impl Fault for CommandError {
                  export` prints it"
                     .into(),
             ),
-            Self::Print(_) | Self::Json(_) => None,
+            Self::Print(_) | Self::Json(_) | Self::Text => None,
         }
     }
 }

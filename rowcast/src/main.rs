@@ -17,7 +17,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let is_run = matches!(arguments.command, Command::Run { .. });
     telemetry::start(arguments.log_format, is_run);
-    // Two TLS providers are linked in, so one has to be named before the first connection.
+    // Named before the first connection: were a library to link a second TLS provider in, rustls
+    // would panic when it has to choose.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
     }
@@ -33,7 +34,12 @@ fn main() -> ExitCode {
         Command::Tables { pipeline, url, output } => {
             runtime.block_on(commands::tables::run(pipeline.as_deref(), url, output)).into()
         }
+        Command::Table { command, table, pipeline, url, connector, filter } => {
+            let order = commands::table::Order { command, table, connector, filter };
+            runtime.block_on(commands::table::run(order, pipeline.as_deref(), url)).into()
+        }
         Command::Offsets(command) => runtime.block_on(commands::offsets::run(command)).into(),
+        Command::Dlq(command) => runtime.block_on(commands::dlq::run(command)).into(),
     };
     // A client library's thread may hang on a dead peer: nothing is left to wait for.
     runtime.shutdown_background();

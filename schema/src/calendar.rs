@@ -95,6 +95,18 @@ pub(crate) fn clock_text(seconds: u32) -> [u8; 8] {
     (digits | u64::from_le_bytes(*b"00:00:00")).to_le_bytes()
 }
 
+/// `YYYY-MM-DDTHH:MM:SS.mmmZ` of the milliseconds since 1970-01-01; `None` outside the years 0 to
+/// 9999.
+#[must_use]
+pub fn timestamp_text(millis: i64) -> Option<String> {
+    const DAY: i64 = 86_400_000;
+    let (year, month, day) = civil_from_days(millis.div_euclid(DAY))?;
+    let of_day = millis.rem_euclid(DAY);
+    let (seconds, millis) = (of_day / 1_000, of_day % 1_000);
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    Some(format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{millis:03}Z"))
+}
+
 /// The digits of numbers below 100, each in its own byte and the one above it, which is free.
 /// `ones` has the four low bits of their bytes. Multiplying by 103 / 2^10 divides by 10.
 #[inline]
@@ -137,6 +149,14 @@ mod tests {
         assert_eq!(civil_from_days(FIRST_DAY - 1), None);
         assert_eq!(civil_from_days(LAST_DAY + 1), None);
         assert_eq!(civil_from_days(i64::MIN), None);
+    }
+
+    #[test]
+    fn moments_print_in_utc() {
+        assert_eq!(timestamp_text(0).unwrap(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(timestamp_text(-1).unwrap(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(timestamp_text(1_732_233_845_067).unwrap(), "2024-11-22T00:04:05.067Z");
+        assert_eq!(timestamp_text(i64::MAX), None);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(crate) fn snapshot_schema() -> Schema {
         .optional()
 }
 
-fn source_schema() -> Schema {
+pub(crate) fn source_schema() -> Schema {
     let required = |name, kind| Field::new(name, Schema::new(kind));
     let optional = |name, kind| Field::new(name, Schema::new(kind).optional());
     let fields = vec![

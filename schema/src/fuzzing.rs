@@ -4,12 +4,14 @@
 //! what was found before and on random mutations of both ([`replay`]). They are not part of the
 //! product: the module exists in tests and with the feature `fuzzing` only.
 
+mod connect_json;
 mod document;
 mod json_binary;
 mod number;
 pub mod replay;
 mod text;
 
+pub use connect_json::CONNECT_JSON;
 pub use document::AVRO_DOCUMENT;
 pub use json_binary::JSONB;
 pub use number::DECIMAL;
@@ -76,6 +78,11 @@ mod tests {
     #[test]
     fn avro_document_holds_for_seeds_and_their_mutations() {
         replay(&AVRO_DOCUMENT);
+    }
+
+    #[test]
+    fn connect_json_holds_for_seeds_and_their_mutations() {
+        replay(&CONNECT_JSON);
     }
 
     #[test]

@@ -6,8 +6,10 @@
 
 pub mod avro;
 pub mod bytes;
-mod calendar;
+pub mod calendar;
 pub mod change;
+pub mod connect_json;
+pub mod date_hour;
 pub mod digits;
 pub mod envelope;
 pub mod fault;
@@ -21,6 +23,8 @@ pub mod offset;
 pub mod plan;
 pub mod position;
 pub mod registry;
+pub mod schema_change;
 pub mod table;
+pub mod transaction_metadata;
 pub mod types;
 pub mod value;

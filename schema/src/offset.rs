@@ -1,6 +1,10 @@
 //! Where a connector stands, in Kafka Connect's JSON: one logical partition for the stream and
 //! one for each captured table.
 
+mod counts;
+mod prepared;
+
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +16,10 @@ use crate::gtid::GtidSet;
 use crate::lsn::Lsn;
 use crate::position::BinlogPosition;
 use crate::table::TableId;
+
+pub use counts::TransactionCounts;
+pub use prepared::PreparedXa;
+use prepared::RawPreparedXa;
 
 /// The newest format of what we add to Debezium's offset. A record with a higher one was written
 /// by a newer rowcast and is refused. Each record is written in the oldest format that can say
@@ -103,58 +111,30 @@ pub struct StreamOffset {
     pub ts_sec: i64,
     /// The server whose binlog `position` is about; unknown in an offset that Debezium wrote.
     pub server_uuid: Option<Uuid>,
+    /// When the file of `position` was begun, seconds since 1970, as the file itself says: a log of the
+    /// same name that was begun at another time is another one.
+    pub file_created: Option<u32>,
     /// The last number given out; unknown in an offset that Debezium wrote.
     pub lsn: Option<Lsn>,
     /// XA transactions that are prepared and whose outcome was not read yet, oldest first.
     pub prepared: Vec<PreparedXa>,
+    /// The rows of the open transaction that are done, table by table: another server may group
+    /// them into other events, but has those of each table in the same order. Unknown in an offset
+    /// that Debezium wrote.
+    pub done: Option<Vec<TableRows>>,
+    /// The events of the open transaction, if its beginning is a record too.
+    pub transaction: Option<TransactionCounts>,
 }
 
-/// An XA transaction whose rows are in the log, and whose outcome is not yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PreparedXa {
-    /// Its name, as `XA COMMIT` repeats it.
-    pub xid: String,
-    /// Where it begins.
-    pub position: BinlogPosition,
-    /// Its GTID, as a set; `None` on servers without GTIDs.
-    pub gtid: Option<GtidSet>,
-    /// The server whose binlog `position` is about.
-    pub server_uuid: Uuid,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RawPreparedXa {
-    xid: String,
-    file: String,
-    pos: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    gtid: Option<String>,
-    server_uuid: Uuid,
-}
-
-impl PreparedXa {
-    fn to_raw(&self) -> RawPreparedXa {
-        RawPreparedXa {
-            xid: self.xid.clone(),
-            file: self.position.file().to_owned(),
-            pos: self.position.offset(),
-            gtid: self.gtid.as_ref().map(ToString::to_string),
-            server_uuid: self.server_uuid,
-        }
-    }
-
-    fn from_raw(raw: RawPreparedXa) -> Result<Self, OffsetError> {
-        let damaged = |_| OffsetError::Damaged { what: "prepared" };
-        Ok(Self {
-            position: BinlogPosition::new(&raw.file, raw.pos).map_err(damaged)?,
-            gtid: raw
-                .gtid
-                .map(|text| text.parse().map_err(|_| OffsetError::Damaged { what: "prepared" }))
-                .transpose()?,
-            xid: raw.xid,
-            server_uuid: raw.server_uuid,
-        })
-    }
+/// Rows of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRows {
+    /// The table's database.
+    pub db: String,
+    /// Its name.
+    pub table: String,
+    /// How many.
+    pub rows: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -173,11 +153,18 @@ struct RawStreamOffset {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     server_uuid: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    file_created: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     lsn: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     prepared: Vec<RawPreparedXa>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    done: Option<Vec<TableRows>>,
     #[serde(default, rename = "rowcast", skip_serializing_if = "Option::is_none")]
     version: Option<u32>,
+    /// Debezium's counts of the open transaction, each a field of its own.
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -198,10 +185,20 @@ impl StreamOffset {
             server_id: self.server_id,
             event: self.event,
             server_uuid: self.server_uuid,
+            file_created: self.file_created,
             lsn: self.lsn.map(Lsn::value),
             prepared: self.prepared.iter().map(PreparedXa::to_raw).collect(),
+            // Between transactions there is nothing to say.
+            done: self.done.clone().filter(|done| self.is_inside() || !done.is_empty()),
             version: Some(if self.prepared.is_empty() { FIRST_FORMAT } else { FORMAT_VERSION }),
+            others: self.transaction.as_ref().map(TransactionCounts::to_raw).unwrap_or_default(),
         })
+    }
+
+    /// Whether events or rows of a transaction are to be skipped.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        (self.event, self.row) != (0, 0)
     }
 
     /// Reads the value of a record, ours or Debezium's.
@@ -223,12 +220,15 @@ impl StreamOffset {
             server_id: raw.server_id,
             ts_sec: raw.ts_sec,
             server_uuid: raw.server_uuid,
+            file_created: raw.file_created,
             lsn: raw.lsn.map(|lsn| Lsn::new(lsn).ok_or(damaged("lsn"))).transpose()?,
             prepared: raw
                 .prepared
                 .into_iter()
                 .map(PreparedXa::from_raw)
                 .collect::<Result<_, _>>()?,
+            done: raw.done,
+            transaction: TransactionCounts::from_raw(&raw.others),
         })
     }
 }
@@ -242,6 +242,9 @@ pub struct TableOffset {
     pub lsn: Option<Lsn>,
     /// What happens to it now.
     pub state: TableState,
+    /// Rows were named by a definition that was read when the log ended here, and the stream had not
+    /// come so far: a change of the definition before may have been overlooked.
+    pub names_until: Option<BinlogPosition>,
 }
 
 /// What happens to a captured table.
@@ -254,8 +257,11 @@ pub enum TableState {
     Streaming,
     /// It cannot go on, and nothing of it is emitted any more.
     Parked {
-        /// Why, and what to do.
+        /// Why.
         reason: String,
+        /// What to do, if it is more than to resume the table.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
     },
 }
 
@@ -345,6 +351,8 @@ struct RawTableOffset {
     pos: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lsn: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    names_until: Option<String>,
     #[serde(flatten)]
     state: TableState,
     rowcast: u32,
@@ -354,7 +362,7 @@ impl TableOffset {
     /// A table of which nothing was done yet.
     #[must_use]
     pub fn new(state: TableState) -> Self {
-        Self { position: None, lsn: None, state }
+        Self { position: None, lsn: None, state, names_until: None }
     }
 
     /// The value of its record.
@@ -364,8 +372,13 @@ impl TableOffset {
             file: self.position.as_ref().map(|position| position.file().to_owned()),
             pos: self.position.as_ref().map(BinlogPosition::offset),
             lsn: self.lsn.map(Lsn::value),
+            names_until: self.names_until.as_ref().map(ToString::to_string),
             state: self.state.clone(),
-            rowcast: self.state.format(),
+            // An older one would forget it and overlook what it is about.
+            rowcast: match self.names_until {
+                Some(_) => FORMAT_VERSION,
+                None => self.state.format(),
+            },
         })
     }
 
@@ -388,7 +401,9 @@ impl TableOffset {
             (Some(_), None) | (None, Some(_)) => return Err(damaged("pos")),
         };
         let lsn = raw.lsn.map(|lsn| Lsn::new(lsn).ok_or(damaged("lsn"))).transpose()?;
-        Ok(Self { position, lsn, state: raw.state })
+        let names_until = raw.names_until.map(|text| text.parse()).transpose();
+        let names_until = names_until.map_err(|_| damaged("names_until"))?;
+        Ok(Self { position, lsn, state: raw.state, names_until })
     }
 }
 
@@ -505,11 +520,13 @@ mod tests {
             TableState::Snapshot(progress),
             TableState::Snapshot(again),
             TableState::Streaming,
-            TableState::Parked { reason: "r".to_owned() },
+            TableState::Parked { reason: "r".to_owned(), remedy: Some("do".to_owned()) },
         ] {
             let offset = TableOffset {
                 position: Some("binlog.000002:9".parse().unwrap()),
                 lsn: Lsn::new(5),
+                names_until: (state != TableState::Streaming)
+                    .then(|| "binlog.000003:4".parse().unwrap()),
                 state,
             };
             assert_eq!(TableOffset::from_json(&offset.to_json()).unwrap(), offset);
@@ -540,16 +557,28 @@ mod tests {
             server_id: 7,
             ts_sec: 12,
             server_uuid: Some(Uuid::nil()),
+            file_created: Some(1_795_227_106),
             lsn: Lsn::new(77),
             prepared: Vec::new(),
+            done: None,
+            transaction: None,
         };
         assert_eq!(StreamOffset::from_json(&offset.to_json()).unwrap(), offset);
+        let (db, table) = ("shop".to_owned(), "orders".to_owned());
+        let done = Some(vec![TableRows { db, table, rows: 4 }]);
+        let inside = StreamOffset { done, ..offset.clone() };
+        assert_eq!(StreamOffset::from_json(&inside.to_json()).unwrap(), inside);
+        assert!(inside.to_json().ends_with(br#""rowcast":1}"#), "an older rowcast can go on");
         let prepared = PreparedXa {
             xid: "X'61',X'',1".to_owned(),
             position: "binlog.000001:77".parse().unwrap(),
             gtid: Some("7b40b903-e54c-11f1-9537-02fc00000001:79".parse().unwrap()),
             server_uuid: Uuid::nil(),
         };
+        let tables = vec![("shop.a.b".to_owned(), 2), ("shop.orders".to_owned(), 40)];
+        let counted = TransactionCounts { id: "file=binlog.000001,pos=4".to_owned(), tables };
+        let counted = StreamOffset { transaction: Some(counted), ..inside };
+        assert_eq!(StreamOffset::from_json(&counted.to_json()).unwrap(), counted);
         let pending = StreamOffset { prepared: vec![prepared], ..offset.clone() };
         assert_eq!(StreamOffset::from_json(&pending.to_json()).unwrap(), pending);
         assert!(pending.to_json().ends_with(br#""rowcast":2}"#));

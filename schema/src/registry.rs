@@ -53,6 +53,50 @@ impl Registry {
         Ok(id)
     }
 
+    /// Why the subject would not take a schema as its next version; nothing if it would, or has it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError`] when the registry cannot be asked.
+    pub async fn objection(
+        &self,
+        subject: &str,
+        schema: &str,
+    ) -> Result<Option<String>, RegistryError> {
+        let key = (subject.to_owned(), schema.to_owned());
+        if lock(&self.ids).contains_key(&key) {
+            return Ok(None);
+        }
+        self.client.objection(subject, schema).await
+    }
+
+    /// Sets a subject's compatibility to `NONE`: it takes any schema from then on.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError`] when the registry cannot be asked or does not do it.
+    pub async fn allow_all(&self, subject: &str) -> Result<(), RegistryError> {
+        self.client.allow_all(subject).await
+    }
+
+    /// The text of a subject's latest schema; none if there is no such subject. Not remembered.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError`] when the registry cannot be asked.
+    pub async fn latest(&self, subject: &str) -> Result<Option<String>, RegistryError> {
+        self.client.latest(subject).await
+    }
+
+    /// The names of all subjects. Not remembered.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError`] when the registry cannot be asked.
+    pub async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
+        self.client.subjects().await
+    }
+
     /// The text of the Avro schema with this id.
     ///
     /// # Errors

@@ -11,7 +11,10 @@ use schema::gtid::GtidSet;
 use schema::offset::StreamOffset;
 use schema::position::BinlogPosition;
 
-use crate::connection::Connection;
+use super::stream::{BinlogStream, StartPoint};
+use crate::config::SourceConfig;
+use crate::connection::{Connection, position_of};
+use crate::dialect::words;
 use crate::error::SourceError;
 
 /// `ER_ERROR_WHEN_EXECUTING_COMMAND`: no event begins at the position.
@@ -36,7 +39,7 @@ pub(crate) async fn check(
     };
     let files: Vec<mysql_common::Row> =
         connection.rows("list the binary logs", "SHOW BINARY LOGS").await?;
-    let ends: Vec<BinlogPosition> = files.iter().filter_map(end_of).collect();
+    let ends: Vec<BinlogPosition> = files.iter().filter_map(position_of).collect();
     if ends.last().is_some_and(|last| is_before(last, position)) {
         return Err(refused("because it ends before it".to_owned()));
     }
@@ -64,6 +67,81 @@ pub(crate) async fn check(
     }
 }
 
+/// Refuses a file that was begun at another time than that of the stored offset: after a restore from
+/// a backup the same server writes files of the same names, with transactions of the same numbers.
+pub(crate) async fn check_file(
+    connection: &mut Connection,
+    config: &SourceConfig,
+    stored: &StreamOffset,
+) -> Result<(), SourceError> {
+    let (Some(created), Some(uuid)) = (stored.file_created, stored.server_uuid) else {
+        return Ok(());
+    };
+    let file = stored.position.file();
+    let files: Vec<mysql_common::Row> =
+        connection.rows("list the binary logs", "SHOW BINARY LOGS").await?;
+    if !files.iter().filter_map(position_of).any(|end| end.file() == file) {
+        return Ok(());
+    }
+    // What a file begins with is only in the stream.
+    let mut config = config.clone();
+    config.connection.become_second_replica();
+    let begin = stored.position.at(FILE_BEGIN);
+    let start = StartPoint::Position(begin.clone());
+    let mut stream = BinlogStream::open(&config, uuid, &start, begin).await?;
+    for _ in 0..EVENTS {
+        if let Some(found) = stream.next().await?.file_created() {
+            let reason =
+                || format!("{file} is not the file of the stored position {}", stored.position);
+            let is_same = found == created;
+            return if is_same { Ok(()) } else { Err(SourceError::Purged { reason: reason() }) };
+        }
+    }
+    Ok(())
+}
+
+/// Where the first event of a file begins.
+const FILE_BEGIN: u64 = 4;
+
+/// The transactions of a stored place that another server has not executed.
+///
+/// It would take them for done and never send them, so its tables would differ from what was
+/// emitted: they were lost with the server that had them, or are still on their way to this one.
+pub(crate) async fn check_other(
+    connection: &mut Connection,
+    processed: &GtidSet,
+) -> Result<(), SourceError> {
+    let executed: Option<String> =
+        connection.first("read the executed transactions", "SELECT @@GLOBAL.gtid_executed").await?;
+    let executed: GtidSet = executed.unwrap_or_default().parse().unwrap_or_default();
+    let unknown = processed.difference(&executed);
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let transactions = unknown.to_string();
+    let status = connection.dialect().say(&words::REPLICA_STATUS);
+    let replicas =
+        connection.rows::<mysql_common::Row>("read the replica's status", status).await?;
+    if replicas.is_empty() {
+        return Err(SourceError::Diverged { transactions });
+    }
+    Err(SourceError::Behind { transactions })
+}
+
+/// The transactions of all files before one, as the file itself says.
+pub(crate) async fn before_file(
+    connection: &mut Connection,
+    file: &str,
+) -> Result<Option<String>, SourceError> {
+    let file = file.replace('\'', "''");
+    let statement = format!("SHOW BINLOG EVENTS IN '{file}' LIMIT 2");
+    let events: Vec<mysql_common::Row> =
+        connection.rows("look at the beginning of a file", &statement).await?;
+    let text = |row: &mysql_common::Row, column| row.get_opt::<String, _>(column)?.ok();
+    let previous = events.iter().find(|row| text(row, 2).as_deref() == Some("Previous_gtids"));
+    Ok(previous.and_then(|row| text(row, 5)).map(|set| set.replace('\n', "")))
+}
+
 /// What of the log is needed and not there any more; nothing if all is there.
 pub(crate) async fn missing(
     connection: &mut Connection,
@@ -73,25 +151,25 @@ pub(crate) async fn missing(
         let purged: Option<String> =
             connection.first("read the purged transactions", "SELECT @@GLOBAL.gtid_purged").await?;
         let purged = purged.unwrap_or_default().replace('\n', "");
-        let is_there = purged.parse::<GtidSet>().is_ok_and(|purged| purged.is_subset(processed));
-        return Ok((!is_there).then(|| "transactions were purged before they were read".to_owned()));
+        let Ok(purged) = purged.parse::<GtidSet>() else {
+            return Ok(Some("its gtid_purged cannot be read".to_owned()));
+        };
+        let missing = purged.difference(processed);
+        let count = missing.count();
+        let reason =
+            || format!("{count} transactions were purged before they were read: {missing}");
+        return Ok((!missing.is_empty()).then(reason));
     }
     let files: Vec<mysql_common::Row> =
         connection.rows("list the binary logs", "SHOW BINARY LOGS").await?;
     let file = stored.position.file();
-    let is_there = files.iter().filter_map(end_of).any(|end| end.file() == file);
+    let is_there = files.iter().filter_map(position_of).any(|end| end.file() == file);
     Ok((!is_there).then(|| format!("file {file} was purged before it was read")))
 }
 
 /// Positions in files of different base names do not compare: such a log is another one.
 fn is_before(end: &BinlogPosition, position: &BinlogPosition) -> bool {
     end.partial_cmp(position).is_none_or(std::cmp::Ordering::is_lt)
-}
-
-fn end_of(row: &mysql_common::Row) -> Option<BinlogPosition> {
-    let file: String = row.get_opt(0)?.ok()?;
-    let size: u64 = row.get_opt(1)?.ok()?;
-    BinlogPosition::new(&file, size).ok()
 }
 
 /// The first transaction of the events, if it is one of `processed`.

@@ -1,14 +1,18 @@
 //! The bodies of events, parsed without copying rows.
 
+use std::borrow::Cow;
+
 use mysql_common::binlog::BinlogCtx;
 use mysql_common::binlog::consts::BinlogVersion;
 use mysql_common::binlog::events::{BinlogEventHeader, FormatDescriptionEvent, GtidEvent};
 use mysql_common::io::ParseBuf;
 use schema::gtid::{Gtid, GtidSource};
+use schema::types::charset::Charset;
 use uuid::Uuid;
 
 use super::reader::Reader;
 use super::table_map::EncodedTableMap;
+use crate::ddl::Dialect;
 
 /// What an event says.
 #[derive(Debug)]
@@ -31,16 +35,20 @@ pub(crate) enum BinlogEvent<'a> {
     XaPrepare { is_one_phase: bool },
     /// The server reports a gap in its log.
     Incident,
+    /// Of an unknown type, but marked by the server as one that may be ignored.
+    Ignorable,
     /// Nothing that concerns rows.
     Other,
 }
 
 /// A statement in the log.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Query<'a> {
     pub(crate) thread: u32,
     database: &'a [u8],
-    pub(crate) statement: &'a str,
+    pub(crate) statement: Cow<'a, str>,
+    /// How its session writes names and texts.
+    pub(crate) dialect: Dialect,
 }
 
 impl<'a> Query<'a> {
@@ -77,6 +85,7 @@ pub(crate) mod kind {
     pub(crate) const ROTATE: u8 = 4;
     pub(crate) const FORMAT_DESCRIPTION: u8 = 15;
     pub(crate) const XID: u8 = 16;
+    pub(crate) const EXECUTE_LOAD_QUERY: u8 = 18;
     pub(crate) const TABLE_MAP: u8 = 19;
     pub(crate) const WRITE_ROWS_V1: u8 = 23;
     pub(crate) const UPDATE_ROWS_V1: u8 = 24;
@@ -94,8 +103,8 @@ pub(crate) mod kind {
     pub(crate) const GTID_TAGGED: u8 = 42;
     /// Formats, stops, loads and variables: what they say is about statements, which are judged by
     /// their QUERY event.
-    pub(crate) const WITHOUT_ROWS: [u8; 21] =
-        [1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 28, 29, 35, 36, 37, 41];
+    pub(crate) const WITHOUT_ROWS: [u8; 20] =
+        [1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 28, 29, 35, 36, 37, 41];
 }
 
 /// Parses the body of an event of this type, without its checksum.
@@ -108,7 +117,8 @@ pub(crate) fn parse_body(number: u8, data: &[u8]) -> Result<BinlogEvent<'_>, Eve
             BinlogEvent::Gtid { gtid, committed_us }
         }
         kind::GTID_TAGGED => tagged_gtid(data)?,
-        kind::QUERY => BinlogEvent::Query(query(data)?),
+        kind::QUERY => BinlogEvent::Query(query(data, 0)?),
+        kind::EXECUTE_LOAD_QUERY => BinlogEvent::Query(query(data, LOAD_FIELDS)?),
         kind::XID => BinlogEvent::Xid,
         kind::TABLE_MAP => BinlogEvent::TableMap(EncodedTableMap::new(data)?),
         kind::WRITE_ROWS | kind::WRITE_ROWS_V1 => rows(data, RowsKind::Write, number)?,
@@ -183,9 +193,14 @@ fn tagged_gtid(data: &[u8]) -> Result<BinlogEvent<'_>, EventError> {
     Ok(BinlogEvent::Gtid { gtid: Some(gtid), committed_us })
 }
 
+/// What a `LOAD DATA` in statement format has more than another statement: file 4, the two ends of the
+/// file's name in the text 4 each, and what becomes of duplicates 1.
+const LOAD_FIELDS: usize = 13;
+
 /// Post-header: thread 4, time 4, length of the database's name 1, error 2, length of the status
-/// variables 2. Then the status variables, the name, a zero byte, and the statement.
-fn query(data: &[u8]) -> Result<Query<'_>, EventError> {
+/// variables 2, and of `LOAD DATA` in statement format more. Then the status variables, the name, a
+/// zero byte, and the statement.
+fn query(data: &[u8], more: usize) -> Result<Query<'_>, EventError> {
     let malformed = || EventError::Malformed("query");
     let mut reader = Reader::new(data);
     let thread = reader.little_endian(4).ok_or_else(malformed)?;
@@ -193,15 +208,74 @@ fn query(data: &[u8]) -> Result<Query<'_>, EventError> {
     let name_length = reader.little_endian(1).ok_or_else(malformed)?;
     reader.take(2).ok_or_else(malformed)?;
     let status_length = reader.little_endian(2).ok_or_else(malformed)?;
+    reader.take(more).ok_or_else(malformed)?;
     let length = |length: u64| usize::try_from(length).map_err(|_| malformed());
-    reader.take(length(status_length)?).ok_or_else(malformed)?;
+    let status = reader.take(length(status_length)?).ok_or_else(malformed)?;
     let database = reader.take(length(name_length)?).ok_or_else(malformed)?;
     reader.take(1).ok_or_else(malformed)?;
-    Ok(Query {
-        thread: u32::try_from(thread).map_err(|_| malformed())?,
-        database,
-        statement: text_prefix(reader.rest()),
-    })
+    let thread = u32::try_from(thread).map_err(|_| malformed())?;
+    // Every transaction has it.
+    if reader.rest() == b"BEGIN" {
+        let statement = Cow::Borrowed("BEGIN");
+        return Ok(Query { thread, database, statement, dialect: Dialect::default() });
+    }
+    let session = Session::read(status);
+    let statement = session.text(reader.rest());
+    let dialect = Dialect::of_sql_mode(session.sql_mode);
+    Ok(Query { thread, database, statement, dialect })
+}
+
+/// What a statement's status variables say of its session.
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Query__event.html>
+#[derive(Debug, Default)]
+struct Session {
+    sql_mode: u64,
+    /// The collation of `character_set_client`, in which the statement is written.
+    client: Option<u16>,
+}
+
+impl Session {
+    /// Reads as far as what is looked for can stand; the server writes them in this order.
+    fn read(variables: &[u8]) -> Self {
+        const FLAGS: u64 = 0;
+        const SQL_MODE: u64 = 1;
+        const AUTO_INCREMENT: u64 = 3;
+        const CHARSET: u64 = 4;
+        const CATALOG: u64 = 6;
+        let mut session = Self::default();
+        let mut reader = Reader::new(variables);
+        while let Some(code) = reader.little_endian(1) {
+            let passed = match code {
+                FLAGS | AUTO_INCREMENT => reader.take(4),
+                SQL_MODE => {
+                    session.sql_mode = reader.little_endian(8).unwrap_or_default();
+                    Some(&[][..])
+                }
+                CATALOG => {
+                    let length = reader.little_endian(1).and_then(|it| usize::try_from(it).ok());
+                    length.and_then(|length| reader.take(length))
+                }
+                CHARSET => {
+                    let client = reader.little_endian(2);
+                    session.client = client.and_then(|id| u16::try_from(id).ok());
+                    None
+                }
+                _ => None,
+            };
+            if passed.is_none() {
+                break;
+            }
+        }
+        session
+    }
+
+    /// The statement in the session's character set; where that is not known, or the statement is
+    /// not in it, with `\u{fffd}` for what is not UTF-8, as within a literal of bytes.
+    fn text<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
+        let charset = self.client.filter(|_| !bytes.is_ascii()).and_then(Charset::of_collation);
+        let decoded = charset.and_then(|charset| charset.decode(bytes).ok());
+        decoded.unwrap_or_else(|| String::from_utf8_lossy(bytes))
+    }
 }
 
 /// Table number 6, flags 2, in version 2 the length of extra data (its own two bytes included);
@@ -236,20 +310,4 @@ fn all_set(bitmap: &[u8], count: usize) -> bool {
     let rest = bitmap.get(whole).copied().unwrap_or_default();
     let mask = (1_u8 << (count % 8)) - 1;
     bitmap.iter().take(whole).all(|byte| *byte == 0xff) && rest & mask == mask
-}
-
-/// A statement in another character set is read as far as it is UTF-8: what follows can only be
-/// within a literal, and the words that decide stand before it.
-fn text_prefix(bytes: &[u8]) -> &str {
-    // Every transaction has it.
-    if bytes == b"BEGIN" {
-        return "BEGIN";
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => bytes
-            .get(..error.valid_up_to())
-            .and_then(|valid| std::str::from_utf8(valid).ok())
-            .unwrap_or_default(),
-    }
 }

@@ -18,6 +18,9 @@ pub(crate) struct Header {
 /// `LOG_EVENT_ARTIFICIAL_F`: made for the stream, not in the file.
 const ARTIFICIAL: u16 = 0x20;
 
+/// `LOG_EVENT_IGNORABLE_F`: who does not know the type may pass it over.
+const IGNORABLE: u16 = 0x80;
+
 /// `LOG_EVENT_BINLOG_IN_USE_F` in a format description: the file is being written. It is not part
 /// of the checksum.
 const IN_USE: u8 = 0x01;
@@ -44,6 +47,11 @@ impl Header {
             log_pos: u32::from_le_bytes([p0, p1, p2, p3]),
             flags: u16::from_le_bytes([f0, f1]),
         })
+    }
+
+    /// Whether it may be passed over if its type is not known.
+    pub(crate) fn is_ignorable(&self) -> bool {
+        self.flags & IGNORABLE != 0
     }
 
     /// Whether it is of the stream only.

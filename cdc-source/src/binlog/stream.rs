@@ -79,11 +79,7 @@ impl BinlogStream {
         connection.is_of(uuid).await?;
         let config = &config.connection;
         let (period, replica) = (config.heartbeat_period.as_nanos(), config.replica_uuid);
-        let session = format!(
-            "SET @source_heartbeat_period = {period}, @master_heartbeat_period = {period}, \
-             @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', \
-             @replica_uuid = '{replica}', @slave_uuid = '{replica}'"
-        );
+        let session = connection.dialect().replica_session(period, &replica);
         connection.run("begin a replica's session", &session).await?;
         let (mut wire, address) = connection.into_inner();
         let asking = ask(&mut wire, config.server_id, start);
@@ -253,7 +249,10 @@ impl Place {
 impl RawEvent {
     /// What the event says.
     pub(crate) fn parse(&self) -> Result<BinlogEvent<'_>, BinlogError> {
-        event::parse_body(self.header.kind, &self.body).map_err(|error| self.error(error))
+        match event::parse_body(self.header.kind, &self.body) {
+            Err(EventError::Unknown) if self.header.is_ignorable() => Ok(BinlogEvent::Ignorable),
+            parsed => parsed.map_err(|error| self.error(error)),
+        }
     }
 
     /// Says where an error is.
@@ -269,6 +268,11 @@ impl RawEvent {
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// If the event is the first of a file, when that was begun, seconds since 1970.
+    pub(crate) fn file_created(&self) -> Option<u32> {
+        (self.header.kind == kind::FORMAT_DESCRIPTION).then_some(self.header.timestamp)
     }
 
     /// Time in the header, seconds since 1970.

@@ -3,6 +3,8 @@
 //! Body and optional metadata as described in MySQL's `libs/mysql/binlog/event/rows_event.h`. With
 //! `binlog_row_metadata=FULL` they hold everything that decoding needs.
 
+mod names;
+
 use std::borrow::Cow;
 
 use schema::table::{Column, TableId, TableSchema};
@@ -13,6 +15,8 @@ use schema::types::temporal::Fraction;
 use super::event::EventError;
 use super::reader::{Reader, bits};
 use crate::rows::CellWidth;
+
+pub(crate) use names::Unnamed;
 
 /// Most columns of a table: `MAX_FIELDS` of the server.
 pub(super) const COLUMNS_MAX: usize = 4096;
@@ -31,6 +35,8 @@ pub(crate) struct TableMap {
     pub(crate) key: Vec<usize>,
     /// Whether a key column is indexed by a prefix only.
     pub(crate) has_prefix_key: bool,
+    /// What is known of columns that have no names.
+    pub(crate) unnamed: Unnamed,
 }
 
 /// One column as the log describes it.
@@ -127,9 +133,11 @@ fn parse(data: &[u8]) -> Result<TableMap, EventError> {
     if !is_key(&optional.key, count) || ![0, count].contains(&optional.names.len()) {
         return Err(malformed());
     }
-    let OptionalMetadata { key, has_prefix_key, .. } = optional;
     let widths = wire.iter().map(|wire| wire.width()).collect();
-    Ok(TableMap { id, columns, widths, key, has_prefix_key })
+    let (key, has_prefix_key) = (optional.key.clone(), optional.has_prefix_key);
+    let is_named = !optional.names.is_empty();
+    let unnamed = if is_named { Unnamed::default() } else { Unnamed::new(wire, optional) };
+    Ok(TableMap { id, columns, widths, key, has_prefix_key, unnamed })
 }
 
 /// Whether these are columns of the table, each at most once.
@@ -139,8 +147,8 @@ fn is_key(key: &[usize], count: usize) -> bool {
 }
 
 /// A type as it stands in the event: its number and its metadata.
-#[derive(Debug, Clone, Copy)]
-struct WireType {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WireType {
     number: u8,
     /// First and second byte of the metadata.
     metadata: [u8; 2],
@@ -345,6 +353,10 @@ struct OptionalMetadata {
     members: Vec<Vec<Vec<u8>>>,
     key: Vec<usize>,
     has_prefix_key: bool,
+    /// Which lists the log has: servers and settings differ.
+    has_signs: bool,
+    has_collations: bool,
+    has_geometries: bool,
 }
 
 impl OptionalMetadata {
@@ -363,6 +375,9 @@ impl OptionalMetadata {
             let kind = reader.little_endian(1)?;
             let length = reader.length()?;
             let mut value = Reader::new(reader.take(length)?);
+            metadata.has_signs |= kind == 1;
+            metadata.has_collations |= matches!(kind, 2 | 3);
+            metadata.has_geometries |= kind == 7;
             match kind {
                 1 => metadata.set_signedness(value.rest(), wire),
                 2 => metadata.set_default_charset(value, wire, WireType::is_character)?,

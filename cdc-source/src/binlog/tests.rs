@@ -3,6 +3,7 @@
 
 mod damage;
 mod golden;
+mod old_server;
 mod opinions;
 
 use mysql_common::binlog::BinlogFile;

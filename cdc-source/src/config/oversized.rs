@@ -4,6 +4,8 @@ use connect::config::{ConfigError, Settings};
 use regex::Regex;
 use schema::table::TableId;
 
+use super::policy::TablePolicy;
+
 /// What happens to a record that is too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OversizedPolicy {
@@ -24,11 +26,8 @@ const POLICIES: [(&str, OversizedPolicy); 3] = [
 /// `record.too.large` and what belongs to it.
 #[derive(Debug, Clone)]
 pub(crate) struct OversizedConfig {
-    /// `record.too.large`: `park` (default), `truncate` or `dead_letter`.
-    policy: OversizedPolicy,
-    /// `record.too.large.park.tables`, `….truncate.tables`, `….dead_letter.tables`: patterns of
-    /// `database.table`. The first that matches holds, in this order.
-    tables: Vec<(Regex, OversizedPolicy)>,
+    /// `record.too.large`: `park` (default), `truncate` or `dead_letter`, and its lists of tables.
+    policy: TablePolicy<OversizedPolicy>,
     /// `record.too.large.truncate.columns`: the columns that `truncate` may cut.
     columns: Vec<Regex>,
     /// `errors.deadletterqueue.topic.name`, if there is one.
@@ -39,31 +38,28 @@ pub(crate) struct OversizedConfig {
 
 impl OversizedConfig {
     pub(super) fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
-        let policy = settings.choice("record.too.large", OversizedPolicy::Park, &POLICIES)?;
         let replication = settings.integer(
             "errors.deadletterqueue.topic.replication.factor",
             -1,
             -1..=i16::MAX.into(),
         )?;
-        let mut tables = Vec::new();
-        for (key, policy) in [
-            ("record.too.large.park.tables", OversizedPolicy::Park),
-            ("record.too.large.truncate.tables", OversizedPolicy::Truncate),
-            ("record.too.large.dead_letter.tables", OversizedPolicy::DeadLetter),
-        ] {
-            let patterns = super::patterns(settings, key)?;
-            tables.extend(patterns.into_iter().map(|pattern| (pattern, policy)));
-        }
+        let policy = TablePolicy::read(
+            settings,
+            ("record.too.large", OversizedPolicy::Park),
+            &POLICIES,
+            &[
+                ("record.too.large.park.tables", OversizedPolicy::Park),
+                ("record.too.large.truncate.tables", OversizedPolicy::Truncate),
+                ("record.too.large.dead_letter.tables", OversizedPolicy::DeadLetter),
+            ],
+        )?;
         let config = Self {
             policy,
-            tables,
             columns: super::patterns(settings, "record.too.large.truncate.columns")?,
             dead_letter_topic: settings.topic_name("errors.deadletterqueue.topic.name")?,
             dead_letter_replication: (replication > 0).then_some(replication),
         };
-        let used = |wanted| {
-            config.policy == wanted || config.tables.iter().any(|(_, policy)| *policy == wanted)
-        };
+        let used = |wanted| config.policy.may_be(wanted);
         if used(OversizedPolicy::DeadLetter) && config.dead_letter_topic.is_none() {
             let problem = "is required by record.too.large=dead_letter: where such records go";
             return Err(settings.error("errors.deadletterqueue.topic.name", problem));
@@ -77,9 +73,7 @@ impl OversizedConfig {
 
     /// What happens to the records of a table.
     pub(crate) fn policy(&self, table: &TableId) -> OversizedPolicy {
-        let name = table.to_string();
-        let found = self.tables.iter().find(|(tables, _)| tables.is_match(&name));
-        found.map_or(self.policy, |(_, policy)| *policy)
+        self.policy.of(table)
     }
 
     /// Whether a column may be cut.

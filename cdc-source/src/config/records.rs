@@ -41,8 +41,6 @@ pub(crate) struct RecordConfig {
     propagated_types: Vec<Regex>,
     /// `include.schema.comments`. Default false.
     comments: bool,
-    /// `provide.transaction.metadata`. Default false.
-    pub(crate) transaction_metadata: bool,
 }
 
 impl RecordConfig {
@@ -62,8 +60,12 @@ impl RecordConfig {
             propagated_columns: super::patterns(settings, "column.propagate.source.type")?,
             propagated_types: super::patterns(settings, "datatype.propagate.source.type")?,
             comments: settings.boolean("include.schema.comments", false)?,
-            transaction_metadata: settings.boolean("provide.transaction.metadata", false)?,
         })
+    }
+
+    /// `include.schema.comments`.
+    pub(crate) fn comments(&self) -> bool {
+        self.comments
     }
 
     /// Whether the log's rows and a snapshot's need plans of their own.

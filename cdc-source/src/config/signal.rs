@@ -1,5 +1,8 @@
 //! Where signals come from.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use connect::config::{ConfigError, Settings};
 use schema::table::TableId;
 
@@ -8,8 +11,19 @@ use schema::table::TableId;
 pub(crate) struct SignalConfig {
     /// `signal.data.collection`: a table of the server; a row that is inserted there is a signal.
     pub(crate) table: Option<TableId>,
+    /// `signal.file`, if signals are read from a file.
+    pub(crate) file: Option<SignalFile>,
     /// `signal.kafka.topic` and what goes with it, if signals are read from Kafka.
     pub(crate) kafka: Option<SignalTopic>,
+}
+
+/// A file of signals.
+#[derive(Debug, Clone)]
+pub(crate) struct SignalFile {
+    /// `signal.file`. Default `file-signals.txt`, Debezium's.
+    pub(crate) path: PathBuf,
+    /// `signal.poll.interval.ms`, 100 to 3,600,000. Default 5 s, Debezium's.
+    pub(crate) interval: Duration,
 }
 
 /// A topic of signals.
@@ -31,13 +45,16 @@ impl SignalConfig {
         settings: &mut Settings,
     ) -> Result<Self, ConfigError> {
         let channels = settings.text("signal.enabled.channels", "source");
-        let (mut source, mut kafka) = (false, false);
+        let (mut source, mut kafka, mut file) = (false, false, false);
         for channel in channels.split(',').map(str::trim).filter(|channel| !channel.is_empty()) {
             match channel {
                 "source" => source = true,
                 "kafka" => kafka = true,
+                "file" => file = true,
+                // What a JMX bean would take is what the HTTP endpoint and `rowcast table` take.
+                "jmx" => {}
                 other => {
-                    let problem = format!("has {other:?}, expected source or kafka");
+                    let problem = format!("has {other:?}, expected source, kafka, file or jmx");
                     return Err(settings.error("signal.enabled.channels", problem));
                 }
             }
@@ -55,6 +72,14 @@ impl SignalConfig {
             group_id: settings.text("signal.kafka.groupId", &default_group),
             bootstrap: settings.optional("signal.kafka.bootstrap.servers"),
         };
-        Ok(Self { table: table.filter(|_| source), kafka: kafka.then_some(topic) })
+        let lines = SignalFile {
+            path: settings.text("signal.file", "file-signals.txt").into(),
+            interval: settings.duration_ms("signal.poll.interval.ms", 5_000, 100..=3_600_000)?,
+        };
+        Ok(Self {
+            table: table.filter(|_| source),
+            file: file.then_some(lines),
+            kafka: kafka.then_some(topic),
+        })
     }
 }

@@ -20,6 +20,9 @@ pub(crate) struct SnapshotConfig {
     /// sweeps what is left of that. Default true, and false for records in Debezium's forms, whose
     /// readers do not expect it.
     pub(crate) sweep: bool,
+    /// `table.without.key`: whether the rows of a table without any key are written without one, or
+    /// the table is refused. Default refuse, and copy for records in Debezium's forms, as Debezium.
+    pub(crate) copies_without_key: bool,
     /// `snapshot.max.rows.per.second`, 0 to 100,000,000: rows copied in a second, over all tables.
     /// Default 0, no limit.
     pub(crate) max_rows_per_second: Option<u32>,
@@ -77,6 +80,11 @@ impl SnapshotConfig {
             chunk_rows: settings.integer("snapshot.chunk.rows", 4096, 1..=1_000_000)?,
             max_threads: usize::try_from(threads).unwrap_or(1),
             sweep: settings.boolean("snapshot.sweep", fidelity != Fidelity::Debezium)?,
+            copies_without_key: settings.choice(
+                "table.without.key",
+                fidelity == Fidelity::Debezium,
+                &[("refuse", false), ("copy", true)],
+            )?,
             max_rows_per_second: limit(settings.integer(
                 "snapshot.max.rows.per.second",
                 0,

@@ -3,7 +3,7 @@
 use schema::fuzzing::{Target, join_parts, split_part};
 use schema::table::TableId;
 
-use super::{Effect, Statement, TableChange, classify};
+use super::{Dialect, Effect, Statement, TableChange, classify};
 
 /// The database as a part, then a statement.
 pub const DDL: Target = Target { name: "ddl", run, seeds, heap_per_byte: 1024 };
@@ -14,7 +14,8 @@ fn run(data: &[u8]) {
     else {
         return;
     };
-    let classified = classify(statement, database);
+    let dialect = Dialect::of_sql_mode(data.len().try_into().unwrap_or_default());
+    let classified = classify(statement, database, dialect);
     let bytes = statement.len();
     match &classified {
         Statement::Ddl(changes) => {
@@ -28,6 +29,7 @@ fn run(data: &[u8]) {
         Statement::Dml(words) | Statement::Unknown(words) => {
             assert!(words.iter().map(String::len).sum::<usize>() <= bytes, "{words:?}");
         }
+        Statement::DatabaseDropped(name) => assert!(name.len() <= bytes, "{name:?}"),
         Statement::Begin
         | Statement::Commit
         | Statement::Rollback
@@ -37,9 +39,9 @@ fn run(data: &[u8]) {
         | Statement::Other => {}
     }
     let commented = format!("/* a 'comment' */ {statement}");
-    assert_eq!(classify(&commented, database), classified, "a comment changes nothing");
+    assert_eq!(classify(&commented, database, dialect), classified, "a comment changes nothing");
     let versioned = format!("/*!80000 {statement}");
-    assert_eq!(classify(&versioned, database), classified, "versioned text is executed");
+    assert_eq!(classify(&versioned, database, dialect), classified, "versioned text is executed");
     names_its_table(database, statement);
 }
 
@@ -54,7 +56,7 @@ fn names_its_table(name: &str, rest: &str) {
         (format!("RENAME TABLE {quoted} TO {rest}"), Some(Effect::RowsGone)),
         (format!("CREATE TABLE {quoted} {rest}"), Some(Effect::Created)),
     ] {
-        let Statement::Ddl(changes) = classify(&statement, "other") else {
+        let Statement::Ddl(changes) = classify(&statement, "other", Dialect::default()) else {
             assert!(statement.is_empty(), "not understood: {statement:?}");
             continue;
         };
@@ -78,7 +80,9 @@ fn seeds() -> Vec<Vec<u8>> {
         "XA START 'a','b',1",
         "ROLLBACK TO SAVEPOINT s",
         "BEGIN",
-        "DROP DATABASE shop",
+        "DROP DATABASE IF EXISTS `shop`",
+        "ALTER TABLE orders ALGORITHM=INPLACE, EXCHANGE PARTITION p WITH TABLE `shop`.t WITHOUT VALIDATION",
+        "ALTER TABLE orders ENGINE=InnoDB COMMENT \"a\\\"b\" PARTITION BY HASH (id) PARTITIONS 4",
     ]
     .map(|statement| join_parts(b"shop", statement.as_bytes()))
     .into()

@@ -184,7 +184,7 @@ fn check_log(new: &StreamOffset, log: &ServerLog, plan: &mut StreamPlan, losses:
         Some(to) => {
             plan.waiting_transactions = Some(log.executed.difference(to).count());
             check_gtids(to, log, losses);
-            if is_other && (new.event, new.row) != (0, 0) {
+            if is_other && new.is_inside() && new.done.is_none() {
                 losses.push(
                     "the place is inside a transaction of another server, the next start halts"
                         .to_owned(),

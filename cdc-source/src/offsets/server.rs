@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::{ConnectionConfig, SourceConfig};
-use crate::connection::Connection;
+use crate::connection::{Connection, position_of};
+use crate::dialect::words;
 use crate::error::SourceError;
 
 /// A server's binary log.
@@ -39,19 +40,21 @@ impl ServerLog {
         let (uuid, mode, executed, purged) = found.unwrap_or_default();
         let files: Vec<mysql_common::Row> =
             connection.rows("list the binary logs", "SHOW BINARY LOGS").await?;
-        let end = |row: &mysql_common::Row| {
-            let file: String = row.get_opt(0)?.ok()?;
-            BinlogPosition::new(&file, row.get_opt(1)?.ok()?).ok()
-        };
         Ok(Self {
             uuid: uuid.parse().unwrap_or_default(),
             has_gtids: mode == "ON",
             executed: executed.parse().unwrap_or_default(),
             purged: purged.parse().unwrap_or_default(),
-            ends: files.iter().filter_map(end).collect(),
+            ends: files.iter().filter_map(position_of).collect(),
             is_read: stays_read(&mut connection, &config.connection, patience).await?,
         })
     }
+}
+
+/// Where a server's log ends, as this module reads it.
+#[cfg(test)]
+pub(crate) async fn end(config: &SourceConfig) -> Result<Option<BinlogPosition>, SourceError> {
+    Ok(ServerLog::read(config, Duration::ZERO).await?.ends.pop())
 }
 
 /// Whether a replica with our number and uuid is there, and still is after a while. MySQL notices that one
@@ -78,22 +81,14 @@ async fn is_read(
     connection: &mut Connection,
     config: &ConnectionConfig,
 ) -> Result<bool, SourceError> {
-    const ACTION: &str = "list replicas";
-    // Since 8.0.22, and until 8.4.
-    let replicas = match connection.rows::<mysql_common::Row>(ACTION, "SHOW REPLICAS").await {
-        Err(SourceError::Statement { code: SYNTAX_ERROR, .. }) => {
-            connection.rows(ACTION, "SHOW SLAVE HOSTS").await?
-        }
-        replicas => replicas?,
-    };
+    let statement = connection.dialect().say(&words::REPLICAS);
+    let replicas: Vec<mysql_common::Row> = connection.rows("list replicas", statement).await?;
     // Somebody else's may have the same number, but never the same uuid.
     let uuid = config.replica_uuid.to_string();
     let is_ours = |row: &mysql_common::Row| {
         row.get_opt::<u32, _>(0)?.ok().filter(|number| *number == config.server_id)?;
-        row.get_opt::<String, _>(4)?.ok().filter(|found| *found == uuid)
+        let last = row.len().checked_sub(1)?;
+        row.get_opt::<String, _>(last)?.ok().filter(|found| *found == uuid)
     };
     Ok(replicas.iter().any(|row| is_ours(row).is_some()))
 }
-
-/// `ER_PARSE_ERROR`.
-const SYNTAX_ERROR: u16 = 1064;

@@ -39,6 +39,7 @@ impl Pipeline {
         let next = to_copy.find(|(table, _)| self.snapshot.can_begin(table, room));
         let Some((table, progress)) = next else { return false };
         let context = ChunkContext {
+            stream: self.stream.position(),
             processed: self.transaction.executed(),
             order: depends_on_origin.then(|| self.tables.order_of(table)),
             blanks_in_json: depends_on_origin,
@@ -141,7 +142,7 @@ impl Pipeline {
     }
 
     async fn finish_chunk(&mut self, due: &DueChunk, emitted: u64) -> Result<(), SourceError> {
-        let DueChunk { table, chunk, plan, .. } = due;
+        let DueChunk { table, number, chunk, plan, .. } = due;
         let lsn = self.lsn.last();
         let Some(offset) = self.tables.offset_mut(table) else { return Ok(()) };
         let TableState::Snapshot(progress) = &offset.state else { return Ok(()) };
@@ -150,6 +151,10 @@ impl Pipeline {
             offset.lsn = Some(lsn);
         }
         offset.position = Some(chunk.high.clone());
+        if *number == 0 {
+            // What was copied before of a table that cannot be divided is copied again.
+            (progress.rows, progress.chunks) = (0, 0);
+        }
         progress.rows += emitted;
         progress.chunks += 1;
         progress.last_key.clone_from(&chunk.last_key);
@@ -169,13 +174,16 @@ impl Pipeline {
                 "table is being copied"
             );
         }
-        if chunk.last_key.is_some() {
+        if !chunk.is_last {
             self.tables.set_state(table, TableState::Snapshot(progress));
             return Ok(());
         }
         self.snapshot.give_up(table);
         self.tables.set_state(table, TableState::Streaming);
         tracing::info!(table = %table, rows, chunks, "table copied");
+        if let Some(notifier) = &mut self.notifier {
+            notifier.copied(table, &progress);
+        }
         match progress.sweep {
             Some(before) => self.sweep(plan, before).await,
             None => Ok(()),
@@ -184,7 +192,7 @@ impl Pipeline {
 
     /// Tells the table's readers that what is older than a number and has not been written since
     /// is gone.
-    async fn sweep(&mut self, plan: &TablePlan, before: Lsn) -> Result<(), SourceError> {
+    pub(super) async fn sweep(&mut self, plan: &TablePlan, before: Lsn) -> Result<(), SourceError> {
         let key_schema = self.tables.control_key().await?;
         let table: Arc<str> = plan.schema.id.to_string().into();
         tracing::info!(table = %table, before = %before, "rows that are not in the table are swept");
@@ -198,12 +206,12 @@ impl Pipeline {
 
     /// The number below which rows are older than a copy that begins now; none where nothing is
     /// swept.
-    fn sweep_mark(&mut self) -> Option<Lsn> {
+    pub(super) fn sweep_mark(&mut self) -> Option<Lsn> {
         self.config.snapshot.sweep.then(|| self.lsn.tick())
     }
 
     /// What was copied of a table does not count: begins again.
-    fn restart_copy(&mut self, table: &TableId, reason: &str) {
+    pub(super) fn restart_copy(&mut self, table: &TableId, reason: &str) {
         self.snapshot.give_up(table);
         let Some(TableState::Snapshot(progress)) = self.tables.state_of(table) else { return };
         tracing::info!(table = %table, reason, "the table is copied from its beginning");
@@ -220,25 +228,6 @@ impl Pipeline {
         tracing::info!(table = %table, reason, "the table is copied again");
         let progress = SnapshotProgress { filter, ..SnapshotProgress::again(mark) };
         self.tables.set_state(table, TableState::Snapshot(progress));
-    }
-
-    /// All rows of a table were removed without row events.
-    pub(super) async fn emptied(&mut self, table: &TableId) -> Result<(), SourceError> {
-        const REASON: &str = "it was truncated";
-        match self.tables.state_of(table) {
-            Some(TableState::Snapshot(_)) => self.restart_copy(table, REASON),
-            Some(TableState::Streaming) => match self.tables.plan_of(table) {
-                Some(plan) => {
-                    if let Some(mark) = self.sweep_mark() {
-                        self.sweep(&plan, mark).await?;
-                    }
-                }
-                // Nothing says yet how its rows are written: its copy will.
-                None => self.copy_again(table, None, REASON),
-            },
-            Some(TableState::Parked { .. }) | None => {}
-        }
-        Ok(())
     }
 }
 

@@ -38,7 +38,7 @@ async fn lsn_of(registry: &Registry, tail: &Tail) -> Result<Option<Lsn>, Registr
     let schema = match registry.schema(id).await {
         Ok(schema) => schema,
         // A schema that the registry does not have is not one of ours.
-        Err(RegistryError::Refused { .. }) => return Ok(None),
+        Err(RegistryError::Refused { .. } | RegistryError::Incompatible { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
     let plan = DocumentPlan::compile(&schema, DocumentOptions::default()).ok();

@@ -144,10 +144,23 @@ impl RecordWriter<'_> {
         };
         if writes_value {
             self.record.write_shared(change, source, self.event, self.batch.buffer())?;
-            let (record, now_us) = (self.record, self.event.now_us());
-            let key = key.clone();
-            let written = Written { record, change, source, now_us, partition, key };
-            Self::push_value(self.plan, self.batch, &written, (header, lsn))?;
+            let is_there = match self.plan.limit.check(self.batch.bytes() - key_start) {
+                Ok(()) => {
+                    let bounds = RecordBounds { key_start, key_end, has_value: true };
+                    self.batch.push(self.plan.topic, partition, bounds);
+                    Self::headers(self.batch, header);
+                    true
+                }
+                Err(error) => {
+                    let (record, now_us) = (self.record, self.event.now_us());
+                    let written = Written { record, change, source, now_us, partition, key };
+                    Self::push_too_large(self.plan, self.batch, &written, (header, error))?
+                }
+            };
+            if is_there && self.record.is_flat() {
+                self.batch.push_lsn(lsn);
+                Self::flat_headers(self.batch, self.record, change, (source, self.event.now_us()))?;
+            }
         } else {
             self.batch.buffer().truncate(key_start);
         }
@@ -168,34 +181,25 @@ impl RecordWriter<'_> {
         Ok(lsn)
     }
 
-    /// Takes the value that stands behind its key as a record, or what becomes of one that is too
-    /// large.
-    fn push_value<R: Row>(
+    /// What becomes of a value that stands behind its key and is too large; says whether it is a
+    /// record now.
+    #[cold]
+    fn push_too_large<R: Row>(
         plan: &TablePlan,
         batch: &mut RecordBatch,
         written: &Written<'_, R>,
-        (header, lsn): (Option<(&'static str, &[u8])>, Lsn),
-    ) -> Result<(), RecordError> {
-        let Range { start: key_start, end: key_end } = written.key;
-        let fate = match plan.limit.check(batch.bytes() - key_start) {
-            Ok(()) => Fate::Whole,
-            Err(error) => plan.oversized.handle(plan, batch, written, error)?,
+        (header, error): (Option<(&'static str, &[u8])>, RecordTooLarge),
+    ) -> Result<bool, RecordError> {
+        let lost = match plan.oversized.handle(plan, batch, written, error)? {
+            Fate::DeadLetter => return Ok(false),
+            Fate::Smaller(lost) => lost,
         };
-        if fate == Fate::DeadLetter {
-            return Ok(());
-        }
+        let Range { start: key_start, end: key_end } = written.key;
         let bounds = RecordBounds { key_start, key_end, has_value: true };
         batch.push(plan.topic, written.partition, bounds);
         Self::headers(batch, header);
-        if let Fate::Smaller(lost) = fate {
-            batch.push_header(HeaderName::Fixed(TRUNCATED_HEADER), Some(lost.as_bytes()));
-        }
-        if written.record.is_flat() {
-            batch.push_lsn(lsn);
-            let added = (written.source, written.now_us);
-            Self::flat_headers(batch, written.record, written.change, added)?;
-        }
-        Ok(())
+        batch.push_header(HeaderName::Fixed(TRUNCATED_HEADER), Some(lost.as_bytes()));
+        Ok(true)
     }
 
     fn headers(batch: &mut RecordBatch, header: Option<(&'static str, &[u8])>) {

@@ -100,7 +100,7 @@ impl Pipeline {
         map: &TableMap,
     ) -> Vec<Result<Signal, SignalError>> {
         let mut signals = Vec::new();
-        if self.transaction.rows_to_skip() != Some(0) {
+        if self.transaction.rows_to_skip_by_events() != Some(0) {
             return signals;
         }
         let mut images = ImageReader::default();

@@ -15,20 +15,27 @@ use schema::offset::{
     OffsetError, SnapshotProgress, SourcePartition, StreamOffset, TableOffset, TableState,
 };
 use schema::table::TableId;
+use schema::transaction_metadata::{key_schema, value_schema};
 use tokio::time::Instant;
 
+use super::cascades::Cascades;
 use super::order::TransactionOrder;
 use super::record_writer::Scratch;
 use super::status::Lag;
-use super::{Pipeline, lsn_tail};
+use super::unlogged::Statements;
+use super::{Pipeline, lookahead, lsn_tail};
 use crate::binlog::{BinlogStream, StartPoint, continuity};
 use crate::config::{SnapshotConfig, SnapshotMode, SourceConfig};
 use crate::connection::Connection;
 use crate::error::SourceError;
+use crate::headroom::Headroom;
 use crate::heartbeat::Heartbeat;
+use crate::notification::Notifier;
 use crate::preflight::{self, Server};
 use crate::rows::ImageReader;
-use crate::signal::SignalTopicReader;
+use crate::schema_changes::SchemaChanges;
+use crate::schema_changes::snapshot::Telling;
+use crate::signal::{SignalFileReader, SignalTopicReader};
 use crate::snapshot::Snapshot;
 use crate::tables::Tables;
 use crate::transaction::TransactionTracker;
@@ -38,7 +45,7 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// Returns [`SourceError`] for whatever is in the way; nothing has been written then.
+    /// Returns [`SourceError`] for whatever is in the way; no row has been written then.
     pub(crate) async fn start(
         name: ConnectorName,
         config: Arc<SourceConfig>,
@@ -46,63 +53,127 @@ impl Pipeline {
         is_first_run: bool,
     ) -> Result<Self, SourceError> {
         let mut connection = Connection::open(&config).await?;
-        let server = preflight::check(&mut connection, &config).await?;
-
-        let producer_config = ProducerConfig {
-            delivery: config.delivery,
-            transactional_id: connect::offsets::transactional_id(worker, &name),
-            commit_interval: config.commit_interval,
-            transaction_max_bytes: config.transaction_max_bytes,
-        };
-        let mut producer = TransactionalProducer::start(worker, producer_config).await?;
+        let mut server = preflight::check(&mut connection, &config).await?;
+        let producer = producer_config(&name, &config, worker);
+        let mut producer = TransactionalProducer::start(worker, producer).await?;
         let offsets = connect::offsets::read(worker, &name).await?;
         let stored = Stored::of(&config.topic_prefix, offsets)?;
-
-        let stored_lsn = stored.stream.as_ref().and_then(|offset| offset.lsn);
-        let mut lsn = first_lsn(stored_lsn, worker, &config, &server).await?;
+        let mut lsn = first_lsn(stored.lsn(), worker, &config, &server).await?;
 
         let is_first = stored.stream.is_none();
         let (start, offset, anew) =
-            beginning(&mut connection, &server, (stored.stream, config.snapshot.mode)).await?;
-        tracing::info!(
-            connector = %name,
-            server = %connection.address(),
-            position = %offset.position,
-            tables = server.tables.len(),
-            first_start = is_first,
-            "source starts"
-        );
+            beginning(&mut connection, &config, &server, stored.stream).await?;
+        let tables = server.tables.len();
+        tell_start((&name, connection.address()), &offset, (tables, is_first));
         let at_server = Arc::new(config.only_at(connection.address()));
-        drop(connection);
-        let mut tables = Tables::new(&name, Arc::clone(&config), worker, stored.tables)?;
+        let read_at = (Arc::clone(&at_server), server.uuid);
+        let mut tables = Tables::new(&name, read_at, worker, stored.tables)?;
+        let notifier = Notifier::start(&config, &tables, &mut producer).await?;
         let always = config.snapshot.mode == SnapshotMode::Always && is_first_run && !is_first;
-        begin_tables(&mut tables, &server, (&config.snapshot, anew || always), &mut lsn);
+        let is_anew = anew || always;
+        let redefined = lookahead::redefined(&at_server, &server, &start, &offset).await?;
+        tables.know(&mut server, &offset, redefined);
+        begin_tables(&mut tables, &server, (&config.snapshot, is_anew), &mut lsn);
         let signals = SignalTopicReader::start(&config, worker, &tables).await?;
-        let heartbeat = Heartbeat::start(&config, &tables, &mut producer).await?;
-        let position = offset.position.clone();
-        let stream = BinlogStream::open(&config, server.uuid, &start, position).await?;
+        let first = (is_first || is_anew).then_some(&mut connection);
+        let beside = Beside::start(&config, (&tables, &mut producer), &offset, first).await?;
+        drop(connection);
+        let at = offset.position.clone();
+        let stream = BinlogStream::open(&config, server.uuid, &start, at).await?;
         Ok(Self {
             name,
             server: server.uuid,
+            has_gtids: server.has_gtids,
+            name_case: server.name_case,
             stream,
             producer,
             tables,
             transaction: TransactionTracker::resume(&offset, server.uuid),
             snapshot: Snapshot::new(at_server, server.uuid),
+            cascades: Cascades::new(&server),
             signals,
+            signal_file: config.signal.file.as_ref().map(SignalFileReader::new),
             lsn,
             images: ImageReader::default(),
             event_source: EventSource::default(),
             scratch: Scratch::default(),
-            order: config.records.transaction_metadata.then(TransactionOrder::default),
-            batch: RecordBatch::default(),
-            heartbeat,
+            order: beside.order,
+            schema_changes: beside.schema_changes,
+            batch: beside.batch,
+            heartbeat: beside.heartbeat,
+            notifier,
             // The first offsets are written at once: from then on no row can be missed.
             has_moved: true,
             last_flush: Instant::now(),
             lag: Lag::default(),
+            headroom: Headroom::start(&config),
+            statements: Statements::default(),
             config,
         })
+    }
+}
+
+/// What is written beside the rows, as far as the settings ask for it.
+struct Beside {
+    heartbeat: Option<Heartbeat>,
+    order: Option<TransactionOrder>,
+    schema_changes: Option<SchemaChanges>,
+    /// What there is to write at once: the definitions that are there at the beginning.
+    batch: RecordBatch,
+}
+
+impl Beside {
+    /// Makes the topics; with a connection also what the topic of definitions begins with.
+    async fn start(
+        config: &Arc<SourceConfig>,
+        (tables, producer): (&Tables, &mut TransactionalProducer),
+        offset: &StreamOffset,
+        connection: Option<&mut Connection>,
+    ) -> Result<Self, SourceError> {
+        let heartbeat = Heartbeat::start(config, tables, producer).await?;
+        let mut order = None;
+        if let Some(topic) = &config.transaction_topic {
+            let style = config.records.values.style;
+            let schemas = (&*key_schema(style), &*value_schema(style));
+            let topic = tables.side_topic(topic, schemas, producer).await?;
+            order = Some(TransactionOrder::new(&topic, offset.transaction.clone()));
+        }
+        let schema_changes = SchemaChanges::start(config, tables, producer).await?;
+        let mut batch = RecordBatch::default();
+        if let Some((changes, connection)) = schema_changes.as_ref().zip(connection) {
+            let telling = Telling { changes, config, position: &offset.position };
+            batch = telling.run(connection, producer).await?;
+        }
+        Ok(Self { heartbeat, order, schema_changes, batch })
+    }
+}
+
+fn tell_start(
+    (name, server): (&ConnectorName, &str),
+    offset: &StreamOffset,
+    (tables, is_first): (usize, bool),
+) {
+    tracing::info!(
+        connector = %name,
+        server = %server,
+        position = %offset.position,
+        tables,
+        first_start = is_first,
+        "source starts"
+    );
+}
+
+/// How the producer of a source writes.
+fn producer_config(
+    name: &ConnectorName,
+    config: &SourceConfig,
+    worker: &WorkerConfig,
+) -> ProducerConfig {
+    ProducerConfig {
+        delivery: config.delivery,
+        transactional_id: connect::offsets::transactional_id(worker, name),
+        commit_interval: config.commit_interval,
+        transaction_max_bytes: config.transaction_max_bytes,
     }
 }
 
@@ -113,6 +184,11 @@ struct Stored {
 }
 
 impl Stored {
+    /// The last number that was given out.
+    fn lsn(&self) -> Option<Lsn> {
+        self.stream.as_ref()?.lsn
+    }
+
     fn of(prefix: &str, offsets: HashMap<SourcePartition, Vec<u8>>) -> Result<Self, OffsetError> {
         let mut stored = Self { stream: None, tables: BTreeMap::new() };
         for (partition, value) in offsets {
@@ -139,7 +215,10 @@ fn begin_tables(
     lsn: &mut LsnClock,
 ) {
     for table in &server.tables {
-        tables.add(table, initial_state(snapshot.mode));
+        // Its table may be gone for a moment, between two renames.
+        if tables.helper_of(table).is_none() {
+            tables.add(table, initial_state(snapshot.mode));
+        }
     }
     if anew {
         let mark = snapshot.sweep.then(|| lsn.tick());
@@ -163,9 +242,11 @@ fn initial_state(mode: SnapshotMode) -> TableState {
 /// the stored offset and now cannot be read any more.
 async fn beginning(
     connection: &mut Connection,
+    config: &SourceConfig,
     server: &Server,
-    (stored, mode): (Option<StreamOffset>, SnapshotMode),
+    stored: Option<StreamOffset>,
 ) -> Result<(StartPoint, StreamOffset, bool), SourceError> {
+    let mode = config.snapshot.mode;
     if mode == SnapshotMode::Recovery && stored.is_none() {
         return Err(SourceError::NothingToRecover);
     }
@@ -173,28 +254,44 @@ async fn beginning(
         let (start, offset) = start_point(server, None)?;
         return Ok((start, offset, false));
     };
+    let may_copy = matches!(mode, SnapshotMode::WhenNeeded | SnapshotMode::Always);
     let going_on = async {
         let (start, offset) = start_point(server, Some(stored))?;
-        if offset.server_uuid == Some(server.uuid) {
-            continuity::check(connection, &offset).await?;
+        match &offset.gtids {
+            _ if offset.server_uuid == Some(server.uuid) => {
+                continuity::check(connection, &offset).await?;
+                continuity::check_file(connection, config, &offset).await?;
+            }
+            Some(processed) if server.has_gtids => {
+                continuity::check_other(connection, processed).await?;
+            }
+            Some(_) | None => {}
+        }
+        // Without GTIDs the server itself says so when it is asked for the log, which is too late to
+        // copy the tables instead.
+        let is_by_gtids = offset.gtids.is_some() && server.has_gtids;
+        if (is_by_gtids || may_copy)
+            && let Some(reason) = continuity::missing(connection, &offset).await?
+        {
+            return Err(SourceError::Purged { reason });
         }
         Ok((start, offset))
     };
-    let may_copy = matches!(mode, SnapshotMode::WhenNeeded | SnapshotMode::Always);
     let reason = match going_on.await {
-        Ok((start, offset)) if !may_copy => return Ok((start, offset, false)),
-        Ok((start, offset)) => match continuity::missing(connection, &offset).await? {
-            None => return Ok((start, offset, false)),
-            Some(reason) => SourceError::Purged { reason },
-        },
-        Err(error @ (SourceError::Purged { .. } | SourceError::OtherServer { .. })) if may_copy => {
-            error
-        }
+        Ok((start, offset)) => return Ok((start, offset, false)),
+        Err(
+            error @ (SourceError::Purged { .. }
+            | SourceError::OtherServer { .. }
+            | SourceError::Diverged { .. }),
+        ) if may_copy => error,
         Err(error) => return Err(error),
     };
     tracing::warn!(
         reason = schema::fault::chain(&reason),
-        hint = "keep binary logs longer (binlog_expire_logs_seconds) than rowcast may be down",
+        hint = format!(
+            "{}, so that logs are there for longer than rowcast may be down",
+            connection.dialect().keep_logs()
+        ),
         "what was changed meanwhile cannot be read any more: all tables are copied again"
     );
     let (start, offset) = start_point(server, None)?;
@@ -218,8 +315,11 @@ fn start_point(
             server_id: 0,
             ts_sec: 0,
             server_uuid: Some(server.uuid),
+            file_created: None,
             lsn: None,
             prepared: Vec::new(),
+            done: None,
+            transaction: None,
         },
     };
     let is_other = offset.server_uuid.is_some_and(|uuid| uuid != server.uuid);
@@ -228,8 +328,9 @@ fn start_point(
         found: server.uuid.to_string(),
     };
     match &offset.gtids {
-        // Inside a transaction another server may group rows into other events.
-        Some(_) if is_other && (offset.event, offset.row) != (0, 0) => Err(other_server()),
+        // Inside a transaction another server may group rows into other events: an offset that counts
+        // only those, as Debezium's, says nothing there.
+        Some(_) if is_other && offset.is_inside() && offset.done.is_none() => Err(other_server()),
         Some(gtids) if server.has_gtids => Ok((StartPoint::Gtids(gtids.clone()), offset)),
         Some(_) | None if is_other => Err(other_server()),
         Some(_) | None => Ok((StartPoint::Position(offset.position.clone()), offset)),

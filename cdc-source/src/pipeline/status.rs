@@ -1,6 +1,6 @@
 //! What the pipeline tells the rest of the process about itself.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use connect::control::{SnapshotStatus, SourceStatus, TableActivity, TableStatus};
 use schema::lsn::Lsn;
@@ -16,7 +16,7 @@ impl Pipeline {
         let offset = self.transaction.offset(self.lsn.last());
         let (tables, copies) = (&self.tables, &self.snapshot);
         let status_of = |(table, offset): (&TableId, &TableOffset)| {
-            let skipped_events = tables.skipped().of(table);
+            let skipped_events = tables.skipped().of_table(table);
             let mut status = table_status(table, offset);
             if let Some((snapshot, rate)) = status.snapshot.as_mut().zip(copies.rate_of(table)) {
                 snapshot.estimated_rows = rate.estimated_rows();
@@ -32,13 +32,16 @@ impl Pipeline {
             server: self.stream.address().to_owned(),
             server_uuid: self.server.to_string(),
             lag_ms: self.lag.milliseconds,
-            skipped_events: BTreeMap::from([("parked".to_owned(), tables.skipped().all())]),
+            headroom_seconds: self.headroom.left(self.lag.age()).map(|left| left.as_secs()),
+            skipped_events: tables.skipped().by_reason(),
+            unlogged_cascades: self.cascades.count(),
             tables: tables.offsets().iter().map(status_of).collect(),
         }
     }
 }
 
 fn table_status(table: &TableId, offset: &TableOffset) -> TableStatus {
+    let mut remedy = None;
     let (state, reason, snapshot) = match &offset.state {
         TableState::Snapshot(progress) => {
             let snapshot = snapshot_status(progress);
@@ -47,12 +50,17 @@ fn table_status(table: &TableId, offset: &TableOffset) -> TableStatus {
             (activity, None, Some(snapshot))
         }
         TableState::Streaming => (TableActivity::Streaming, None, None),
-        TableState::Parked { reason } => (TableActivity::Parked, Some(reason.clone()), None),
+        TableState::Parked { reason, remedy: what } => {
+            let resume = || format!("mend the cause, then: rowcast table resume {table}");
+            remedy = Some(what.clone().unwrap_or_else(resume));
+            (TableActivity::Parked, Some(reason.clone()), None)
+        }
     };
     TableStatus {
         table: table.clone(),
         state,
         reason,
+        remedy,
         position: offset.position.as_ref().map(BinlogPosition::to_string),
         lsn: offset.lsn.map(Lsn::value),
         snapshot,
@@ -92,6 +100,17 @@ impl Lag {
     pub(super) fn caught_up(&mut self) {
         self.committed_us = None;
         self.milliseconds = Some(0);
+    }
+
+    /// Whether the server has said that there is nothing more.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.milliseconds == Some(0) && self.committed_us.is_none()
+    }
+
+    /// How old the last event that was handled is now, at most.
+    pub(super) fn age(&self) -> Duration {
+        let Some(committed_us) = self.committed_us else { return Duration::ZERO };
+        Duration::from_micros(connect::clock::now_micros().saturating_sub(committed_us))
     }
 
     /// Events were handled up to now.

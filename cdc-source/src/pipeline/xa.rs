@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use schema::gtid::Gtid;
 use schema::offset::{PreparedXa, TableState};
 use schema::types::Fidelity;
 
@@ -94,11 +95,7 @@ impl Pipeline {
             let event = stream.next().await?;
             match event.parse()? {
                 BinlogEvent::Gtid { gtid, .. } => {
-                    let is_it = match (&prepared.gtid, gtid) {
-                        (Some(set), Some(gtid)) => set.contains(&gtid),
-                        (None, None) => event.end.at(event.start) == prepared.position,
-                        (Some(_), None) | (None, Some(_)) => false,
-                    };
+                    let is_it = is_transaction(prepared, gtid.as_ref(), &event);
                     if is_begun || !is_it {
                         let reason = format!("no XA transaction begins at {}", prepared.position);
                         return Err(SourceError::Purged { reason });
@@ -110,7 +107,7 @@ impl Pipeline {
                 BinlogEvent::TableMap(map) if self.tables.knows(map) => {}
                 BinlogEvent::TableMap(map) => {
                     let parsed = map.parse().map_err(|error| event.error(error))?;
-                    self.tables.map(map, parsed, &mut self.producer).await?;
+                    self.tables.map(map, (parsed, &event.end), &mut self.producer).await?;
                 }
                 BinlogEvent::Rows(rows) => self.take_rows(&rows, &event)?,
                 BinlogEvent::XaPrepare { .. } => break,
@@ -122,6 +119,7 @@ impl Pipeline {
                 | BinlogEvent::Query(_)
                 | BinlogEvent::Xid
                 | BinlogEvent::Heartbeat
+                | BinlogEvent::Ignorable
                 | BinlogEvent::Other => {}
             }
             self.transaction.event_done();
@@ -129,7 +127,7 @@ impl Pipeline {
                 self.flush().await?;
             }
         }
-        for table in self.transaction.take_emitted() {
+        for table in self.transaction.emitted() {
             if let Some(offset) = self.tables.offset_mut(&table) {
                 offset.position = Some(outcome.end.clone());
             }
@@ -139,7 +137,7 @@ impl Pipeline {
 
     /// Rows were changed of which nobody knows any more in which tables they are: all are copied
     /// again.
-    fn copy_unknown(&mut self, reason: &str) {
+    pub(super) fn copy_unknown(&mut self, reason: &str) {
         if self.config.records.values.fidelity == Fidelity::Debezium {
             // Debezium emits them when they are prepared.
             tracing::warn!(
@@ -162,12 +160,21 @@ impl Pipeline {
     /// non-transactional tables are: what has become of their tables is copied.
     pub(super) fn rolled_back(&mut self) {
         const REASON: &str = "rows of it were rolled back after they had been logged";
-        for table in self.transaction.take_emitted() {
+        for table in self.transaction.emitted() {
             if self.config.snapshot.sweep {
                 self.copy_again(&table, None, REASON);
             } else {
                 self.park(&table, REASON);
             }
         }
+    }
+}
+
+/// Whether a transaction of this name is the one that was prepared; without GTIDs the place says so.
+fn is_transaction(prepared: &PreparedXa, gtid: Option<&Gtid>, begin: &RawEvent) -> bool {
+    match (&prepared.gtid, gtid) {
+        (Some(set), Some(gtid)) => set.contains(gtid),
+        (None, None) => begin.end.at(begin.start) == prepared.position,
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }

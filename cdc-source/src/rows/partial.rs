@@ -125,6 +125,7 @@ mod tests {
             widths: vec![CellWidth::prefixed(4), CellWidth::fixed(1), CellWidth::prefixed(4)],
             key: vec![1],
             has_prefix_key: false,
+            unnamed: crate::binlog::table_map::Unnamed::default(),
         }
     }
 

@@ -6,9 +6,8 @@ use connect::config::WorkerConfig;
 use connect::kafka::consumer::{
     ConsumerConfig, ConsumerError, ConsumerEvent, KafkaOffset, Record, SinkConsumer, Topics,
 };
-use serde::Deserialize;
 
-use super::{Signal, SignalError};
+use super::{Signal, SignalError, parse_json};
 use crate::config::SourceConfig;
 use crate::error::SourceError;
 use crate::tables::Tables;
@@ -20,14 +19,6 @@ pub(crate) struct SignalTopicReader {
     key: String,
     /// Read, and not yet handed over.
     waiting: VecDeque<Record>,
-}
-
-#[derive(Deserialize)]
-struct RawSignal {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    data: Option<Box<serde_json::value::RawValue>>,
 }
 
 impl SignalTopicReader {
@@ -74,12 +65,12 @@ impl SignalTopicReader {
                 let next = KafkaOffset(record.offset.0 + 1);
                 self.consumer.commit_later(vec![(record.partition.clone(), next)]);
                 if record.key.as_deref() == Some(self.key.as_bytes()) {
-                    return Ok(parse(record.value.as_deref().unwrap_or_default()));
+                    return Ok(parse_json(record.value.as_deref().unwrap_or_default()));
                 }
             }
             match self.consumer.next().await {
                 ConsumerEvent::Records(records) => self.waiting.extend(records),
-                ConsumerEvent::Assigned(_) => {}
+                ConsumerEvent::Assigned { .. } => {}
                 ConsumerEvent::Revoked { partitions, done, .. } => {
                     self.waiting.retain(|record| !partitions.contains(&record.partition));
                     done.done();
@@ -87,35 +78,5 @@ impl SignalTopicReader {
                 ConsumerEvent::Failed(error) => return Err(error),
             }
         }
-    }
-}
-
-fn parse(value: &[u8]) -> Result<Signal, SignalError> {
-    let raw: RawSignal = serde_json::from_slice(value).map_err(|_| SignalError::Data)?;
-    let text = raw.data.as_ref().map(|data| data.get());
-    match text {
-        // Some write the data as JSON within a text, as a signal table has it.
-        Some(quoted) if quoted.starts_with('"') => {
-            let inner: String = serde_json::from_str(quoted).map_err(|_| SignalError::Data)?;
-            Signal::parse(&raw.kind, Some(&inner))
-        }
-        text => Signal::parse(&raw.kind, text.filter(|text| *text != "null")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_has_type_and_data() {
-        let nested = br#"{"type":"execute-snapshot","data":{"data-collections":["a.b"]}}"#;
-        let quoted = br#"{"type":"execute-snapshot","data":"{\"data-collections\":[\"a.b\"]}"}"#;
-
-        assert!(matches!(parse(nested), Ok(Signal::Snapshot(all)) if all.len() == 1));
-        assert!(matches!(parse(quoted), Ok(Signal::Snapshot(all)) if all.len() == 1));
-        assert!(matches!(parse(br#"{"type":"pause-snapshot","data":null}"#), Ok(Signal::Pause(_))));
-        assert_eq!(parse(b"").unwrap_err(), SignalError::Data);
-        assert_eq!(parse(br#"{"type":"x"}"#).unwrap_err(), SignalError::Type);
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct KeyRange {
 #[derive(Clone, Copy)]
 pub(super) struct RangeQuery<'a> {
     pub(super) schema: &'a TableSchema,
+    /// The columns of the key, in its order.
+    pub(super) key: &'a [usize],
     pub(super) range: &'a KeyRange,
     /// Only rows for which this SQL expression is true.
     pub(super) filter: Option<&'a str>,
@@ -34,17 +36,29 @@ impl RangeQuery<'_> {
     /// The rows in the order of the key, at most `limit`. Names are given, so invisible columns
     /// come too; behind the columns come the key's parts whose columns do not say how they are
     /// ordered.
-    pub(super) fn rows(&self, limit: u64, with_locks: bool) -> String {
+    pub(super) fn rows(&self, limit: u64, lock: Option<&str>) -> String {
+        format!("{} LIMIT {limit}{}", self.select(), behind(lock))
+    }
+
+    /// All rows of the range.
+    pub(super) fn all_rows(&self, lock: Option<&str>) -> String {
+        format!("{}{}", self.select(), behind(lock))
+    }
+
+    fn select(&self) -> String {
         let columns = self.schema.columns.iter().map(|column| quoted_name(&column.name));
-        let extra = self.schema.key_columns().filter(|it| is_ordered_by_number(it)).map(number_of);
+        let extra = self.key_columns().filter(|it| is_ordered_by_number(it)).map(number_of);
         let select: Vec<_> = columns.chain(extra).collect();
-        let locks = if with_locks { " FOR SHARE" } else { "" };
-        format!("SELECT {}{} LIMIT {limit}{locks}", select.join(", "), self.from())
+        format!("SELECT {}{}", select.join(", "), self.from())
+    }
+
+    fn key_columns(&self) -> impl Iterator<Item = &Column> {
+        columns_of(self.schema, self.key)
     }
 
     /// The key of the row that is `number` behind the first, from 0.
     pub(super) fn key_of_row(&self, number: u64) -> String {
-        let select: Vec<_> = self.schema.key_columns().map(key_expression).collect();
+        let select: Vec<_> = self.key_columns().map(key_expression).collect();
         format!("SELECT {}{} LIMIT 1 OFFSET {number}", select.join(", "), self.from())
     }
 
@@ -54,23 +68,53 @@ impl RangeQuery<'_> {
     }
 
     fn from(&self) -> String {
-        let after = self.range.after.as_ref().map(|key| compare(self.schema, key, (">", ">")));
-        let until = self.range.until.as_ref().map(|key| compare(self.schema, key, ("<", "<=")));
+        let after = self.range.after.as_ref().map(|key| self.compare(key, (">", ">")));
+        let until = self.range.until.as_ref().map(|key| self.compare(key, ("<", "<=")));
         let filter = self.filter.map(|filter| format!("({filter})"));
         let conditions: Vec<_> = [after, until, filter].into_iter().flatten().collect();
         let filter = match conditions.as_slice() {
             [] => String::new(),
             all => format!(" WHERE {}", all.join(" AND ")),
         };
-        let key: Vec<_> = self.schema.key_columns().map(|it| quoted_name(&it.name)).collect();
+        let key: Vec<_> = self.key_columns().map(|it| quoted_name(&it.name)).collect();
         let order =
             if key.is_empty() { String::new() } else { format!(" ORDER BY {}", key.join(", ")) };
         format!(" FROM {}{filter}{order}", quoted(&self.schema.id))
     }
+
+    /// Rows on one side of a key: all columns before the one that decides are equal.
+    fn compare(&self, key: &[KeyLiteral], (strict, last): (&str, &str)) -> String {
+        let columns: Vec<_> = self.key_columns().collect();
+        let part = |index: usize, operator: &str| match (columns.get(index), key.get(index)) {
+            (Some(column), Some(key)) => {
+                let literal = literal(&column.column_type, key);
+                format!("{} {operator} {literal}", quoted_name(&column.name))
+            }
+            // A key of another length than the table's was refused before.
+            _ => "FALSE".to_owned(),
+        };
+        let alternative = |deciding: usize| {
+            let equal = (0..deciding).map(|index| part(index, "="));
+            let operator = if deciding + 1 == columns.len() { last } else { strict };
+            let all: Vec<_> = equal.chain(std::iter::once(part(deciding, operator))).collect();
+            format!("({})", all.join(" AND "))
+        };
+        let alternatives: Vec<_> = (0..columns.len()).map(alternative).collect();
+        format!("({})", alternatives.join(" OR "))
+    }
+}
+
+/// What locks the rows that are read, at the end of the statement.
+fn behind(lock: Option<&str>) -> String {
+    lock.map_or_else(String::new, |lock| format!(" {lock}"))
+}
+
+fn columns_of<'a>(schema: &'a TableSchema, key: &[usize]) -> impl Iterator<Item = &'a Column> {
+    key.iter().filter_map(|index| schema.columns.get(*index))
 }
 
 /// Where the key's parts are in a row of [`RangeQuery::rows`].
-pub(super) fn key_places(schema: &TableSchema) -> Vec<usize> {
+pub(super) fn key_places(schema: &TableSchema, key: &[usize]) -> Vec<usize> {
     let mut extra = schema.columns.len();
     let place = |index: &usize| {
         let by_number = schema.columns.get(*index).is_some_and(is_ordered_by_number);
@@ -80,21 +124,25 @@ pub(super) fn key_places(schema: &TableSchema) -> Vec<usize> {
         extra += 1;
         extra - 1
     };
-    schema.key.iter().map(place).collect()
+    key.iter().map(place).collect()
 }
 
 /// The key of a row whose parts are at `places`; `None` if one of them cannot bound a chunk.
 pub(super) fn key_literals(
-    schema: &TableSchema,
+    (schema, key): (&TableSchema, &[usize]),
     row: &Row,
     places: &[usize],
 ) -> Option<Vec<KeyLiteral>> {
-    let parts = schema.key_columns().zip(places);
+    let parts = columns_of(schema, key).zip(places);
     parts.map(|(column, place)| key_literal(&column.column_type, row.as_ref(*place)?)).collect()
 }
 
 /// How the key is ordered: one text for each column, with all that its order depends on.
-pub(super) fn key_order(schema: &TableSchema, collations: &[Option<u64>]) -> Vec<String> {
+pub(super) fn key_order(
+    schema: &TableSchema,
+    key: &[usize],
+    collations: &[Option<u64>],
+) -> Vec<String> {
     let part = |index: &usize| {
         let column = schema.columns.get(*index)?;
         let type_text = column.declaration.as_ref().map_or("", |it| it.type_text.as_str());
@@ -102,7 +150,7 @@ pub(super) fn key_order(schema: &TableSchema, collations: &[Option<u64>]) -> Vec
         let collation = collation.map_or_else(String::new, |id| format!(" collation {id}"));
         Some(format!("{} {type_text}{collation}", column.name))
     };
-    schema.key.iter().filter_map(part).collect()
+    key.iter().filter_map(part).collect()
 }
 
 /// Columns whose text is not what they are ordered by.
@@ -119,27 +167,6 @@ fn number_of(column: &Column) -> String {
 
 fn key_expression(column: &Column) -> String {
     if is_ordered_by_number(column) { number_of(column) } else { quoted_name(&column.name) }
-}
-
-/// Rows on one side of a key: all columns before the one that decides are equal.
-fn compare(schema: &TableSchema, key: &[KeyLiteral], (strict, last): (&str, &str)) -> String {
-    let columns: Vec<_> = schema.key_columns().collect();
-    let part = |index: usize, operator: &str| match (columns.get(index), key.get(index)) {
-        (Some(column), Some(key)) => {
-            let literal = literal(&column.column_type, key);
-            format!("{} {operator} {literal}", quoted_name(&column.name))
-        }
-        // A key of another length than the table's was refused before.
-        _ => "FALSE".to_owned(),
-    };
-    let alternative = |deciding: usize| {
-        let equal = (0..deciding).map(|index| part(index, "="));
-        let operator = if deciding + 1 == columns.len() { last } else { strict };
-        let all: Vec<_> = equal.chain(std::iter::once(part(deciding, operator))).collect();
-        format!("({})", all.join(" AND "))
-    };
-    let alternatives: Vec<_> = (0..columns.len()).map(alternative).collect();
-    format!("({})", alternatives.join(" OR "))
 }
 
 fn key_literal(column_type: &ColumnType, sql: &Sql) -> Option<KeyLiteral> {
@@ -227,7 +254,7 @@ mod tests {
     }
 
     fn rows(schema: &TableSchema, range: &KeyRange) -> String {
-        RangeQuery { schema, range, filter: None }.rows(11, false)
+        RangeQuery { schema, key: &schema.key, range, filter: None }.rows(11, None)
     }
 
     #[test]
@@ -244,6 +271,9 @@ mod tests {
         let statement = rows(&TableSchema { key: vec![], ..table() }, &KeyRange::default());
 
         assert!(statement.ends_with("FROM `shop`.`order_items` LIMIT 11"), "{statement}");
+        let (schema, range) = (TableSchema { key: vec![], ..table() }, KeyRange::default());
+        let whole = RangeQuery { schema: &schema, key: &[], range: &range, filter: None };
+        assert!(whole.all_rows(Some("FOR SHARE")).ends_with("`order_items` FOR SHARE"));
     }
 
     #[test]
@@ -255,10 +285,11 @@ mod tests {
         };
 
         let schema = table();
-        let query = RangeQuery { schema: &schema, range: &range, filter: Some("note <> ''") };
+        let (key, filter) = (schema.key.as_slice(), Some("note <> ''"));
+        let query = RangeQuery { schema: &schema, key, range: &range, filter };
 
         assert_eq!(
-            query.rows(11, true),
+            query.rows(11, Some("FOR SHARE")),
             "SELECT `note`, `order_id`, `line` FROM `shop`.`order_items` \
              WHERE ((`order_id` > 7) OR (`order_id` = 7 AND `line` > _utf8mb4 x'61')) \
              AND ((`order_id` < 9) OR (`order_id` = 9 AND `line` <= _utf8mb4 x'62')) \
@@ -302,7 +333,7 @@ mod tests {
             "SELECT `k`, CAST(`k` + 0 AS UNSIGNED) FROM `shop`.`order_items` \
              WHERE ((`k` > 1)) ORDER BY `k` LIMIT 11"
         );
-        assert_eq!(key_places(&schema), [1]);
+        assert_eq!(key_places(&schema, &schema.key), [1]);
         assert_eq!(literal(&ColumnType::Float, &float), "1.100000023841858e0");
         assert_eq!(
             literal(&ColumnType::Double, &KeyLiteral::Text("1); DROP".to_owned())),

@@ -9,11 +9,12 @@ use schema::position::BinlogPosition;
 use schema::table::{TableId, TableSchema};
 use schema::types::MysqlValue;
 use tokio::sync::mpsc;
+use tokio::task::Id;
 
 use super::bounds::{self, KeyRange, RangeQuery};
 use super::loader::Loader;
 use super::structure::{NO_SUCH_TABLE, Structure, UNKNOWN_COLUMN, quoted};
-use super::{Place, values};
+use super::{Place, values, whole};
 use crate::connection::Connection;
 use crate::error::SourceError;
 
@@ -27,6 +28,9 @@ const WAIT_SECONDS: u32 = 50;
 /// Bytes of rows after which a chunk ends early: with a few chunks under way at once, and each row
 /// in memory as its values and as its record, it keeps a copy of any table within tens of MiB.
 pub(crate) const CHUNK_MAX_BYTES: usize = 4 << 20;
+
+/// Most bytes of rows with one declared key.
+const TIES_MAX_BYTES: usize = 16 << 20;
 
 /// What each value in memory takes beside its bytes.
 const VALUE_BYTES: usize = 32;
@@ -55,6 +59,8 @@ pub(crate) struct ChunkRequest {
     pub(crate) structure: Option<Arc<Structure>>,
     /// Whether the server's estimate of the rows that are left is asked for.
     pub(crate) tells_rows: bool,
+    /// Where the stream waits while the whole table is read: what cannot be divided is read so.
+    pub(crate) held_at: Option<BinlogPosition>,
 }
 
 /// Where a table is among those that are copied.
@@ -66,17 +72,33 @@ pub(crate) struct Order {
     pub(crate) later: Vec<TableId>,
 }
 
+impl Order {
+    /// The place of a chunk that is not the last of its table.
+    pub(super) fn inside(&self, number: u64) -> Place {
+        Place {
+            in_first_table: self.is_first,
+            is_first_chunk: number == 0,
+            is_last_chunk: false,
+            nothing_follows: false,
+        }
+    }
+}
+
 /// The rows of a chunk and what bounds them.
 pub(crate) struct Chunk {
     pub(crate) structure: Arc<Structure>,
     pub(crate) rows: Vec<Vec<Option<MysqlValue<'static>>>>,
     /// Bytes of the rows.
     pub(crate) bytes: usize,
-    /// Up to and with which key the rows are there; `None` if to the table's end.
+    /// Up to and with which key the rows are there; `None` if to the table's end, and in a table
+    /// that cannot be divided.
     pub(crate) last_key: Option<Vec<KeyLiteral>>,
+    /// Whether the table's last row is here.
+    pub(crate) is_last: bool,
     /// What is left of the range that was asked for, if the chunk ended early.
     pub(crate) rest: Option<KeyRange>,
-    /// All that the SELECT saw lies before.
+    /// The chunk is emitted when the stream is here. All that the SELECT saw lies before; of a table
+    /// that cannot be divided, what lies behind follows.
     pub(crate) high: BinlogPosition,
     /// Where its rows are in the copy of all tables, if records are to tell it.
     pub(crate) place: Option<Place>,
@@ -95,6 +117,8 @@ pub(crate) enum Loaded {
     Chunk(Box<Chunk>),
     /// The table is another than it was thought to be: its shape has to be read again.
     Changed,
+    /// The table cannot be divided: the stream has to wait while it is read.
+    Undivided(Arc<Structure>),
     /// The key is not what the range is of: the copy has to begin again.
     OtherKey,
     /// The table cannot be copied, and why.
@@ -112,6 +136,17 @@ pub(super) struct FoundEnd {
     pub(super) key: Vec<String>,
 }
 
+/// A part of a table that cannot be divided, and whose it is.
+pub(super) struct Piece {
+    pub(super) table: TableId,
+    /// The task that reads the table.
+    pub(super) task: Id,
+    pub(super) chunk: Box<Chunk>,
+}
+
+/// Where such parts are sent to.
+pub(super) type Pieces = mpsc::Sender<Piece>;
+
 /// Where ends of chunks are sent to.
 pub(super) type Ends = mpsc::Sender<(TableId, FoundEnd)>;
 
@@ -120,30 +155,34 @@ pub(super) async fn load(
     loader: &mut Loader,
     request: &ChunkRequest,
     processed: Option<&str>,
-    ends: &Ends,
+    (ends, pieces): (&Ends, &Pieces),
 ) -> Result<Loaded, SourceError> {
     wait_for(&mut loader.connection, processed).await?;
+    if let Some(held_at) = &request.held_at {
+        return whole::load(loader, request, (held_at, processed.is_none()), pieces).await;
+    }
     let structure = match loader.structure(request).await? {
         Ok(structure) => structure,
         Err(refused) => return Ok(refused),
     };
-    let schema = &structure.schema;
+    if structure.chunk_key.columns.is_empty() {
+        return Ok(Loaded::Undivided(structure));
+    }
     let is_first = request.range.after.is_none() && request.key.is_empty();
     // An offset of format 1 says nothing of its key's order.
     let is_known = !request.key.is_empty() && request.key != structure.key_order;
     let fits = |key: &Option<Vec<KeyLiteral>>| {
-        key.as_ref().is_none_or(|key| key.len() == schema.key.len())
+        key.as_ref().is_none_or(|key| key.len() == structure.chunk_key.columns.len())
     };
     if !is_first && (is_known || !fits(&request.range.after) || !fits(&request.range.until)) {
         return Ok(Loaded::OtherKey);
     }
     let read = async {
-        let estimate = estimated_rows(loader, request, schema).await?;
-        let range = range(loader, request, &structure, ends).await?;
-        let selected = select(loader, request, &structure, (&range, processed.is_none())).await?;
-        Ok((range, Selected { estimated_rows: estimate, ..selected }))
+        let estimate = estimated_rows(loader, request, &structure).await?;
+        let (found, selected) = rows_of(loader, (request, &structure), processed, ends).await?;
+        Ok((found, Selected { estimated_rows: estimate, ..selected }))
     };
-    let (range, selected) = match read.await {
+    let (found, selected) = match read.await {
         Ok(read) => read,
         Err(SourceError::Statement { code: NO_SUCH_TABLE | UNKNOWN_COLUMN, .. })
             if request.structure.is_some() =>
@@ -153,35 +192,100 @@ pub(super) async fn load(
         Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => {
             return Ok(Loaded::Parked(gone()));
         }
+        Err(error @ SourceError::Statement { code: UNKNOWN_COLUMN, .. }) => {
+            let is_other = loader.is_other(request, &structure).await?;
+            return if is_other { Ok(Loaded::Changed) } else { Err(error) };
+        }
         Err(error) => return Err(error),
     };
     // The end of the log is looked for last: all that the SELECT saw lies before.
     let high = loader.log_end().await?;
-    finish(loader, request, (structure, range), (selected, high)).await
+    finish(loader, request, (structure, found), (selected, high)).await
 }
 
-/// The range that is read now: up to where the next chunk begins, if that one is not to wait.
-async fn range(
+/// What was read of what was asked for.
+struct Found {
+    /// What the next chunk begins behind.
+    announced: KeyRange,
+    /// What the SELECT was of.
+    read: KeyRange,
+}
+
+/// Step 3. Rows of the same key stay together, because the next chunk begins behind a key; if they
+/// are too many for a chunk, a smaller part is read.
+async fn rows_of(
+    loader: &mut Loader,
+    (request, structure): (&ChunkRequest, &Structure),
+    processed: Option<&str>,
+    ends: &Ends,
+) -> Result<(Found, Selected), SourceError> {
+    let has_ties = structure.chunk_key.has_ties;
+    let mut announced = request.range.clone();
+    let mut read = request.range.clone();
+    if request.tells_end && request.range.until.is_none() {
+        announced.until = end_of(loader, request, structure, request.rows).await?;
+        let (number, key) = (request.number, structure.key_order.clone());
+        let end = FoundEnd { number, until: announced.until.clone(), key };
+        if ends.send((request.table.clone(), end)).await.is_err() {
+            tracing::debug!(table = %request.table, "nobody asks for the chunk any more");
+        }
+        read.until.clone_from(&announced.until);
+    } else if has_ties && request.range.until.is_none() {
+        read.until = end_of(loader, request, structure, request.rows).await?;
+    }
+    let mut rows = request.rows;
+    loop {
+        let with_locks = processed.is_none();
+        let is_least = rows <= 1;
+        let limit = Limit::of(request.rows, has_ties && read.until.is_some(), is_least);
+        let selected = select(loader, request, structure, (&read, limit, with_locks)).await?;
+        if !selected.is_cut || !has_ties || is_least {
+            return Ok((Found { announced, read }, selected));
+        }
+        rows /= 2;
+        let until = end_of(loader, request, structure, rows).await?;
+        read.until = until.or_else(|| announced.until.clone());
+    }
+}
+
+/// The key of the last of so many rows; `None` if there are fewer.
+async fn end_of(
     loader: &mut Loader,
     request: &ChunkRequest,
     structure: &Structure,
-    ends: &Ends,
-) -> Result<KeyRange, SourceError> {
-    let schema = &structure.schema;
-    if !request.tells_end || request.range.until.is_some() || schema.key.is_empty() {
-        return Ok(request.range.clone());
-    }
-    let query = RangeQuery { schema, range: &request.range, filter: request.filter.as_deref() };
-    let statement = query.key_of_row(u64::from(request.rows.saturating_sub(1)));
+    rows: u32,
+) -> Result<Option<Vec<KeyLiteral>>, SourceError> {
+    let (schema, key) = (&structure.schema, structure.chunk_key.columns.as_slice());
+    let query = query_of(request, structure, &request.range);
+    let statement = query.key_of_row(u64::from(rows.saturating_sub(1)));
     let found = loader.connection.rows_in_binary("look for a chunk's end", &statement).await?;
-    let places: Vec<_> = (0..schema.key.len()).collect();
-    let until = found.first().and_then(|row| bounds::key_literals(schema, row, &places));
-    let (number, key) = (request.number, structure.key_order.clone());
-    let end = FoundEnd { number, until: until.clone(), key };
-    if ends.send((request.table.clone(), end)).await.is_err() {
-        tracing::debug!(table = %request.table, "nobody asks for the chunk any more");
+    let places: Vec<_> = (0..key.len()).collect();
+    Ok(found.first().and_then(|row| bounds::key_literals((schema, key), row, &places)))
+}
+
+pub(super) fn query_of<'a>(
+    request: &'a ChunkRequest,
+    structure: &'a Structure,
+    range: &'a KeyRange,
+) -> RangeQuery<'a> {
+    let (schema, key) = (&structure.schema, structure.chunk_key.columns.as_slice());
+    RangeQuery { schema, key, range, filter: request.filter.as_deref() }
+}
+
+/// How much one SELECT may bring.
+#[derive(Clone, Copy)]
+struct Limit {
+    rows: u64,
+    bytes: usize,
+}
+
+impl Limit {
+    /// `is_closed`: rows of one key count together, and the range ends with one.
+    fn of(rows: u32, is_closed: bool, is_least: bool) -> Self {
+        // A bounded range may have grown since its end was looked for.
+        let rows = if is_closed { u64::from(u32::MAX) } else { 2 * u64::from(rows) };
+        Self { rows, bytes: if is_closed && is_least { TIES_MAX_BYTES } else { CHUNK_MAX_BYTES } }
     }
-    Ok(KeyRange { after: request.range.after.clone(), until })
 }
 
 /// What a SELECT has brought.
@@ -198,15 +302,15 @@ struct Selected {
 }
 
 /// How many rows are left to copy, as the server's optimizer thinks.
-async fn estimated_rows(
+pub(super) async fn estimated_rows(
     loader: &mut Loader,
     request: &ChunkRequest,
-    schema: &TableSchema,
+    structure: &Structure,
 ) -> Result<Option<u64>, SourceError> {
     if !request.tells_rows {
         return Ok(None);
     }
-    let query = RangeQuery { schema, range: &request.range, filter: request.filter.as_deref() };
+    let query = query_of(request, structure, &request.range);
     let explained: Vec<mysql_common::Row> =
         loader.connection.rows("estimate a table's rows", &query.explain()).await?;
     Ok(explained.first().and_then(|row| row.get_opt("rows")).and_then(Result::ok))
@@ -216,14 +320,13 @@ async fn select(
     loader: &mut Loader,
     request: &ChunkRequest,
     structure: &Structure,
-    (range, with_locks): (&KeyRange, bool),
+    (range, limit, with_locks): (&KeyRange, Limit, bool),
 ) -> Result<Selected, SourceError> {
-    let schema = &structure.schema;
-    let query = RangeQuery { schema, range, filter: request.filter.as_deref() };
-    // A bounded range may have grown since its end was looked for.
-    let most = u64::from(request.rows) * if range.until.is_some() { 2 } else { 1 };
-    let statement = query.rows(most + 1, with_locks);
-    let places = bounds::key_places(schema);
+    let (schema, key) = (&structure.schema, structure.chunk_key.columns.as_slice());
+    let query = query_of(request, structure, range);
+    let most = if range.until.is_some() { limit.rows } else { u64::from(request.rows) };
+    let statement = query.rows(most + 1, loader.lock(with_locks));
+    let places = bounds::key_places(schema, key);
     let mut selected = Selected::default();
     let mut count = 0;
     let blanks = request.blanks_in_json;
@@ -235,10 +338,9 @@ async fn select(
         }
         count += 1;
         selected.bytes += bytes_of(&row);
-        // A table without a key cannot go on behind a row, so that its chunk has no other end.
-        is_full = count == most || selected.bytes >= CHUNK_MAX_BYTES && !schema.key.is_empty();
+        is_full = count == most || selected.bytes >= limit.bytes;
         if is_full {
-            selected.last_key = bounds::key_literals(schema, &row, &places);
+            selected.last_key = bounds::key_literals((schema, key), &row, &places);
         }
         match values::row(structure, row, blanks) {
             Ok(row) => selected.rows.push(row),
@@ -254,7 +356,7 @@ async fn select(
 }
 
 /// What the row takes in memory, about.
-fn bytes_of(row: &mysql_common::Row) -> usize {
+pub(super) fn bytes_of(row: &mysql_common::Row) -> usize {
     let bytes = |place| match row.as_ref(place) {
         Some(mysql_common::Value::Bytes(bytes)) => VALUE_BYTES + bytes.len(),
         Some(_) | None => VALUE_BYTES,
@@ -265,29 +367,35 @@ fn bytes_of(row: &mysql_common::Row) -> usize {
 async fn finish(
     loader: &mut Loader,
     request: &ChunkRequest,
-    (structure, range): (Arc<Structure>, KeyRange),
+    (structure, found): (Arc<Structure>, Found),
     (selected, high): (Selected, BinlogPosition),
 ) -> Result<Loaded, SourceError> {
     if let Some(reason) = selected.refused {
-        let is_old = request.structure.is_some();
-        return Ok(if is_old { Loaded::Changed } else { Loaded::Parked(reason) });
+        let is_other = request.structure.is_some() || loader.is_other(request, &structure).await?;
+        return Ok(if is_other { Loaded::Changed } else { Loaded::Parked(reason) });
     }
-    let cut_at = selected.last_key.filter(|key| !key.is_empty());
-    if selected.is_cut && cut_at.is_none() {
-        return Ok(Loaded::Parked(unbounded(&structure.schema)));
-    }
-    let (last_key, rest) = match cut_at.filter(|_| selected.is_cut) {
-        None => (range.until, None),
-        Some(key) => (Some(key.clone()), Some(KeyRange { after: Some(key), until: range.until })),
+    let (last_key, rest) = if !selected.is_cut {
+        let is_whole = found.read.until == found.announced.until;
+        let rest = KeyRange { after: found.read.until.clone(), until: found.announced.until };
+        (found.read.until, (!is_whole).then_some(rest))
+    } else if structure.chunk_key.has_ties {
+        return Ok(Loaded::Parked(too_many_ties()));
+    } else if let Some(key) = selected.last_key {
+        let rest = KeyRange { after: Some(key.clone()), until: found.announced.until };
+        (Some(key), Some(rest))
+    } else {
+        return Ok(Loaded::Parked("its key cannot bound a chunk".to_owned()));
     };
     let is_last = last_key.is_none();
-    let place = place(loader, request, (is_last, selected.rows.is_empty())).await?;
+    let ends = (request.number, is_last, selected.rows.is_empty());
+    let place = place(loader, request, ends).await?;
     let Selected { rows, bytes, estimated_rows, .. } = selected;
     Ok(Loaded::Chunk(Box::new(Chunk {
         structure,
         rows,
         bytes,
         last_key,
+        is_last,
         rest,
         high,
         place,
@@ -297,10 +405,10 @@ async fn finish(
 
 /// Looks whether rows follow in later tables. Each table is looked at once in all: only the end of
 /// one with rows looks, and no further than the next one with rows.
-async fn place(
+pub(super) async fn place(
     loader: &mut Loader,
     request: &ChunkRequest,
-    (is_last, is_empty): (bool, bool),
+    (number, is_last, is_empty): (u64, bool, bool),
 ) -> Result<Option<Place>, SourceError> {
     let Some(order) = request.order.as_ref().filter(|_| !is_empty) else { return Ok(None) };
     let mut nothing_follows = is_last;
@@ -317,19 +425,17 @@ async fn place(
     }
     Ok(Some(Place {
         in_first_table: order.is_first,
-        is_first_chunk: request.number == 0,
+        is_first_chunk: number == 0,
         is_last_chunk: is_last,
         nothing_follows,
     }))
 }
 
-fn unbounded(schema: &TableSchema) -> String {
-    if schema.key.is_empty() {
-        return "it has no key, so it must fit into one chunk; add a primary key, or raise \
-                snapshot.chunk.rows"
-            .to_owned();
-    }
-    "its key cannot bound a chunk".to_owned()
+fn too_many_ties() -> String {
+    format!(
+        "more than {} MiB of its rows have the same values in the columns of `message.key.columns`",
+        TIES_MAX_BYTES >> 20
+    )
 }
 
 pub(super) fn gone() -> String {

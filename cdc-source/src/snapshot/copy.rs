@@ -75,9 +75,17 @@ enum ChunkState {
     },
 }
 
+impl ChunkState {
+    fn loaded(chunk: Box<Chunk>, window: Window) -> Self {
+        Self::Loaded { window, chunk, plan: None }
+    }
+}
+
 /// A chunk of which the stream has passed all that its SELECT saw.
 pub(crate) struct DueChunk {
     pub(crate) table: TableId,
+    /// Its number in the table.
+    pub(crate) number: u64,
     pub(crate) chunk: Box<Chunk>,
     pub(crate) window: Window,
     pub(crate) plan: Arc<TablePlan>,
@@ -85,12 +93,15 @@ pub(crate) struct DueChunk {
 
 impl TableCopy {
     pub(super) fn new(table: TableId, progress: &SnapshotProgress, rows: u32) -> Self {
+        // A table that cannot be divided has no place to go on from.
+        let (next_number, rows_before) =
+            progress.last_key.as_ref().map_or((0, 0), |_| (progress.chunks, progress.rows));
         Self {
-            rate: CopyRate::new(progress.rows),
+            rate: CopyRate::new(rows_before),
             table,
             chunks: VecDeque::new(),
             next: Next::After(progress.last_key.clone()),
-            next_number: progress.chunks,
+            next_number,
             structure: None,
             key: progress.key.clone(),
             filter: progress.filter.clone(),
@@ -135,8 +146,24 @@ impl TableCopy {
         waits.min()
     }
 
-    /// The next chunk to read; it has to be told of its task.
-    pub(super) fn next_request(&mut self, room: Room, now: Instant) -> Option<ChunkRequest> {
+    /// Whether its rows are taken while the stream waits where the copy began.
+    pub(super) fn holds_stream(&self) -> bool {
+        let is_begun = |chunk: &OpenChunk| !matches!(chunk.state, ChunkState::Waiting(_));
+        self.is_undivided() && self.chunks.iter().any(is_begun)
+    }
+
+    /// Whether the table is known not to have anything that chunks could be divided by.
+    fn is_undivided(&self) -> bool {
+        self.structure.as_ref().is_some_and(|it| it.chunk_key.columns.is_empty())
+    }
+
+    /// The next chunk to read while the stream is at this position; it has to be told of its task.
+    pub(super) fn next_request(
+        &mut self,
+        room: Room,
+        now: Instant,
+        stream: &BinlogPosition,
+    ) -> Option<ChunkRequest> {
         let index = match self.waiting(room, now) {
             Some(index) => index,
             None => {
@@ -160,6 +187,7 @@ impl TableCopy {
             key: self.key.clone(),
             structure: self.structure.clone(),
             tells_rows: self.rate.has_no_estimate(),
+            held_at: self.is_undivided().then(|| stream.clone()),
         })
     }
 
@@ -235,7 +263,7 @@ impl TableCopy {
         if let Some(chunk) = self.chunks.get_mut(index) {
             // Read again, it is no longer than it is now: its rest is a chunk of its own.
             chunk.range.until.clone_from(&read.last_key);
-            chunk.state = ChunkState::Loaded { window, chunk: read, plan: None };
+            chunk.state = ChunkState::loaded(read, window);
         }
         if let Some(range) = rest {
             let number = self.next_number;
@@ -245,9 +273,43 @@ impl TableCopy {
         }
     }
 
+    /// A part of a table that cannot be divided is here: before what its task still reads.
+    pub(super) fn piece_loaded(&mut self, task: Id, piece: Box<Chunk>) {
+        let Some(index) = self.index_of(task) else { return };
+        self.rate.estimated(piece.estimated_rows);
+        let Some(reading) = self.chunks.get_mut(index) else { return };
+        let number = reading.number;
+        reading.number += 1;
+        self.next_number = reading.number + 1;
+        let range = KeyRange::default();
+        let state = ChunkState::loaded(piece, Window::default());
+        self.chunks.insert(index, OpenChunk { number, range, state });
+    }
+
+    /// The table cannot be divided: its chunk is to be read while the stream waits.
+    pub(super) fn undivided(&mut self, task: Id, structure: Arc<Structure>) {
+        self.structure = Some(structure);
+        self.begin_again(task, None);
+    }
+
+    /// What was read of a table that cannot be divided does not count: it has no order in which
+    /// reading could go on.
+    fn begin_again(&mut self, task: Id, not_before: Option<Instant>) {
+        if self.index_of(task).is_none() {
+            return;
+        }
+        self.chunks.clear();
+        self.next_number = 0;
+        self.push(KeyRange::default());
+        self.next = Next::Unknown;
+        if let Some(chunk) = self.chunks.front_mut() {
+            chunk.state = ChunkState::Waiting(not_before);
+        }
+    }
+
     /// Chunks of a few MiB, however large the rows are.
     fn resize(&mut self, read: &Chunk) {
-        let is_large = read.bytes >= CHUNK_MAX_BYTES;
+        let is_large = read.bytes >= CHUNK_MAX_BYTES || read.rest.is_some();
         if is_large {
             self.rows = u32::try_from(read.rows.len()).unwrap_or(u32::MAX).clamp(1, self.rows_max);
         } else if read.bytes < CHUNK_MAX_BYTES / 4 {
@@ -285,8 +347,12 @@ impl TableCopy {
             delay_ms = delay.as_millis(),
             "a chunk could not be read, it is read again"
         );
-        if let Some(chunk) = self.index_of(task).and_then(|index| self.chunks.get_mut(index)) {
-            chunk.state = ChunkState::Waiting(Some(Instant::now() + delay));
+        let not_before = Some(Instant::now() + delay);
+        if self.is_undivided() {
+            tracing::info!(table = %self.table, "the table is read again from its beginning");
+            self.begin_again(task, not_before);
+        } else if let Some(chunk) = self.index_of(task).and_then(|at| self.chunks.get_mut(at)) {
+            chunk.state = ChunkState::Waiting(not_before);
         }
         Ok(Step::Waiting)
     }
@@ -350,11 +416,9 @@ impl TableCopy {
             first.state = ChunkState::Waiting(None);
             return None;
         }
-        let ChunkState::Loaded { window, chunk, plan: Some(plan) } = self.chunks.pop_front()?.state
-        else {
-            return None;
-        };
-        Some(DueChunk { table: self.table.clone(), chunk, window, plan })
+        let OpenChunk { number, state, .. } = self.chunks.pop_front()?;
+        let ChunkState::Loaded { window, chunk, plan: Some(plan) } = state else { return None };
+        Some(DueChunk { table: self.table.clone(), number, chunk, window, plan })
     }
 }
 

@@ -8,7 +8,7 @@ use schema::types::ColumnType;
 use super::structure::hex;
 
 /// The literal defaults of a table's columns, by name, as the statement has them.
-pub(super) fn defaults(statement: &str) -> HashMap<String, &str> {
+pub(crate) fn defaults(statement: &str) -> HashMap<String, &str> {
     let column = |line| {
         let (name, rest) = name(str::strip_prefix(line, "  ")?)?;
         Some((name, cut(literal_at(rest)?)))
@@ -17,7 +17,7 @@ pub(super) fn defaults(statement: &str) -> HashMap<String, &str> {
 }
 
 /// A name in backticks, and what is behind it.
-fn name(line: &str) -> Option<(String, &str)> {
+pub(crate) fn name(line: &str) -> Option<(String, &str)> {
     let mut name = String::new();
     let mut rest = line.strip_prefix('`')?;
     loop {

@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::error::SourceError;
 
 /// `ER_NO_SUCH_TABLE`.
-pub(super) const NO_SUCH_TABLE: u16 = 1146;
+pub(crate) const NO_SUCH_TABLE: u16 = 1146;
 
 /// `ER_BAD_FIELD_ERROR`.
 pub(super) const UNKNOWN_COLUMN: u16 = 1054;
@@ -31,15 +31,39 @@ pub(crate) struct Structure {
     /// The character set of each column that has one. A SELECT reads ENUM and SET as text in it,
     /// the log as numbers.
     pub(crate) charsets: Vec<Option<Charset>>,
-    /// How the key is ordered: one text for each of its columns, with all that matters for it.
+    /// What the declaration of each column says of its text or bytes.
+    pub(crate) texts: Vec<Text>,
+    /// What its rows are put in order by to copy them in chunks.
+    pub(crate) chunk_key: ChunkKey,
+    /// How that key is ordered: one text for each of its columns, with all that matters for it.
     pub(crate) key_order: Vec<String>,
 }
 
+/// What a declaration says of a column's text or bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Text {
+    /// The collation's number, unless it is bytes.
+    pub(crate) collation: Option<u16>,
+    /// Most bytes of a value; 0 for other columns.
+    pub(crate) octets: u64,
+}
+
+/// The columns of an index along which a table is copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ChunkKey {
+    /// None if no index has them as whole columns: then the table cannot be divided.
+    pub(crate) columns: Vec<usize>,
+    /// Whether rows can have the same key: the columns were declared to be one.
+    pub(crate) has_ties: bool,
+}
+
 /// Reads a table's shape; the inner error names a column that cannot be converted. A table that
-/// does not exist has no columns.
+/// does not exist has no columns. Without a key of its own it is copied along the columns that were
+/// declared to be one, if they have an index.
 pub(crate) async fn read(
     connection: &mut Connection,
     table: &TableId,
+    declared: Option<&[String]>,
 ) -> Result<Result<Structure, UnsupportedColumn>, SourceError> {
     let filter = format!(
         "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
@@ -51,7 +75,7 @@ pub(crate) async fn read(
             "read a table's columns",
             &format!(
                 "SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, \
-                 CAST(l.ID AS UNSIGNED), c.CHARACTER_SET_NAME, c.COLUMN_DEFAULT, c.EXTRA, \
+                 CAST(l.ID AS UNSIGNED), c.CHARACTER_SET_NAME, c.CHARACTER_OCTET_LENGTH, c.COLUMN_DEFAULT, c.EXTRA, \
                  c.COLUMN_COMMENT \
                  FROM information_schema.COLUMNS c LEFT JOIN information_schema.COLLATIONS l \
                  ON l.COLLATION_NAME = c.COLLATION_NAME WHERE {filter} ORDER BY ORDINAL_POSITION"
@@ -70,18 +94,20 @@ pub(crate) async fn read(
         }
     };
     let charsets = columns.iter().map(charset).collect();
+    let texts = columns.iter().map(text).collect();
     let collations: Vec<_> = columns.iter().map(|(_, _, _, _, collation, ..)| *collation).collect();
     Ok(assemble(table, &columns, &keys).map(|schema| {
-        let key_order = bounds::key_order(&schema, &collations);
-        Structure { schema, charsets, key_order }
+        let chunk_key = chunk_key(&schema, &keys, declared.unwrap_or_default());
+        let key_order = bounds::key_order(&schema, &chunk_key.columns, &collations);
+        Structure { schema, charsets, texts, chunk_key, key_order }
     }))
 }
 
-/// The unique keys of a table and the statement that makes it; `None` if there is no such table.
+/// The parts of a table's indexes and the statement that makes it; `None` if there is no such table.
 async fn show(
     connection: &mut Connection,
     table: &TableId,
-) -> Result<Option<(Vec<KeyRow>, String)>, SourceError> {
+) -> Result<Option<(Vec<IndexPart>, String)>, SourceError> {
     let name = quoted(table);
     let shown = async {
         // In the order in which the server has them, which `information_schema.STATISTICS` cannot
@@ -92,7 +118,7 @@ async fn show(
         let statement = format!("SHOW CREATE TABLE {name}");
         let statement: Option<(String, String)> =
             connection.first("read a table's definition", &statement).await?;
-        let keys = keys.iter().filter_map(unique_key_row).collect();
+        let keys = keys.iter().filter_map(IndexPart::read).collect();
         Ok((keys, statement.map(|(_, statement)| statement).unwrap_or_default()))
     };
     match shown.await {
@@ -108,34 +134,62 @@ fn complete_defaults(columns: &mut [ColumnRow], statement: &str) {
         let literal = literals.get(&row.0);
         let whole = literal.and_then(|literal| create_table::whole(&column_type(row)?, literal));
         if let Some(whole) = whole {
-            row.6 = Some(whole);
+            row.7 = Some(whole);
         }
     }
 }
 
-/// A row of `SHOW KEYS` if it is of a unique key.
-fn unique_key_row(row: &mysql_common::Row) -> Option<KeyRow> {
-    const NON_UNIQUE: usize = 1;
-    const NAME: usize = 2;
-    const COLUMN: usize = 4;
-    const PREFIX: usize = 7;
-    let is_unique = row.get_opt::<u8, _>(NON_UNIQUE)?.ok()? == 0;
-    let text = |place: usize| row.get_opt::<Option<String>, _>(place)?.ok();
-    let prefix: Option<u64> = row.get_opt(PREFIX)?.ok()?;
-    is_unique.then_some((text(NAME)??, text(COLUMN)?, prefix))
+/// One column of an index, or an expression in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct IndexPart {
+    index: String,
+    column: Option<String>,
+    /// Whether only the column's beginning is in the index.
+    is_prefix: bool,
+    is_unique: bool,
+    /// Whether rows can be read in its order: a tree that the optimizer may use.
+    has_order: bool,
 }
 
-/// Index, column (none for an expression), length of the prefix.
-type KeyRow = (String, Option<String>, Option<u64>);
+impl IndexPart {
+    /// A row of `SHOW KEYS`.
+    fn read(row: &mysql_common::Row) -> Option<Self> {
+        const NON_UNIQUE: usize = 1;
+        const NAME: usize = 2;
+        const COLUMN: usize = 4;
+        const PREFIX: usize = 7;
+        let text = |place: usize| row.get_opt::<Option<String>, _>(place)?.ok();
+        let named = |name: &str| row.get_opt::<String, _>(name)?.ok();
+        let prefix: Option<u64> = row.get_opt(PREFIX)?.ok()?;
+        let is_visible = named("Visible").is_none_or(|visible| visible == "YES");
+        Some(Self {
+            index: text(NAME)??,
+            column: text(COLUMN)?,
+            is_prefix: prefix.is_some(),
+            is_unique: row.get_opt::<u8, _>(NON_UNIQUE)?.ok()? == 0,
+            has_order: is_visible && named("Index_type").is_some_and(|kind| kind == "BTREE"),
+        })
+    }
+}
 
-/// Name, data type, column type, nullable, collation, character set, default, extra, comment.
-type ColumnRow =
-    (String, String, String, String, Option<u64>, Option<String>, Option<String>, String, String);
+/// Name, data type, column type, nullable, collation, character set, bytes, default, extra, comment.
+type ColumnRow = (
+    String,
+    String,
+    String,
+    String,
+    Option<u64>,
+    Option<String>,
+    Option<u64>,
+    Option<String>,
+    String,
+    String,
+);
 
 fn assemble(
     table: &TableId,
     columns: &[ColumnRow],
-    keys: &[KeyRow],
+    keys: &[IndexPart],
 ) -> Result<TableSchema, UnsupportedColumn> {
     let column = |row: &ColumnRow| {
         let (name, _, type_name, nullable, _, charset, ..) = row;
@@ -153,13 +207,14 @@ fn assemble(
         })
     };
     let parsed = columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    let prefixed = |(index, _, prefix): &&KeyRow| index == "PRIMARY" && prefix.is_some();
-    if let Some((_, Some(name), _)) = keys.iter().find(prefixed) {
-        let type_name = "indexed by a prefix only in the primary key".to_owned();
-        return Err(UnsupportedColumn { column: name.clone(), type_name });
-    }
     let key = key_of(&parsed, keys);
     Ok(TableSchema { id: table.clone(), columns: parsed, key })
+}
+
+fn text(row: &ColumnRow) -> Text {
+    let (_, _, _, _, collation, _, octets, ..) = row;
+    let collation = collation.and_then(|id| u16::try_from(id).ok());
+    Text { collation, octets: octets.unwrap_or_default() }
 }
 
 fn charset(row: &ColumnRow) -> Option<Charset> {
@@ -168,18 +223,50 @@ fn charset(row: &ColumnRow) -> Option<Charset> {
 }
 
 /// The primary key, or the first unique key of which no column can be NULL, as `InnoDB` and Debezium
-/// choose.
-fn key_of(columns: &[Column], keys: &[KeyRow]) -> Vec<usize> {
-    let place = |(_, name, _): &KeyRow| {
-        let place = columns.iter().position(|column| Some(&column.name) == name.as_ref())?;
-        // What is unique in its beginning is unique as a whole.
+/// choose. What is unique in its beginning is unique as a whole.
+fn key_of(columns: &[Column], keys: &[IndexPart]) -> Vec<usize> {
+    unique_key(columns, keys).map(|(key, _)| key).unwrap_or_default()
+}
+
+/// The key and the parts of its index.
+fn unique_key<'a>(
+    columns: &[Column],
+    keys: &'a [IndexPart],
+) -> Option<(Vec<usize>, &'a [IndexPart])> {
+    let mut by_index = keys.chunk_by(|a, b| a.index == b.index);
+    by_index.find_map(|parts| {
+        let is_unique = parts.iter().all(|part| part.is_unique);
+        is_unique.then(|| Some((places(columns, parts)?, parts)))?
+    })
+}
+
+/// Where the columns of an index are; `None` if one is an expression or can be NULL.
+fn places(columns: &[Column], parts: &[IndexPart]) -> Option<Vec<usize>> {
+    let place = |part: &IndexPart| {
+        let place = columns.iter().position(|column| Some(&column.name) == part.column.as_ref())?;
         columns.get(place).is_some_and(|column| !column.nullable).then_some(place)
     };
-    let by_index = keys.chunk_by(|(a, ..), (b, ..)| a == b);
-    by_index
-        .filter_map(|columns| columns.iter().map(place).collect::<Option<Vec<_>>>())
-        .next()
-        .unwrap_or_default()
+    parts.iter().map(place).collect()
+}
+
+/// The table's key if its index has all of its columns whole, or else the declared columns in the
+/// order of an index that begins with them.
+fn chunk_key(schema: &TableSchema, keys: &[IndexPart], declared: &[String]) -> ChunkKey {
+    if let Some((columns, parts)) = unique_key(&schema.columns, keys) {
+        let is_whole = parts.iter().all(|part| !part.is_prefix);
+        return ChunkKey { columns: if is_whole { columns } else { Vec::new() }, has_ties: false };
+    }
+    let begins_with = |parts: &[IndexPart]| {
+        let parts = parts.get(..declared.len())?;
+        let is_declared = |part: &IndexPart| {
+            let is_it = part.column.as_ref().is_some_and(|column| declared.contains(column));
+            is_it && part.has_order && !part.is_prefix
+        };
+        parts.iter().all(is_declared).then(|| places(&schema.columns, parts))?
+    };
+    let mut by_index = keys.chunk_by(|a, b| a.index == b.index);
+    let columns = by_index.find_map(begins_with).unwrap_or_default();
+    ChunkKey { columns, has_ties: true }
 }
 
 fn declaration(row: &ColumnRow) -> Declaration {
@@ -300,20 +387,40 @@ mod tests {
             declaration: None,
         };
         let columns = [column("a", false), column("b", true), column("c", false)];
-        let key = |name: &str, column: Option<&str>, prefix| {
-            (name.to_owned(), column.map(str::to_owned), prefix)
+        let key = |name: &str, column: Option<&str>, prefix: Option<u64>| IndexPart {
+            index: name.to_owned(),
+            column: column.map(str::to_owned),
+            is_prefix: prefix.is_some(),
+            is_unique: name != "declared",
+            has_order: true,
         };
         let keys = [
             key("z", Some("a"), None),
             key("z", Some("b"), None),
             key("y", None, None),
+            key("declared", Some("a"), None),
+            key("declared", Some("c"), None),
             key("x", Some("c"), Some(10)),
             key("x", Some("a"), None),
             key("w", Some("a"), None),
         ];
+        let chunked_by = |keys: &[IndexPart], declared: &[&str]| {
+            let id = TableId::new("shop", "t");
+            let key = key_of(&columns, keys);
+            let schema = TableSchema { id, columns: columns.to_vec(), key };
+            let declared: Vec<_> = declared.iter().map(|name| (*name).to_owned()).collect();
+            chunk_key(&schema, keys, &declared).columns
+        };
 
         assert_eq!(key_of(&columns, &keys), [2, 0]);
-        assert_eq!(key_of(&columns, &keys[..3]), [0_usize; 0]);
+        assert_eq!(key_of(&columns, &keys[..5]), [0_usize; 0]);
+        assert_eq!(chunked_by(&keys, &[]), [0_usize; 0], "its index has no whole column c");
+        assert_eq!(chunked_by(&keys[7..], &["c"]), [0], "a key of its own comes first");
+        assert_eq!(chunked_by(&keys[..5], &["c", "a"]), [0, 2], "in the order of the index");
+        assert_eq!(chunked_by(&keys[..5], &["a"]), [0]);
+        assert_eq!(chunked_by(&keys[..5], &["c"]), [0_usize; 0]);
+        assert_eq!(chunked_by(&keys[..5], &["a", "b"]), [0_usize; 0]);
+        assert_eq!(chunked_by(&keys[..5], &[]), [0_usize; 0]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::binlog::table_map::{EncodedTableMap, TableMap};
 pub(crate) enum Mapping {
     /// The table is not captured.
     Ignored,
+    /// The table is a helper of an online schema change.
+    Helper,
     /// The table is captured but cannot go on.
     Parked,
     /// The table's rows are emitted.

@@ -16,6 +16,8 @@ pub(crate) struct TablePlan {
     pub(super) snapshot: Option<RecordPlan>,
     pub(crate) topic: TopicIndex,
     pub(crate) partitions: i32,
+    /// Whether the topic takes no record without a key.
+    pub(crate) is_compacted: bool,
     /// The largest record that the topic takes.
     pub(crate) limit: RecordLimit,
     /// What is done with a larger one.
@@ -28,7 +30,8 @@ impl TablePlan {
     pub(crate) fn new(schema: TableSchema, record: RecordPlan, topic: TopicIndex) -> Self {
         let limit = RecordLimit::default();
         let oversized = Oversized::default();
-        Self { schema, record, snapshot: None, topic, partitions: 1, limit, oversized }
+        let (snapshot, partitions, is_compacted) = (None, 1, false);
+        Self { schema, record, snapshot, topic, partitions, is_compacted, limit, oversized }
     }
 
     /// How the rows are written that a snapshot reads.

@@ -1,14 +1,18 @@
 //! The topics that a connector writes to.
 
-use connect::kafka::RecordTopic;
+use std::collections::BTreeMap;
+
+use connect::config::TopicRules;
+use connect::kafka::batch::TopicIndex;
 use connect::kafka::producer::TransactionalProducer;
+use connect::kafka::{RecordLimit, RecordTopic};
 use schema::names;
 use schema::plan::record::RecordPlan;
+use schema::registry::SchemaId;
 use schema::table::TableSchema;
 
 use super::Tables;
 use crate::error::SourceError;
-use crate::heartbeat::{self, HeartbeatTopic};
 use crate::oversized::Oversized;
 
 impl Tables {
@@ -39,19 +43,29 @@ impl Tables {
         Ok(())
     }
 
-    /// Makes the topic of heartbeats and registers their schemas.
-    pub(crate) async fn heartbeat_topic(
+    /// Makes a topic with one partition for records that are about no row, and registers their
+    /// schemas.
+    pub(crate) async fn side_topic(
         &self,
         topic: &str,
+        (key_schema, value_schema): (&str, &str),
         producer: &mut TransactionalProducer,
-    ) -> Result<HeartbeatTopic, SourceError> {
-        let key = names::key_subject(topic);
-        let key = self.registry.register(&key, heartbeat::KEY_SCHEMA).await?;
-        let value = names::value_subject(topic);
-        let value = self.registry.register(&value, heartbeat::VALUE_SCHEMA).await?;
-        let replication = self.config.topics.replication();
-        let partitions = self.admin.ensure_topic(topic, 1, replication, &[]).await?;
+    ) -> Result<SideTopic, SourceError> {
+        let key = self.registry.register(&names::key_subject(topic), key_schema).await?;
+        let value = self.registry.register(&names::value_subject(topic), value_schema).await?;
+        let replication = Some(self.config.topics.replication());
+        let rules = TopicRules { partitions: Some(1), replication, settings: BTreeMap::new() };
+        let made = self.admin.ensure_record_topic(topic, &rules).await?;
         let topic = producer.add_topic(topic).await?;
-        Ok(HeartbeatTopic { topic, partitions, ids: (key, value) })
+        Ok(SideTopic { topic, partitions: made.partitions, limit: made.limit, ids: (key, value) })
     }
+}
+
+/// A topic of records that are about no row, and what its registry calls their schemas.
+pub(crate) struct SideTopic {
+    pub(crate) topic: TopicIndex,
+    pub(crate) partitions: i32,
+    /// The largest record that it takes.
+    pub(crate) limit: RecordLimit,
+    pub(crate) ids: (SchemaId, SchemaId),
 }

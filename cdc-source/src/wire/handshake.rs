@@ -204,11 +204,17 @@ fn text(bytes: &[u8]) -> String {
 /// A greeting as MySQL 9.7.4 sends it.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn greeting(has_tls: bool) -> Vec<u8> {
+    greeting_of("9.7.4", "caching_sha2_password", has_tls)
+}
+
+/// The same of another version, with another plugin.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn greeting_of(version: &str, plugin: &str, has_tls: bool) -> Vec<u8> {
     let tls = u32::from(has_tls) * CapabilityFlags::CLIENT_SSL.bits();
     let [low0, low1, high0, high1] = (OURS.bits() | tls).to_le_bytes();
-    let mut packet = b"\x0a9.7.4\0\x01\0\0\0abcdefgh\0".to_vec();
+    let mut packet = [b"\x0a", version.as_bytes(), b"\0\x01\0\0\0abcdefgh\0"].concat();
     packet.extend_from_slice(&[low0, low1, 255, 2, 0, high0, high1, 21]);
     packet.extend_from_slice(&[0; 10]);
-    packet.extend_from_slice(b"ijklmnopqrst\0caching_sha2_password\0");
+    packet.extend_from_slice(&[b"ijklmnopqrst\0", plugin.as_bytes(), b"\0"].concat());
     packet
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schema::fault::{Disposition, Fault};
 
 use super::AllTables;
+use crate::control::TableAction;
 
 /// Longest wait for an answer: it is made from what is in memory.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -13,38 +14,124 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Largest answer: a few hundred bytes for each of 100,000 tables.
 const ANSWER_MAX_BYTES: usize = 64 << 20;
 
+/// Longest wait for what a task makes of a command: the endpoint gives up after 20 s.
+const CARRIED_OUT_WITHIN: Duration = Duration::from_secs(30);
+
 /// The tables of all sources of the process whose endpoint is at `url`.
 ///
 /// # Errors
 ///
 /// Returns [`AskError`] when nothing answers there, or something else does.
 pub async fn tables(url: &str) -> Result<AllTables, AskError> {
-    let url = url.trim_end_matches('/').to_owned();
-    let failed = |source: reqwest::Error| {
-        let nobody = source.is_connect() || source.is_timeout();
-        let (url, source) = (url.clone(), source.without_url());
-        if nobody { AskError::Nobody { url, source } } else { AskError::Failed { url, source } }
-    };
-    let client = reqwest::Client::builder()
-        .timeout(ANSWER_WITHIN)
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(failed)?;
-    let mut response = client.get(format!("{url}/tables")).send().await.map_err(failed)?;
-    let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(failed)? {
-        if body.len().saturating_add(piece.len()) > ANSWER_MAX_BYTES {
-            return Err(AskError::Other { url, status });
-        }
-        body.extend_from_slice(&piece);
-    }
+    let asked = Asked::new(url, ANSWER_WITHIN, |client, url| client.get(format!("{url}/tables")));
+    let (asked, status, body) = asked.await?;
     let tables = serde_json::from_slice(&body).ok().filter(|_| status == 200);
-    tables.ok_or(AskError::Other { url, status })
+    tables.ok_or_else(|| asked.other(status))
 }
 
-/// No process has told of its tables.
+/// What is asked of a table of a running source.
+#[derive(Debug, Clone, Copy)]
+pub struct TableOrder<'a> {
+    /// The source's name.
+    pub connector: &'a str,
+    /// `database.table`.
+    pub table: &'a str,
+    /// What is to happen.
+    pub action: &'a TableAction,
+}
+
+/// Gives a command to the process whose endpoint is at `url`; returns what happens now.
+///
+/// # Errors
+///
+/// Returns [`AskError`] when nothing answers there, something else does, or the command is refused.
+pub async fn order(url: &str, order: TableOrder<'_>) -> Result<String, AskError> {
+    let asked = Asked::new(url, CARRIED_OUT_WITHIN, |client, url| {
+        let action = order.action.as_str();
+        let path = ["connectors", order.connector, "tables", order.table, action];
+        let path: Vec<_> = path.map(segment).into();
+        let post = client.post(format!("{url}/{}", path.join("/")));
+        match order.action {
+            TableAction::Snapshot { filter: Some(filter) } => {
+                post.json(&serde_json::json!({ "filter": filter }))
+            }
+            TableAction::Snapshot { filter: None }
+            | TableAction::Pause
+            | TableAction::Resume
+            | TableAction::Stop => post,
+        }
+    });
+    let (asked, status, body) = asked.await?;
+    let answer: Option<Answer> = serde_json::from_slice(&body).ok();
+    match answer {
+        Some(Answer { message }) if status == 202 => Ok(message),
+        Some(Answer { message }) => Err(AskError::Refused { message }),
+        None => Err(asked.other(status)),
+    }
+}
+
+/// Both an answer and an error have it.
+#[derive(serde::Deserialize)]
+struct Answer {
+    message: String,
+}
+
+/// A part of a path, in which only letters, digits and a few signs stand as they are (RFC 3986).
+fn segment(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~$".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    })
+}
+
+/// An endpoint that was asked.
+struct Asked {
+    url: String,
+}
+
+impl Asked {
+    /// Asks, and returns the status and the body of the answer.
+    async fn new(
+        url: &str,
+        within: Duration,
+        request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
+    ) -> Result<(Self, u16, Vec<u8>), AskError> {
+        let asked = Self { url: url.trim_end_matches('/').to_owned() };
+        let failed = |source| asked.failed(source);
+        let client = reqwest::Client::builder()
+            .timeout(within)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(failed)?;
+        let mut response = request(&client, &asked.url).send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(failed)? {
+            if body.len().saturating_add(piece.len()) > ANSWER_MAX_BYTES {
+                return Err(asked.other(status));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok((asked, status, body))
+    }
+
+    fn failed(&self, source: reqwest::Error) -> AskError {
+        let nobody = source.is_connect() || source.is_timeout();
+        let (url, source) = (self.url.clone(), source.without_url());
+        if nobody { AskError::Nobody { url, source } } else { AskError::Failed { url, source } }
+    }
+
+    fn other(&self, status: u16) -> AskError {
+        AskError::Other { url: self.url.clone(), status }
+    }
+}
+
+/// No process has told of its tables, or done with one what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// Nothing listens there.
@@ -73,6 +160,12 @@ pub enum AskError {
         /// The HTTP status.
         status: u16,
     },
+    /// The process says why it does not.
+    #[error("the command was refused: {message}")]
+    Refused {
+        /// Its words.
+        message: String,
+    },
 }
 
 impl Fault for AskError {
@@ -90,6 +183,18 @@ impl Fault for AskError {
                 "give the address that rowcast's log names (`http endpoint listens`) as --url"
                     .into()
             }
+            Self::Refused { .. } => "`rowcast tables` shows what state each table is in".into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_in_a_path_whatever_is_in_them() {
+        assert_eq!(segment("shop.order_items$1"), "shop.order_items$1");
+        assert_eq!(segment("a/b c?\u{e9}"), "a%2Fb%20c%3F%C3%A9");
     }
 }

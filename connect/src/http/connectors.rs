@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{HttpError, Shared};
-use crate::control::RunState;
+use crate::control::{RunState, SinkStatus, TaskHandle};
 
 /// The worker itself, as Kafka Connect has it: that a connector has failed says its status.
 pub(super) async fn health() -> Json<Value> {
@@ -28,12 +28,21 @@ struct StateOf<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
     version: &'static str,
+    /// Ours: what Kafka Connect does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sink: Option<SinkStatus>,
 }
 
 impl<'a> StateOf<'a> {
-    fn new(id: Option<usize>, run: &RunState, worker_id: &'a str) -> Self {
-        let trace = run.error().map(str::to_owned);
-        Self { id, state: run.as_str(), worker_id, trace, version: env!("CARGO_PKG_VERSION") }
+    fn new(run: &RunState, worker_id: &'a str) -> Self {
+        let (id, sink) = (None, None);
+        let (state, trace) = (run.as_str(), run.error().map(str::to_owned));
+        Self { id, state, worker_id, trace, version: env!("CARGO_PKG_VERSION"), sink }
+    }
+
+    fn of_task(id: usize, task: &TaskHandle, worker_id: &'a str) -> Self {
+        let sink = task.sink_status().as_deref().cloned();
+        Self { id: Some(id), sink, ..Self::new(&task.run_state(), worker_id) }
     }
 }
 
@@ -46,12 +55,11 @@ pub(super) async fn status(
     let connector = connector.ok_or_else(missing)?;
     let worker_id = endpoint.worker_id.as_str();
     let tasks = connector.tasks.iter().enumerate();
-    let tasks: Vec<_> =
-        tasks.map(|(id, task)| StateOf::new(Some(id), &task.run_state(), worker_id)).collect();
+    let tasks: Vec<_> = tasks.map(|(id, task)| StateOf::of_task(id, task, worker_id)).collect();
     Ok(Json(json!({
         "name": name,
         // A failed task does not stop its connector, which has nothing to do by itself.
-        "connector": StateOf::new(None, &RunState::Running, worker_id),
+        "connector": StateOf::new(&RunState::Running, worker_id),
         "tasks": tasks,
         "type": connector.kind.as_str(),
     })))

@@ -15,7 +15,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::{Connectors, Endpoint, HttpError};
-use crate::control::{SnapshotStatus, SourceStatus, TableActivity, TableStatus};
+use crate::control::{
+    IndexStatus, Seconds, SinkStatus, SnapshotStatus, SourceStatus, TableActivity, TableStatus,
+};
 
 pub(super) async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> Response {
     match text(Arc::clone(&endpoint.connectors)) {
@@ -50,8 +52,25 @@ struct Metric {
     samples: fn(&Connectors) -> Vec<Sample>,
 }
 
+/// A metric of how long bulk requests took.
+const REQUEST_SECONDS: (&str, &str) =
+    ("rowcast_sink_request_seconds", "How long bulk requests took until they were answered");
+
 impl Collector for Statuses {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let (name, help) = REQUEST_SECONDS;
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (labels, seconds) in request_seconds(&self.0) {
+            let labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
+            let bounds = Seconds::BOUNDS.into_iter().chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(seconds.buckets).collect();
+            family.encode_family(&labels)?.encode_histogram::<Vec<(String, String)>>(
+                seconds.sum,
+                seconds.count,
+                &buckets,
+                None,
+            )?;
+        }
         for metric in &METRICS {
             // A dot or a unit after the help would be added by the encoder.
             let mut family =
@@ -77,7 +96,7 @@ fn write(mut encoder: MetricEncoder<'_>, kind: MetricType, value: f64) -> Result
 }
 
 /// All metrics; `docs/metrics.md` has a row for each.
-const METRICS: [Metric; 11] = [
+const METRICS: [Metric; 27] = [
     Metric {
         name: "rowcast_task_state",
         help: "1 for the state that a task is in",
@@ -104,6 +123,12 @@ const METRICS: [Metric; 11] = [
         samples: |it| of_sources(it, |status| Some(float(status.lag_ms?) / 1000.0)),
     },
     Metric {
+        name: "rowcast_source_binlog_headroom_seconds",
+        help: "Time at least until MySQL purges what is not read yet; none if it never does",
+        kind: MetricType::Gauge,
+        samples: |it| of_sources(it, |status| Some(float(status.headroom_seconds?))),
+    },
+    Metric {
         name: "rowcast_source_lsn",
         help: "Number of the last change that was emitted",
         kind: MetricType::Gauge,
@@ -116,10 +141,16 @@ const METRICS: [Metric; 11] = [
         samples: position,
     },
     Metric {
-        name: "rowcast_source_skipped_row_events",
-        help: "Row events that were not emitted since the task began",
+        name: "rowcast_source_skipped_events",
+        help: "Events of the log that were not emitted since the task began, by reason",
         kind: MetricType::Counter,
         samples: skipped,
+    },
+    Metric {
+        name: "rowcast_source_unlogged_cascades",
+        help: "Foreign keys that change rows of captured tables without a trace in the binary log",
+        kind: MetricType::Gauge,
+        samples: |it| of_sources(it, |status| Some(float(status.unlogged_cascades))),
     },
     Metric {
         name: "rowcast_source_table_state",
@@ -157,6 +188,90 @@ const METRICS: [Metric; 11] = [
         kind: MetricType::Gauge,
         samples: |it| of_snapshots(it, |snapshot| snapshot.eta_seconds),
     },
+    Metric {
+        name: "rowcast_sink_sweeps",
+        help: "Sweeps that were carried out since the task began",
+        kind: MetricType::Counter,
+        samples: |it| of_sinks(it, |status| status.sweeps),
+    },
+    Metric {
+        name: "rowcast_sink_swept_documents",
+        help: "Documents that sweeps have deleted since the task began",
+        kind: MetricType::Counter,
+        samples: |it| of_sinks(it, |status| status.swept_documents),
+    },
+    Metric {
+        name: "rowcast_sink_parked_partitions",
+        help: "Partitions that stop at a document that its index does not take",
+        kind: MetricType::Gauge,
+        samples: |it| of_sinks(it, |status| u64::try_from(status.parked.len()).unwrap_or(u64::MAX)),
+    },
+    Metric {
+        name: "rowcast_sink_actions",
+        help: "Bulk actions that were answered, by index and outcome",
+        kind: MetricType::Counter,
+        samples: actions,
+    },
+    Metric {
+        name: "rowcast_sink_index_bytes",
+        help: "Bytes of the bulk actions that were answered, by index",
+        kind: MetricType::Counter,
+        samples: |it| of_indices(it, |index| Some(float(index.bytes))),
+    },
+    Metric {
+        name: "rowcast_sink_dead_letters",
+        help: "Records in the dead-letter topic, by index",
+        kind: MetricType::Counter,
+        samples: |it| of_indices(it, |index| Some(float(index.dead_letters))),
+    },
+    Metric {
+        name: "rowcast_sink_lag_seconds",
+        help: "From the commit in MySQL to the answer of Elasticsearch, of the last document",
+        kind: MetricType::Gauge,
+        samples: |it| of_indices(it, |index| Some(float(index.lag_ms?) / 1000.0)),
+    },
+    Metric {
+        name: "rowcast_sink_searchable_lag_seconds",
+        help: "From the commit in MySQL until a search finds it, of the last document that was looked for",
+        kind: MetricType::Gauge,
+        samples: |it| of_indices(it, |index| Some(float(index.searchable_lag_ms?) / 1000.0)),
+    },
+    Metric {
+        name: "rowcast_sink_in_flight_requests",
+        help: "Bulk requests that are under way",
+        kind: MetricType::Gauge,
+        samples: |it| of_sinks(it, |status| status.requests.in_flight),
+    },
+    Metric {
+        name: "rowcast_sink_in_flight_requests_limit",
+        help: "Bulk requests that may be under way, as the server's answers allow",
+        kind: MetricType::Gauge,
+        samples: |it| of_sinks(it, |status| status.requests.in_flight_limit),
+    },
+    Metric {
+        name: "rowcast_sink_request_bytes_limit",
+        help: "How large a bulk request may be, as the server's answers allow",
+        kind: MetricType::Gauge,
+        samples: |it| of_sinks(it, |status| status.requests.bytes_limit),
+    },
+    Metric {
+        name: "rowcast_sink_waiting_bytes",
+        help: "Bytes of actions that wait for a bulk request",
+        kind: MetricType::Gauge,
+        samples: |it| of_sinks(it, |status| status.requests.waiting_bytes),
+    },
+    Metric {
+        name: "rowcast_sink_request_bytes",
+        help: "Bytes of all bulk requests, before compression",
+        kind: MetricType::Counter,
+        samples: |it| of_sinks(it, |status| status.requests.bytes),
+    },
+    Metric {
+        name: "rowcast_sink_retries",
+        help: "Bulk requests of which something had to be sent again, by cause",
+        kind: MetricType::Counter,
+        samples: retries,
+    },
 ];
 
 /// Exact up to 2^53, which all of these stay below.
@@ -171,6 +286,77 @@ fn of_sources(connectors: &Connectors, value: fn(&SourceStatus) -> Option<f64>) 
         Some((vec![("connector", name.to_string())], value))
     });
     sources.collect()
+}
+
+fn of_sinks(connectors: &Connectors, value: fn(&SinkStatus) -> u64) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    each_sink(connectors, |labels, status| samples.push((labels, float(value(status)))));
+    samples
+}
+
+fn of_indices(connectors: &Connectors, value: fn(&IndexStatus) -> Option<f64>) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    each_index(connectors, |labels, index| {
+        samples.extend(value(index).map(|value| (labels, value)));
+    });
+    samples
+}
+
+fn actions(connectors: &Connectors) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    each_index(connectors, |labels, index| {
+        for (outcome, number) in [
+            ("indexed", index.indexed),
+            ("deleted", index.deleted),
+            ("stale", index.stale),
+            ("refused", index.refused),
+            ("mended", index.mended),
+        ] {
+            let labels = [labels.clone(), vec![("outcome", outcome.to_owned())]].concat();
+            samples.push((labels, float(number)));
+        }
+    });
+    samples
+}
+
+fn each_index(
+    connectors: &Connectors,
+    mut each: impl FnMut(Vec<(&'static str, String)>, &IndexStatus),
+) {
+    each_sink(connectors, |labels, status| {
+        for (name, index) in &status.indices {
+            each([labels.clone(), vec![("index", name.clone())]].concat(), index);
+        }
+    });
+}
+
+fn each_sink(
+    connectors: &Connectors,
+    mut each: impl FnMut(Vec<(&'static str, String)>, &SinkStatus),
+) {
+    for (name, connector) in &connectors.0 {
+        for (id, task) in connector.tasks.iter().enumerate() {
+            let Some(status) = task.sink_status() else { continue };
+            each(vec![("connector", name.to_string()), ("task", id.to_string())], &status);
+        }
+    }
+}
+
+fn retries(connectors: &Connectors) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    each_sink(connectors, |labels, status| {
+        for (cause, number) in &status.requests.retries {
+            let labels = [labels.clone(), vec![("cause", cause.clone())]].concat();
+            samples.push((labels, float(*number)));
+        }
+    });
+    samples
+}
+
+fn request_seconds(connectors: &Connectors) -> Vec<(Vec<(&'static str, String)>, Seconds)> {
+    let mut all = Vec::new();
+    each_sink(connectors, |labels, status| all.push((labels, status.requests.seconds.clone())));
+    all
 }
 
 fn of_tables(connectors: &Connectors, value: fn(&TableStatus) -> Option<f64>) -> Vec<Sample> {
@@ -247,5 +433,5 @@ pub(super) fn names() -> impl Iterator<Item = String> {
             metric.name.to_owned()
         }
     };
-    METRICS.iter().map(name)
+    METRICS.iter().map(name).chain([REQUEST_SECONDS.0.to_owned()])
 }

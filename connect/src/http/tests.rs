@@ -8,13 +8,15 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::config::{Listener, Listeners};
 use crate::control::{
-    SnapshotStatus, TableAction, TableActivity, TableStatus, TaskControl, task_control,
+    IndexStatus, RequestStatus, SinkStatus, SnapshotStatus, TableAction, TableActivity,
+    TableStatus, TaskControl, task_control,
 };
 
-/// An endpoint with the source `shop` and the sink `shop-sink`, and the source's task.
+/// An endpoint with the source `shop` and the sink `shop-sink`, and their tasks.
 struct Running {
     url: String,
     shop: TaskControl,
+    sink: TaskControl,
     stop: CancellationToken,
     tracker: TaskTracker,
 }
@@ -41,7 +43,7 @@ async fn running() -> Running {
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     serve(sockets, &Arc::new(connectors), &tracker, &stop);
     tracker.close();
-    Running { url, shop, stop, tracker }
+    Running { url, shop, sink, stop, tracker }
 }
 
 fn status() -> SourceStatus {
@@ -49,6 +51,7 @@ fn status() -> SourceStatus {
         table: TableId::new("shop", name),
         state,
         reason: (state == TableActivity::Parked).then(|| "truncated".to_owned()),
+        remedy: (state == TableActivity::Parked).then(|| "copy it again".to_owned()),
         position: Some("binlog.000002:900".to_owned()),
         lsn: Some(7),
         snapshot,
@@ -68,11 +71,28 @@ fn status() -> SourceStatus {
         server: "db:3306".to_owned(),
         server_uuid: "7b40b903-e54c-11f1-9537-02fc00000001".to_owned(),
         lag_ms: Some(1500),
+        headroom_seconds: Some(86_400),
         skipped_events: [("parked".to_owned(), 3)].into(),
+        unlogged_cascades: 2,
         tables: vec![
             table("a", TableActivity::Snapshot, Some(snapshot)),
             table("b.c", TableActivity::Parked, None),
         ],
+    }
+}
+
+fn sink_status() -> SinkStatus {
+    let parked = vec!["shop.a/3@41".to_owned()];
+    let index = IndexStatus { indexed: 7, stale: 2, lag_ms: Some(1_500), ..IndexStatus::default() };
+    let mut requests = RequestStatus { in_flight: 3, ..RequestStatus::default() };
+    requests.retries.insert("es_rejected_execution_exception".to_owned(), 4);
+    requests.seconds.add(0.02);
+    SinkStatus {
+        sweeps: 2,
+        swept_documents: 1500,
+        parked,
+        indices: [("shop.a".to_owned(), index)].into(),
+        requests,
     }
 }
 
@@ -97,7 +117,7 @@ fn error(status: u16, message: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn paths_of_kafka_connect_answer_as_kafka_connect() {
-    let running = running().await;
+    let mut running = running().await;
     let worker_id = running.url.trim_start_matches("http://");
 
     assert_eq!(running.get("/connectors").await, (200, json!(["shop", "shop-sink"])));
@@ -115,6 +135,12 @@ async fn paths_of_kafka_connect_answer_as_kafka_connect() {
             "type": "sink",
         })
     );
+    running.sink.publish_sink(sink_status);
+    let (_, status) = running.get("/connectors/shop-sink/status").await;
+    let told = json!({ "sweeps": 2, "swept_documents": 1500, "parked": ["shop.a/3@41"] });
+    for (key, value) in told.as_object().unwrap() {
+        assert_eq!(status["tasks"][0]["sink"][key], *value);
+    }
     // The messages are those of the golden recording.
     let missing = running.get("/connectors/nope/status").await;
     assert_eq!(missing, error(404, "No status found for connector nope"));
@@ -211,6 +237,7 @@ const FILTER_TOO_LONG: usize = 17 << 10;
 async fn metrics_are_what_the_tasks_have_published() {
     let mut running = running().await;
     running.shop.publish(status);
+    running.sink.publish_sink(sink_status);
 
     let response = reqwest::get(format!("{}/metrics", running.url)).await.unwrap();
 
@@ -223,7 +250,8 @@ async fn metrics_are_what_the_tasks_have_published() {
         r#"rowcast_source_lag_seconds{connector="shop"} 1.5"#,
         r#"rowcast_source_lsn{connector="shop"} 1795227115000000.0"#,
         r#"rowcast_source_position_bytes{connector="shop",file="binlog.000002"} 1234.0"#,
-        r#"rowcast_source_skipped_row_events_total{connector="shop",reason="parked"} 3.0"#,
+        r#"rowcast_source_skipped_events_total{connector="shop",reason="parked"} 3.0"#,
+        r#"rowcast_source_unlogged_cascades{connector="shop"} 2.0"#,
         r#"rowcast_source_table_state{connector="shop",table="shop.a",state="snapshot"} 1.0"#,
         r#"rowcast_source_table_state{connector="shop",table="shop.a",state="parked"} 0.0"#,
         r#"rowcast_source_table_state{connector="shop",table="shop.b.c",state="parked"} 1.0"#,
@@ -232,6 +260,16 @@ async fn metrics_are_what_the_tasks_have_published() {
         r#"rowcast_source_snapshot_chunks{connector="shop",table="shop.a"} 2.0"#,
         r#"rowcast_source_snapshot_rows_per_second{connector="shop",table="shop.a"} 500.0"#,
         r#"rowcast_source_snapshot_eta_seconds{connector="shop",table="shop.a"} 4.0"#,
+        r#"rowcast_sink_sweeps_total{connector="shop-sink",task="0"} 2.0"#,
+        r#"rowcast_sink_swept_documents_total{connector="shop-sink",task="0"} 1500.0"#,
+        r#"rowcast_sink_parked_partitions{connector="shop-sink",task="0"} 1.0"#,
+        r#"rowcast_sink_actions_total{connector="shop-sink",task="0",index="shop.a",outcome="indexed"} 7.0"#,
+        r#"rowcast_sink_actions_total{connector="shop-sink",task="0",index="shop.a",outcome="stale"} 2.0"#,
+        r#"rowcast_sink_lag_seconds{connector="shop-sink",task="0",index="shop.a"} 1.5"#,
+        r#"rowcast_sink_in_flight_requests{connector="shop-sink",task="0"} 3.0"#,
+        r#"rowcast_sink_retries_total{connector="shop-sink",task="0",cause="es_rejected_execution_exception"} 4.0"#,
+        r#"rowcast_sink_request_seconds_bucket{le="0.025",connector="shop-sink",task="0"} 1"#,
+        r#"rowcast_sink_request_seconds_bucket{le="+Inf",connector="shop-sink",task="0"} 1"#,
     ] {
         assert!(text.lines().any(|found| found == line), "no {line} in\n{text}");
     }

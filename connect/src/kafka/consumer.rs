@@ -99,7 +99,12 @@ pub enum ConsumerEvent {
     /// Records in the order of their partitions.
     Records(Vec<Record>),
     /// Partitions are ours from now on.
-    Assigned(Vec<TopicPartition>),
+    Assigned {
+        /// Which.
+        partitions: Vec<TopicPartition>,
+        /// Those of them of which the group has committed offsets.
+        continued: Vec<TopicPartition>,
+    },
     /// Partitions go to another member as soon as `done` is used, or after [`REVOKE_DEADLINE`].
     Revoked {
         /// Which.
@@ -157,7 +162,7 @@ pub struct Polled {
 
 /// What overtakes records.
 enum Notice {
-    Assigned { epoch: Epoch, partitions: Vec<TopicPartition> },
+    Assigned { epoch: Epoch, partitions: Vec<TopicPartition>, continued: Vec<TopicPartition> },
     Revoked { epoch: Epoch, partitions: Vec<TopicPartition>, lost: bool },
     Failed(ConsumerError),
 }
@@ -314,10 +319,10 @@ impl SinkConsumer {
 
     fn apply(&mut self, control: Notice) -> ConsumerEvent {
         match control {
-            Notice::Assigned { epoch, partitions } => {
+            Notice::Assigned { epoch, partitions, continued } => {
                 self.epoch = epoch;
                 self.assigned.extend(partitions.iter().map(|partition| (partition.clone(), epoch)));
-                ConsumerEvent::Assigned(partitions)
+                ConsumerEvent::Assigned { partitions, continued }
             }
             Notice::Revoked { epoch, partitions, lost } => {
                 self.epoch = epoch;
@@ -360,10 +365,19 @@ impl RevokeDone {
 }
 
 impl ConsumerFeed {
-    /// Partitions are ours from now on.
+    /// Partitions are ours from now on, without a committed offset.
     pub async fn assigned(&mut self, partitions: Vec<TopicPartition>) {
+        self.continued(partitions, Vec::new()).await;
+    }
+
+    /// Partitions are ours from now on; some of them go on at committed offsets.
+    pub async fn continued(
+        &mut self,
+        partitions: Vec<TopicPartition>,
+        continued: Vec<TopicPartition>,
+    ) {
         self.epoch += 1;
-        let control = Notice::Assigned { epoch: self.epoch, partitions };
+        let control = Notice::Assigned { epoch: self.epoch, partitions, continued };
         drop(self.control.send(control).await);
     }
 

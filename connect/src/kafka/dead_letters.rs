@@ -3,6 +3,7 @@
 //! It happens rarely and one record at a time, so nothing is kept for it: the record is read again
 //! from its place, with all of its headers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::sync::OnceCell;
 
 use super::consumer::{KafkaOffset, TopicPartition};
+use super::letters::{HEALED_HEADER, RecordPlace};
 use super::log::LogContext;
 use super::{Admin, KafkaError, client_config};
 use crate::config::{KAFKA_REQUEST_TIMEOUT, WorkerConfig};
@@ -46,6 +48,9 @@ pub struct Reason {
     pub class: &'static str,
     /// The error. No row value is in it.
     pub message: String,
+    /// Further headers, in this order behind Connect's and with them only. A name of ours begins
+    /// with `rowcast.`.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// A dead letter could not be written.
@@ -114,6 +119,34 @@ impl DeadLetters {
         sent.map(drop).map_err(|(error, _)| self.refusal(error, &record).into())
     }
 
+    /// Writes a marker: the letter of this record is void, because its document has a later version.
+    /// It has the letter's key, if the record is still there, and no value. Cancel safe as
+    /// [`DeadLetters::write`].
+    ///
+    /// # Errors
+    ///
+    /// Returns [`DeadLetterError`] when Kafka refuses or does not answer.
+    pub async fn heal(
+        &self,
+        partition: &TopicPartition,
+        offset: KafkaOffset,
+    ) -> Result<(), DeadLetterError> {
+        let producer = self.producer.get_or_try_init(|| self.start()).await?;
+        let record = match self.read(partition.clone(), offset).await {
+            Ok(record) => Some(record),
+            Err(DeadLetterError::Gone) => None,
+            Err(error) => return Err(error),
+        };
+        let place = RecordPlace { partition: partition.clone(), offset }.to_string();
+        let header = Header { key: HEALED_HEADER, value: Some(&place) };
+        let headers = OwnedHeaders::new().insert(header);
+        let mut marker = FutureRecord::<[u8], [u8]>::to(&self.config.topic).headers(headers);
+        marker.key = record.as_ref().and_then(|record| record.key());
+        let sent = producer.send(marker, DELIVERED_WITHIN).await;
+        let failed = |error| KafkaError::of("heal a dead letter", &self.brokers(), error);
+        sent.map(drop).map_err(|(error, _)| failed(error).into())
+    }
+
     async fn start(&self) -> Result<FutureProducer<LogContext>, KafkaError> {
         let DeadLetterConfig { topic, replication, .. } = &self.config;
         let mut rules = self.worker.topics.rules(topic);
@@ -136,15 +169,7 @@ impl DeadLetters {
     ) -> Result<OwnedMessage, DeadLetterError> {
         let properties = self.worker.kafka.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let consumer: BaseConsumer<LogContext> =
-                client_config("rowcast-dead-letters", &properties)
-                    .set("group.id", "rowcast-dead-letters-reader")
-                    .set("enable.auto.commit", "false")
-                    .set("enable.partition.eof", "true")
-                    .set("auto.offset.reset", "error")
-                    .set("isolation.level", "read_committed")
-                    .create_with_context(LogContext)?;
-            read_one(&consumer, &partition, offset)
+            read_one(&reader(&properties)?, &partition, offset)
         });
         let read = reading.await.map_err(|_| KafkaError::Gone)?;
         let failed = |error| KafkaError::of("read a record again", &self.brokers(), error);
@@ -170,9 +195,12 @@ impl DeadLetters {
             ("exception.message", reason.message.clone()),
             ("exception.stacktrace", reason.message.clone()),
         ];
-        context.iter().fold(headers, |headers, (name, value)| {
+        let headers = context.iter().fold(headers, |headers, (name, value)| {
             let key = format!("__connect.errors.{name}");
             headers.insert(Header { key: &key, value: Some(value.as_bytes()) })
+        });
+        reason.headers.iter().fold(headers, |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(value.as_bytes()) })
         })
     }
 
@@ -189,7 +217,20 @@ impl DeadLetters {
     }
 }
 
-fn read_one(
+/// A consumer for single records that joins no group.
+pub(super) fn reader(
+    properties: &BTreeMap<String, String>,
+) -> Result<BaseConsumer<LogContext>, RdKafkaError> {
+    client_config("rowcast-dead-letters", properties)
+        .set("group.id", "rowcast-dead-letters-reader")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error")
+        .set("isolation.level", "read_committed")
+        .create_with_context(LogContext)
+}
+
+pub(super) fn read_one(
     consumer: &BaseConsumer<LogContext>,
     partition: &TopicPartition,
     offset: KafkaOffset,

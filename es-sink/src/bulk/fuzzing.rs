@@ -2,18 +2,23 @@
 
 use schema::fuzzing::{Target, join_parts, split_part};
 
-use super::ActionKind;
+use super::Malformed;
 use super::response::{ItemOutcome, error_kind, outcomes};
+use crate::bulk_action::Verb;
 
-/// One byte for each action of the request as a part, odd for a delete; then the answer's body.
+/// One byte for each action of the request as a part, its remainder by three is the verb; then the answer's body.
 pub const BULK_RESPONSE: Target = Target { name: "bulk_response", run, seeds, heap_per_byte: 256 };
 
 fn run(data: &[u8]) {
     let (actions, body) = split_part(data);
-    let kind = |byte: &u8| if byte % 2 == 1 { ActionKind::Delete } else { ActionKind::Index(0..0) };
-    let kinds: Vec<ActionKind> = actions.iter().map(kind).collect();
-    if let Some(outcomes) = outcomes(body, kinds.iter()) {
-        assert_eq!(outcomes.len(), kinds.len(), "one outcome for each action");
+    let verb = |byte: &u8| match byte % 3 {
+        0 => Verb::Index,
+        1 => Verb::Delete,
+        _ => Verb::Create,
+    };
+    let verbs: Vec<Verb> = actions.iter().map(verb).collect();
+    if let Some(outcomes) = outcomes(body, verbs.iter().copied()) {
+        assert_eq!(outcomes.len(), verbs.len(), "one outcome for each action");
         for outcome in &outcomes {
             is_judged_by_its_status(outcome, body.len());
         }
@@ -28,6 +33,10 @@ fn is_judged_by_its_status(outcome: &ItemOutcome, body_bytes: usize) {
         ItemOutcome::Retry { status, kind } => {
             let passes = *status == 429 || (500..600).contains(status) || !kind.is_empty();
             assert!(passes && kind.len() <= body_bytes, "{outcome:?}");
+        }
+        ItemOutcome::Malformed(Malformed { status, kind, field }) => {
+            let length = kind.len() + field.as_ref().map_or(0, |field| field.len());
+            assert!(*status != 429 && length <= body_bytes, "{outcome:?}");
         }
         ItemOutcome::Refused { status, kind } => {
             let passes = *status == 429 || (500..600).contains(status);

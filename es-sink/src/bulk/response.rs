@@ -1,19 +1,25 @@
 //! What Elasticsearch says about each action.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
-use crate::bulk::ActionKind;
+use super::Malformed;
+use super::reason;
+use crate::bulk_action::Verb;
 
 /// What has become of one action.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ItemOutcome {
+pub(crate) enum ItemOutcome {
     /// The index has it now.
     Applied,
     /// The index had this version or a later one before.
     Stale,
     /// Not this time.
     Retry { status: u16, kind: Box<str> },
-    /// Never.
+    /// Never: this document does not fit the index.
+    Malformed(Malformed),
+    /// Never, and it is not about this document alone.
     Refused { status: u16, kind: Box<str> },
 }
 
@@ -38,6 +44,8 @@ enum WireItem<'a> {
     #[serde(borrow)]
     Index(WireAnswer<'a>),
     #[serde(borrow)]
+    Create(WireAnswer<'a>),
+    #[serde(borrow)]
     Delete(WireAnswer<'a>),
 }
 
@@ -51,40 +59,58 @@ struct WireAnswer<'a> {
 #[derive(Deserialize)]
 struct WireError<'a> {
     #[serde(borrow, rename = "type")]
-    kind: std::borrow::Cow<'a, str>,
+    kind: Cow<'a, str>,
+    /// For people; it may quote the row.
+    #[serde(borrow, default)]
+    reason: Option<Cow<'a, str>>,
 }
 
 /// One outcome for each action; `None` if the answer is not one to these actions.
-pub(super) fn outcomes<'a>(
-    body: &[u8],
-    kinds: impl Iterator<Item = &'a ActionKind>,
-) -> Option<Vec<ItemOutcome>> {
+pub(super) fn outcomes(body: &[u8], verbs: impl Iterator<Item = Verb>) -> Option<Vec<ItemOutcome>> {
     let response: WireResponse<'_> = serde_json::from_slice(body).ok()?;
     let mut items = response.items.into_iter();
-    let outcomes: Option<Vec<_>> = kinds
-        .map(|kind| match (kind, items.next()?) {
-            (ActionKind::Index(_), WireItem::Index(answer)) => Some(judge(&answer, false)),
-            (ActionKind::Delete, WireItem::Delete(answer)) => Some(judge(&answer, true)),
-            (ActionKind::Index(_), WireItem::Delete(_))
-            | (ActionKind::Delete, WireItem::Index(_)) => None,
+    let outcomes: Option<Vec<_>> = verbs
+        .map(|verb| {
+            let (answered, answer) = items.next()?.verb();
+            (answered == verb).then(|| judge(&answer, verb))
         })
         .collect();
     if items.next().is_some() { None } else { outcomes }
 }
 
-fn judge(answer: &WireAnswer<'_>, is_delete: bool) -> ItemOutcome {
+impl<'a> WireItem<'a> {
+    fn verb(self) -> (Verb, WireAnswer<'a>) {
+        match self {
+            Self::Index(answer) => (Verb::Index, answer),
+            Self::Create(answer) => (Verb::Create, answer),
+            Self::Delete(answer) => (Verb::Delete, answer),
+        }
+    }
+}
+
+fn judge(answer: &WireAnswer<'_>, verb: Verb) -> ItemOutcome {
     let status = answer.status;
-    let kind = answer.error.as_ref().map_or("", |error| &*error.kind);
+    let error = answer.error.as_ref();
+    let kind = error.map_or("", |error| &*error.kind);
     match (status, kind) {
         (200 | 201, "") => ItemOutcome::Applied,
         // Nothing to delete; the version is remembered all the same.
-        (404, "") if is_delete => ItemOutcome::Applied,
+        (404, "") if verb == Verb::Delete => ItemOutcome::Applied,
+        // Of what is created it says that it is there already.
         (409, "version_conflict_engine_exception") => ItemOutcome::Stale,
         (429 | 500..=599, _) => ItemOutcome::Retry { status, kind: kind.into() },
         (_, kind) if PASSING_KINDS.contains(&kind) => {
             ItemOutcome::Retry { status, kind: kind.into() }
         }
-        (_, _) => ItemOutcome::Refused { status, kind: kind.into() },
+        (_, kind) => {
+            let reason = error.and_then(|error| error.reason.as_deref()).unwrap_or_default();
+            if reason::is_about_the_document(kind, reason) {
+                let field = reason::column(reason).map(Into::into);
+                ItemOutcome::Malformed(Malformed { status, kind: kind.into(), field })
+            } else {
+                ItemOutcome::Refused { status, kind: kind.into() }
+            }
+        }
     }
 }
 
@@ -100,7 +126,7 @@ pub(crate) fn error_kind(body: &[u8]) -> Box<str> {
 }
 
 /// Whether a cause passes whatever its status.
-pub(super) fn kind_can_pass(kind: &str) -> bool {
+pub(crate) fn kind_can_pass(kind: &str) -> bool {
     PASSING_KINDS.contains(&kind)
 }
 
@@ -109,44 +135,63 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const INDEX: ActionKind = ActionKind::Index(0..0);
+    const INDEX: Verb = Verb::Index;
 
-    fn one(kind: &ActionKind, item: &str) -> Option<ItemOutcome> {
+    fn one(verb: Verb, item: &str) -> Option<ItemOutcome> {
         let body = format!(r#"{{"errors":true,"items":[{item}]}}"#);
-        outcomes(body.as_bytes(), std::iter::once(kind)).map(|mut outcomes| outcomes.remove(0))
+        outcomes(body.as_bytes(), std::iter::once(verb)).map(|mut outcomes| outcomes.remove(0))
     }
 
     /// Items as Elasticsearch 9.5.3 answered them.
     #[test]
     fn recorded_items_are_judged() {
         use ItemOutcome::{Applied, Refused, Retry, Stale};
-        let delete = ActionKind::Delete;
+        let delete = Verb::Delete;
         let kind = |kind: &str| kind.into();
+        let malformed = |status, kind: &str, field: Option<&str>| {
+            let field = field.map(Into::into);
+            ItemOutcome::Malformed(Malformed { status, kind: kind.into(), field })
+        };
         for (action, item, expected) in [
-            (&INDEX, r#"{"index":{"status":201}}"#, Applied),
-            (&delete, r#"{"delete":{"status":404}}"#, Applied),
+            (INDEX, r#"{"index":{"status":201}}"#, Applied),
+            (delete, r#"{"delete":{"status":404}}"#, Applied),
             (
-                &INDEX,
+                INDEX,
                 r#"{"index":{"status":409,"error":{"type":"version_conflict_engine_exception"}}}"#,
                 Stale,
             ),
             (
-                &INDEX,
+                INDEX,
                 r#"{"index":{"status":429,"error":{"type":"es_rejected_execution_exception"}}}"#,
                 Retry { status: 429, kind: kind("es_rejected_execution_exception") },
             ),
             (
-                &INDEX,
+                INDEX,
                 r#"{"index":{"status":403,"error":{"type":"cluster_block_exception"}}}"#,
                 Retry { status: 403, kind: kind("cluster_block_exception") },
             ),
             (
-                &INDEX,
+                INDEX,
                 r#"{"index":{"status":400,"error":{"type":"document_parsing_exception"}}}"#,
-                Refused { status: 400, kind: kind("document_parsing_exception") },
+                malformed(400, "document_parsing_exception", None),
             ),
             (
-                &delete,
+                INDEX,
+                r#"{"index":{"status":400,"error":{"type":"document_parsing_exception","reason":"[1:6] failed to parse field [n] of type [long] in document with id '1'. Preview of field's value: 'field [secret]'"}}}"#,
+                malformed(400, "document_parsing_exception", Some("n")),
+            ),
+            (
+                INDEX,
+                r#"{"index":{"status":400,"error":{"type":"illegal_argument_exception","reason":"Limit of total fields [1000] has been exceeded while adding new fields [1]"}}}"#,
+                Refused { status: 400, kind: kind("illegal_argument_exception") },
+            ),
+            (
+                Verb::Create,
+                r#"{"create":{"status":409,"error":{"type":"version_conflict_engine_exception"}}}"#,
+                Stale,
+            ),
+            (
+                delete,
                 r#"{"delete":{"status":404,"error":{"type":"index_not_found_exception"}}}"#,
                 Refused { status: 404, kind: kind("index_not_found_exception") },
             ),
@@ -157,16 +202,16 @@ mod tests {
 
     #[test]
     fn an_answer_to_something_else_is_no_answer() {
-        assert_eq!(one(&INDEX, r#"{"delete":{"status":200}}"#), None);
-        assert_eq!(one(&INDEX, r#"{"index":{"status":200}},{"index":{"status":200}}"#), None);
-        assert_eq!(outcomes(br#"{"errors":false,"items":[]}"#, [INDEX].iter()), None);
-        assert_eq!(outcomes(b"<html>", [INDEX].iter()), None);
+        assert_eq!(one(INDEX, r#"{"delete":{"status":200}}"#), None);
+        assert_eq!(one(INDEX, r#"{"index":{"status":200}},{"index":{"status":200}}"#), None);
+        assert_eq!(outcomes(br#"{"errors":false,"items":[]}"#, [INDEX].into_iter()), None);
+        assert_eq!(outcomes(b"<html>", [INDEX].into_iter()), None);
     }
 
     proptest! {
         #[test]
         fn any_answer_is_judged_without_panic(body in ".{0,200}") {
-            drop(outcomes(body.as_bytes(), [INDEX, ActionKind::Delete].iter()));
+            drop(outcomes(body.as_bytes(), [INDEX, Verb::Delete].into_iter()));
             drop(error_kind(body.as_bytes()));
         }
     }

@@ -16,21 +16,21 @@ pub(crate) struct SizeLimit {
 }
 
 impl SizeLimit {
-    pub(super) fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self { accepted: AtomicUsize::new(0), target: AtomicUsize::new(usize::MAX) }
     }
 
     /// How large a body of several actions may be.
-    pub(super) fn target(&self) -> usize {
+    pub(crate) fn target(&self) -> usize {
         self.target.load(Ordering::Relaxed)
     }
 
-    pub(super) fn accepted(&self, bytes: usize) {
+    pub(crate) fn accepted(&self, bytes: usize) {
         self.accepted.fetch_max(bytes, Ordering::Relaxed);
     }
 
     /// A body was refused for its size: half of it is tried, or what was taken already.
-    pub(super) fn refused(&self, bytes: usize) {
+    pub(crate) fn refused(&self, bytes: usize) {
         let accepted = self.accepted.load(Ordering::Relaxed).min(bytes.saturating_sub(1));
         self.target.fetch_min(accepted.max(bytes / 2), Ordering::Relaxed);
     }

@@ -101,7 +101,7 @@ fn dead_letters(
 }
 
 /// Patterns for whole names. As in the source, capitals count in a pipeline file only.
-fn patterns(settings: &mut Settings, key: &str) -> Result<Vec<Regex>, ConfigError> {
+pub(super) fn patterns(settings: &mut Settings, key: &str) -> Result<Vec<Regex>, ConfigError> {
     let flags = match settings.origin() {
         Origin::PipelineFile => "",
         Origin::Connect => "(?i)",

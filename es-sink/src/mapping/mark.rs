@@ -5,6 +5,9 @@
 //! rows with the same key, and a sweep of one would take the other's with it. So an index belongs to
 //! the topic that has come first, or is `shared`: then ids begin with the topic and each document
 //! has it in a field.
+//!
+//! `created`, `index_uuid` and `bulk_load` are about the index itself: whether rowcast has made it,
+//! which one it is, and what is to be put back after a snapshot.
 
 use std::sync::Arc;
 
@@ -16,7 +19,21 @@ use crate::error::SinkError;
 /// The field that has the topic of a document, in an index that several share.
 pub(crate) const TOPIC_FIELD: &str = "__topic";
 
-const KEY: &str = "rowcast";
+/// The field that says of a document that its row is gone, where deletes are soft.
+pub(crate) const DELETED_FIELD: &str = "__deleted";
+/// The same behind the name of a table.
+pub(super) const DELETED_SUFFIX: &str = ".__deleted";
+
+/// Where rowcast's notes are in `_meta`.
+pub(super) const KEY: &str = "rowcast";
+/// Whether rowcast has made the index.
+pub(super) const CREATED: &str = "created";
+/// Whether a template has said what some of its fields are.
+pub(super) const TEMPLATED: &str = "templated";
+/// The index's UUID. A restored index has that of the one that was saved.
+pub(super) const INDEX_UUID: &str = "index_uuid";
+/// The settings that were in force before a snapshot.
+pub(super) const BULK_LOAD: &str = "bulk_load";
 
 /// What the versions of an index are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,16 +79,11 @@ impl Mark {
 
     /// This mark among what an index's `_meta` has already.
     pub(super) fn added_to(&self, meta: &Map<String, Value>) -> Map<String, Value> {
-        let mut meta = meta.clone();
-        let mut ours = meta.get(KEY).and_then(Value::as_object).cloned().unwrap_or_default();
-        ours.insert("versions".to_owned(), json!(self.versions.word()));
-        let (key, value) = match &self.owner {
-            Owner::Topic(topic) => ("topic", json!(**topic)),
-            Owner::Shared => ("shared", json!(true)),
-        };
-        ours.insert(key.to_owned(), value);
-        meta.insert(KEY.to_owned(), Value::Object(ours));
-        meta
+        let meta = with_note(meta, "versions", json!(self.versions.word()));
+        match &self.owner {
+            Owner::Topic(topic) => with_note(&meta, "topic", json!(**topic)),
+            Owner::Shared => with_note(&meta, "shared", json!(true)),
+        }
     }
 
     /// Whether an index says this already; `false` if it does not say all of it.
@@ -138,12 +150,28 @@ impl Mark {
     }
 }
 
-/// Whether rowcast has ever written to an index.
-pub(super) fn is_marked(meta: &Map<String, Value>) -> bool {
-    meta.contains_key(KEY)
+/// `_meta` with one more note of rowcast's, or another value of it; null takes it away.
+pub(super) fn with_note(meta: &Map<String, Value>, key: &str, value: Value) -> Map<String, Value> {
+    let mut meta = meta.clone();
+    let mut ours = meta.get(KEY).and_then(Value::as_object).cloned().unwrap_or_default();
+    match value {
+        Value::Null => drop(ours.remove(key)),
+        Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => drop(ours.insert(key.to_owned(), value)),
+    }
+    meta.insert(KEY.to_owned(), Value::Object(ours));
+    meta
 }
 
 /// The field [`TOPIC_FIELD`] for a mapping.
 pub(super) fn topic_field() -> DocumentField {
     DocumentField { name: TOPIC_FIELD.into(), kind: FieldKind::Keyword, nullable: false }
+}
+
+/// The field [`DELETED_FIELD`] for a mapping.
+pub(super) fn deleted_field() -> DocumentField {
+    DocumentField { name: DELETED_FIELD.into(), kind: FieldKind::Boolean, nullable: true }
 }

@@ -1,14 +1,15 @@
 //! The offsets of all partitions that are ours.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use connect::kafka::consumer::{CommitOffsets, KafkaOffset, OffsetTracker, TopicPartition};
 use tokio::time::Instant;
 
+use crate::fast::FastMap;
+
 /// Follows each partition and says what is to be committed, and when.
 pub(super) struct Offsets {
-    partitions: HashMap<TopicPartition, Followed>,
+    partitions: FastMap<TopicPartition, Followed>,
     interval: Duration,
     /// When the next commit is due; `None` while nothing has settled since the last one.
     due: Option<Instant>,
@@ -22,7 +23,7 @@ struct Followed {
 
 impl Offsets {
     pub(super) fn new(interval: Duration) -> Self {
-        Self { partitions: HashMap::new(), interval, due: None }
+        Self { partitions: FastMap::default(), interval, due: None }
     }
 
     /// Partitions that come are followed from nothing: what is known about an earlier time says

@@ -42,6 +42,11 @@ impl Parked {
         }
     }
 
+    /// The records that they stop at.
+    pub(super) fn records(&self) -> Vec<String> {
+        self.records.values().map(Origin::to_string).collect()
+    }
+
     /// When [`Self::tell`] is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.tell
@@ -54,9 +59,9 @@ impl Parked {
         tracing::warn!(
             count = self.records.len(),
             records = records.join(", "),
-            hint = "raise `http.max_content_length` of Elasticsearch or choose another \
-                    `document.too.large`, then start the sink again",
-            "partitions are parked at documents that are too large for elasticsearch"
+            hint = "where the log says why each was parked it also says what to do; then start the \
+                    sink again",
+            "partitions are parked at documents that elasticsearch does not take"
         );
     }
 }

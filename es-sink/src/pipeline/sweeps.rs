@@ -7,12 +7,14 @@ use std::sync::Arc;
 use connect::kafka::consumer::{Record, TopicPartition};
 
 use crate::error::{Origin, SinkError};
-use crate::sweep::{SweepOrder, Sweeper, Swept};
+use crate::sweep::{SweepOrder, Sweeper};
 
 /// Sweeps under way: one at most in each topic, as a partition 0 waits for its own.
 pub(super) struct Sweeps {
     sweeper: Arc<Sweeper>,
     under_way: Vec<UnderWay>,
+    /// Those that have ended, and the documents that they have deleted.
+    done: (u64, u64),
 }
 
 struct UnderWay {
@@ -20,7 +22,7 @@ struct UnderWay {
     /// Records of its partition that came after it. No more are asked for, so these are at most
     /// what was on its way.
     behind: VecDeque<Record>,
-    outcome: Pin<Box<dyn Future<Output = Result<Swept, SinkError>> + Send>>,
+    outcome: Pin<Box<dyn Future<Output = Result<u64, SinkError>> + Send>>,
 }
 
 /// A sweep that has ended.
@@ -33,13 +35,18 @@ pub(super) struct Ended {
 
 impl Sweeps {
     pub(super) fn new(sweeper: Sweeper) -> Self {
-        Self { sweeper: Arc::new(sweeper), under_way: Vec::new() }
+        Self { sweeper: Arc::new(sweeper), under_way: Vec::new(), done: (0, 0) }
     }
 
     pub(super) fn begin(&mut self, order: SweepOrder) {
         let origin = order.origin.clone();
         let outcome = Box::pin(Arc::clone(&self.sweeper).run(order));
         self.under_way.push(UnderWay { origin, behind: VecDeque::new(), outcome });
+    }
+
+    /// How many have ended, and how many documents they have deleted.
+    pub(super) fn done(&self) -> (u64, u64) {
+        self.done
     }
 
     /// Whether the records of a partition have to wait.
@@ -69,7 +76,11 @@ impl Sweeps {
             for (number, sweep) in self.under_way.iter_mut().enumerate() {
                 if let std::task::Poll::Ready(outcome) = sweep.outcome.as_mut().poll(context) {
                     let UnderWay { origin, behind, .. } = self.under_way.swap_remove(number);
-                    return std::task::Poll::Ready(outcome.map(|_| Ended { origin, behind }));
+                    return std::task::Poll::Ready(outcome.map(|deleted| {
+                        let (sweeps, documents) = self.done;
+                        self.done = (sweeps + 1, documents + deleted);
+                        Ended { origin, behind }
+                    }));
                 }
             }
             std::task::Poll::Pending

@@ -1,25 +1,37 @@
 //! The pipeline against a server and a consumer that fail.
 
+mod append;
+mod dated;
+mod delivery;
+mod documents;
+mod histories;
+mod json;
 mod large;
+mod late_writes;
+mod malformed;
+mod shared;
 mod sweeps;
+mod truncates;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use connect::config::{Origin, Settings};
+use connect::control::{TaskHandle, task_control};
 use connect::kafka::consumer::{Command, ConsumerFeed, Ends, KafkaOffset};
-use proptest::prelude::*;
 use schema::fault::{Disposition, Fault as _};
 use schema::registry::{Registry, RegistryConfig};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::bulk::EsClient;
+use crate::bulk::Bulk;
+use crate::client::EsClient;
 use crate::config::SinkConfig;
 use crate::mapping::Indices;
 use crate::sweep::{Asked, Group};
-use crate::testing::{Change, FakeServer, Fault, flat_record, record};
+use crate::testing::{Change, FakeServer, Fault, flat_record, record, text_record};
+use crate::writer::WriterConfig;
 
 const TOPIC: &str = "shop.db.orders";
 
@@ -35,6 +47,7 @@ struct Bench {
     pipeline: JoinHandle<Result<(), SinkError>>,
     committed: BTreeMap<i32, i64>,
     group: FakeGroup,
+    told: TaskHandle,
 }
 
 /// What Kafka knows of the group.
@@ -51,13 +64,18 @@ impl Group for FakeGroup {
 
     fn not_passed(&self, mut ends: Ends) -> Asked<'_> {
         let committed = self.committed.lock().unwrap();
-        ends.retain(|(partition, end)| committed.get(partition).is_none_or(|c| *c < end.0));
+        ends.retain(|(partition, end)| committed.get(partition).copied().unwrap_or(0) < end.0);
         Box::pin(async { Ok(ends) })
     }
 }
 
 impl Bench {
     fn start(server: FakeServer, extra: &[(&str, &str)]) -> Self {
+        Self::start_with(server, extra, FLUSH_DEADLINE)
+    }
+
+    /// With another time for a rebalance to wait.
+    fn start_with(server: FakeServer, extra: &[(&str, &str)], flush: Duration) -> Self {
         let pairs = [("topics", TOPIC), ("connection.url", &*server.url), ("batch.size", "7")];
         let values = pairs.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         let settings = Settings::new("connector `s`", Origin::PipelineFile, values.collect());
@@ -70,23 +88,27 @@ impl Bench {
         let client = Arc::new(EsClient::new(&config.connection).unwrap());
         let indices = Indices::new(Arc::clone(&client), config.index.clone());
         let registry = Registry::new(&registry).unwrap();
-        let documents = Documents::new(registry, indices, &config.index);
+        let documents = Documents::new(registry, indices, &config.index, config.documents);
         let (consumer, feed) = SinkConsumer::with_feed();
         let group = FakeGroup::default();
         let watched = group.clone();
+        let bulk = Arc::new(Bulk::new(client, config.delivery.pace(), Arc::default()));
         let sweeper = Sweeper::new(
-            Arc::clone(&client),
+            Arc::clone(&bulk),
             config.index.clone(),
             Box::new(move |_| Ok(Box::new(watched.clone()))),
         );
-        let writer = Writer::new(client, config.large, None);
+        let writer_config = WriterConfig { large: config.large, malformed: config.malformed };
+        let writer = Writer::new(bulk, writer_config, None);
         let stations = Stations { documents, writer, sweeper };
-        let mut pipeline = Pipeline::new(consumer, stations, config.batch);
+        let mut pipeline = Pipeline::new(consumer, stations, config.delivery);
         pipeline.offsets = Offsets::new(Duration::from_millis(5));
+        pipeline.flush_deadline = flush;
         let stop = CancellationToken::new();
         let token = stop.clone();
-        let pipeline = tokio::spawn(async move { pipeline.run(&token).await });
-        Self { server, feed, stop, pipeline, committed: BTreeMap::new(), group }
+        let (mut control, told) = task_control();
+        let pipeline = tokio::spawn(async move { pipeline.run(&token, &mut control).await });
+        Self { server, feed, stop, pipeline, committed: BTreeMap::new(), group, told }
     }
 
     async fn deliver(&mut self, records: Vec<Record>) {
@@ -128,6 +150,29 @@ impl Bench {
             }
             assert!(Instant::now() < deadline, "waited for 30 s");
             tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits until the task has published so many sweeps and swept documents, and these records.
+    async fn tells(&mut self, (sweeps, swept_documents): (u64, u64), parked: &[&str]) {
+        let expected = (sweeps, swept_documents, parked.join(", "));
+        self.until(|bench, _| {
+            bench.told.sink_status().is_some_and(|told| {
+                (told.sweeps, told.swept_documents, told.parked.join(", ")) == expected
+            })
+        })
+        .await;
+    }
+
+    /// Somebody sets the group's offset of a partition back.
+    fn rewind(&mut self, number: i32, offset: i64) {
+        let mut group = self.group.committed.lock().unwrap();
+        if offset > 0 {
+            group.insert(partition(number), offset);
+            self.committed.insert(number, offset);
+        } else {
+            group.remove(&partition(number));
+            self.committed.remove(&number);
         }
     }
 
@@ -196,8 +241,12 @@ async fn a_stop_settles_what_has_been_taken() {
     let p = partition(0);
     bench.feed.assigned(vec![p.clone()]).await;
     bench.deliver(vec![record(&p, 0, 1, Change::Write { n: 5 }, Some(1))]).await;
-    // The index is made when the record is taken.
-    bench.until(|bench, _| bench.server.has_index(TOPIC)).await;
+    // The index is made and marked when the record is taken.
+    let is_marked = |server: &FakeServer| {
+        let mark = |server: &FakeServer| server.mapping(TOPIC)["_meta"]["rowcast"].clone();
+        server.has_index(TOPIC) && mark(server)["index_uuid"].is_string()
+    };
+    bench.until(|bench, _| is_marked(&bench.server)).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
 
     let (ended, server, committed) = bench.end().await;
@@ -257,7 +306,7 @@ async fn a_wrong_password_halts_with_a_hint() {
 async fn a_refused_document_halts_and_is_named_by_its_place_only() {
     let server = FakeServer::start().await;
     server.fail([Fault::BadDocument]);
-    let mut bench = Bench::start(server, &[]);
+    let mut bench = Bench::start(server, &[("behavior.on.malformed.documents", "fail")]);
     let p = partition(3);
     bench.feed.assigned(vec![p.clone()]).await;
     bench.deliver(vec![record(&p, 41, 1, Change::Write { n: 5 }, Some(1))]).await;
@@ -268,7 +317,7 @@ async fn a_refused_document_halts_and_is_named_by_its_place_only() {
     assert_eq!(
         error.to_string(),
         "elasticsearch refuses record shop.db.orders/3@41 in index `shop.db.orders` with 400 \
-         document_parsing_exception"
+         document_parsing_exception for field `?`"
     );
 }
 
@@ -341,107 +390,9 @@ async fn an_index_of_somebody_else_is_completed_or_refused() {
     let mapping = bench.server.mapping(TOPIC);
     assert_eq!(
         mapping["_meta"],
-        json!({"owner": "x", "rowcast": {"versions": "lsn", "topic": TOPIC}})
+        json!({"owner": "x",
+            "rowcast": {"versions": "lsn", "topic": TOPIC, "index_uuid": "uuid-1"}})
     );
     assert_eq!(mapping["properties"]["id"], json!({"type": "long"}));
     bench.end().await.0.unwrap();
-}
-
-/// One change of the table; its place in the list is its Lsn.
-#[derive(Debug, Clone)]
-struct Step {
-    id: i64,
-    change: Change,
-    /// Partition to be taken away and given back after this step.
-    rebalance: Option<i32>,
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    let change = prop_oneof![3 => any::<i16>().prop_map(|n| Change::Write { n: n.into() }),
-                             1 => Just(Change::Delete)];
-    (0_i64..6, change, prop::option::weighted(0.06, 0_i32..2))
-        .prop_map(|(id, change, rebalance)| Step { id, change, rebalance })
-}
-
-fn any_fault() -> impl Strategy<Value = Fault> {
-    prop_oneof![
-        Just(Fault::CutBefore),
-        Just(Fault::CutAfter),
-        Just(Fault::WrongCount),
-        Just(Fault::Unavailable),
-        Just(Fault::ItemsBusy),
-        Just(Fault::TooLarge),
-    ]
-}
-
-proptest! {
-    // Each fault costs a real wait of 100 ms or more.
-    #![proptest_config(ProptestConfig {
-        cases: 12,
-        max_shrink_iters: 50,
-        ..ProptestConfig::default()
-    })]
-
-    /// After random faults, rebalances and the repetitions that they cause, the index is what the
-    /// table is; and at no moment was an offset committed whose change the index did not have.
-    #[test]
-    fn after_random_faults_the_index_equals_the_table(
-        steps in prop::collection::vec(any_step(), 1..60),
-        faults in prop::collection::vec(any_fault(), 0..5),
-    ) {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(converges(steps, faults));
-    }
-}
-
-async fn converges(steps: Vec<Step>, faults: Vec<Fault>) {
-    let server = FakeServer::start().await;
-    server.fail(faults);
-    let mut bench = Bench::start(server, &[]);
-    let mut logs: BTreeMap<i32, Vec<Record>> = [(0, Vec::new()), (1, Vec::new())].into();
-    bench.feed.assigned(vec![partition(0), partition(1)]).await;
-    let mut table = BTreeMap::new();
-    for (step, lsn) in steps.iter().zip(1_u64..) {
-        let number = i32::from(step.id % 2 == 1);
-        let log = logs.get_mut(&number).unwrap();
-        // Offsets have holes where transaction markers are.
-        let offset = log.last().map_or(0, |last: &Record| last.offset.0 + 1 + step.id % 2);
-        let row = record(&partition(number), offset, step.id, step.change, Some(lsn));
-        log.push(row.clone());
-        bench.deliver(vec![row]).await;
-        match step.change {
-            Change::Write { n } => {
-                table.insert(step.id.to_string(), json!({"id": step.id, "n": n, "u": null}))
-            }
-            Change::Delete => table.remove(&step.id.to_string()),
-        };
-        if let Some(number) = step.rebalance {
-            rebalance(&mut bench, number, &logs[&number]).await;
-        }
-    }
-    let ends: BTreeMap<i32, i64> =
-        logs.iter().filter_map(|(number, log)| Some((*number, log.last()?.offset.0 + 1))).collect();
-    bench.until(|bench, _| bench.committed == ends).await;
-
-    let (ended, server, _) = bench.end().await;
-
-    ended.unwrap();
-    let documents: BTreeMap<String, Value> = server.documents(TOPIC);
-    assert_eq!(documents, table);
-    for (step, lsn) in steps.iter().zip(1_u64..) {
-        assert!(server.version(TOPIC, &step.id.to_string()) >= Some(lsn));
-    }
-}
-
-/// Takes a partition away, gives it back, and delivers again from the committed offset, as Kafka
-/// does.
-async fn rebalance(bench: &mut Bench, number: i32, log: &[Record]) {
-    bench.feed.revoked(vec![partition(number)], false).await;
-    bench.until(|_, command| matches!(command, Some(Command::RevokeDone))).await;
-    let committed = bench.committed.get(&number).copied().unwrap_or(0);
-    let again: Vec<_> = log.iter().filter(|r| r.offset.0 >= committed).cloned().collect();
-    bench.feed.assigned(vec![partition(number)]).await;
-    if !again.is_empty() {
-        bench.deliver(again).await;
-    }
 }

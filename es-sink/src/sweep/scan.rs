@@ -8,7 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::bulk::{Answer, EsClient, Method, NoAnswer, Request, error_kind};
+use crate::bulk::error_kind;
+use crate::client::{Answer, EsClient, Method, NoAnswer, Request};
+use crate::document::soft::DELETED_FIELD;
 use crate::error::SinkError;
 use crate::mapping::TOPIC_FIELD;
 use crate::patience::Patience;
@@ -25,11 +27,27 @@ const ACTION: &str = "search";
 pub(super) struct Scan<'a> {
     client: &'a EsClient,
     index: &'a str,
-    /// The topic whose documents are wanted, of an index that has others too.
-    topic: Option<&'a str>,
+    wanted: Wanted<'a>,
     api: Api,
     point: String,
     after: Option<Box<RawValue>>,
+}
+
+/// Which documents are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Those of a topic, of an index that has others too.
+    pub(super) topic: Option<&'a str>,
+    /// Those that are not marked as deleted.
+    pub(super) unmarked: bool,
+}
+
+/// A document that was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) id: String,
+    pub(super) version: u64,
+    pub(super) routing: Option<String>,
 }
 
 /// Elasticsearch and OpenSearch have the same thing under two names.
@@ -41,8 +59,8 @@ enum Api {
 
 /// What the next page has brought.
 pub(super) enum Scanned {
-    /// Ids and versions.
-    Documents(Vec<(String, u64)>),
+    /// So many.
+    Documents(Vec<Found>),
     /// There are no more.
     End,
     /// The server has forgotten the point in time.
@@ -90,6 +108,8 @@ struct Hit {
     id: String,
     #[serde(rename = "_version")]
     version: u64,
+    #[serde(default, rename = "_routing")]
+    routing: Option<String>,
     sort: Box<RawValue>,
 }
 
@@ -98,7 +118,7 @@ impl<'a> Scan<'a> {
     pub(super) async fn open(
         client: &'a EsClient,
         index: &'a str,
-        topic: Option<&'a str>,
+        wanted: Wanted<'a>,
     ) -> Result<Option<Self>, SinkError> {
         let mut api = Api::Elasticsearch;
         loop {
@@ -112,7 +132,7 @@ impl<'a> Scan<'a> {
                 client.ask(&Request::json(Method::Post, path, None), ACTION, index).await?;
             match (answer.status, serde_json::from_slice::<Opened>(&answer.body)) {
                 (200, Ok(Opened { id: point })) => {
-                    return Ok(Some(Self { client, index, topic, api, point, after: None }));
+                    return Ok(Some(Self { client, index, wanted, api, point, after: None }));
                 }
                 (404, _) if is_gone(&answer) => return Ok(None),
                 // It does not know the path: there is no `error.type`.
@@ -129,7 +149,7 @@ impl<'a> Scan<'a> {
     /// The next page.
     pub(super) async fn next(&mut self) -> Result<Scanned, SinkError> {
         let path = "/_search?allow_partial_search_results=false&filter_path=pit_id,timed_out,\
-                    _shards.failed,hits.hits._id,hits.hits._version,hits.hits.sort";
+                    _shards.failed,hits.hits._id,hits.hits._version,hits.hits._routing,hits.hits.sort";
         let request = Request::json(Method::Post, path.to_owned(), Some(self.body()));
         let mut patience = Patience::with_elasticsearch();
         loop {
@@ -153,8 +173,8 @@ impl<'a> Scan<'a> {
             self.point = point;
         }
         let mut documents = Vec::with_capacity(page.hits.hits.len());
-        for Hit { id, version, sort } in page.hits.hits {
-            documents.push((id, version));
+        for Hit { id, version, routing, sort } in page.hits.hits {
+            documents.push(Found { id, version, routing });
             self.after = Some(sort);
         }
         if documents.is_empty() { Scanned::End } else { Scanned::Documents(documents) }
@@ -174,8 +194,8 @@ impl<'a> Scan<'a> {
             ("version".to_owned(), json!(true)),
             ("track_total_hits".to_owned(), json!(false)),
         ]);
-        if let Some(topic) = self.topic {
-            body.insert("query".to_owned(), json!({ "term": { TOPIC_FIELD: topic } }));
+        if let Some(query) = self.wanted.query() {
+            body.insert("query".to_owned(), query);
         }
         if let Some(after) = &self.after {
             // Numbers of 64 bits: as they came.
@@ -194,6 +214,21 @@ impl<'a> Scan<'a> {
         let request = Request::json(Method::Delete, path.to_owned(), Some(body.to_string()));
         if let Err(NoAnswer { reason, .. }) = self.client.send(&request).await {
             tracing::debug!(index = self.index, reason, "point in time is not closed");
+        }
+    }
+}
+
+impl Wanted<'_> {
+    /// `None` for all of them.
+    fn query(&self) -> Option<Value> {
+        let topic = self.topic.map(|topic| json!({ "term": { TOPIC_FIELD: topic } }));
+        match (topic, self.unmarked) {
+            (topic, false) => topic,
+            (topic, true) => {
+                let marked = json!({ "term": { DELETED_FIELD: true } });
+                let filter: Vec<_> = topic.into_iter().collect();
+                Some(json!({ "bool": { "filter": filter, "must_not": marked } }))
+            }
         }
     }
 }

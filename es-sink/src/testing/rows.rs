@@ -5,13 +5,12 @@ use connect::kafka::consumer::{KafkaOffset, Record, TopicPartition};
 use connect::kafka::control::{Control, Sweep};
 use schema::lsn::Lsn;
 
-pub(super) const KEY_SCHEMA_ID: u32 = 1;
-pub(super) const VALUE_SCHEMA_ID: u32 = 2;
+const KEY_SCHEMA_ID: u32 = 1;
+const VALUE_SCHEMA_ID: u32 = 2;
 
-pub(super) const KEY_SCHEMA: &str =
-    r#"{"type":"record","name":"Key","fields":[{"name":"id","type":"long"}]}"#;
+const KEY_SCHEMA: &str = r#"{"type":"record","name":"Key","fields":[{"name":"id","type":"long"}]}"#;
 
-pub(super) const VALUE_SCHEMA: &str = r#"{"type":"record","name":"Envelope","fields":[
+const VALUE_SCHEMA: &str = r#"{"type":"record","name":"Envelope","fields":[
     {"name":"before","type":["null",{"type":"record","name":"Value","fields":[
         {"name":"id","type":"long"},{"name":"n","type":"long"},
         {"name":"u","type":["null",{"type":"bytes","logicalType":"decimal","precision":20,
@@ -21,17 +20,50 @@ pub(super) const VALUE_SCHEMA: &str = r#"{"type":"record","name":"Envelope","fie
         {"name":"sequence","type":["null","string"],"default":null}]}},
     {"name":"op","type":"string"}]}"#;
 
-pub(super) const FLAT_SCHEMA_ID: u32 = 3;
+const FLAT_SCHEMA_ID: u32 = 3;
 
 /// As `ExtractNewRecordState` with `delete.tombstone.handling.mode=rewrite` leaves it.
-pub(super) const FLAT_SCHEMA: &str = r#"{"type":"record","name":"Value","fields":[
+const FLAT_SCHEMA: &str = r#"{"type":"record","name":"Value","fields":[
     {"name":"id","type":"long"},{"name":"n","type":"long"},
     {"name":"__deleted","type":["null","string"],"default":null}]}"#;
 
-pub(super) const TEXT_SCHEMA_ID: u32 = 4;
+const TEXT_SCHEMA_ID: u32 = 4;
 
-pub(super) const TEXT_SCHEMA: &str = r#"{"type":"record","name":"Value","fields":[
+const TEXT_SCHEMA: &str = r#"{"type":"record","name":"Value","fields":[
     {"name":"id","type":"long"},{"name":"body","type":"string"}]}"#;
+
+const PAIR_SCHEMA_ID: u32 = 5;
+
+const PAIR_SCHEMA: &str = r#"{"type":"record","name":"Key","fields":[
+    {"name":"a","type":"string"},{"name":"b","type":"string"}]}"#;
+
+const DAY_KEY_SCHEMA_ID: u32 = 6;
+
+const DAY_KEY_SCHEMA: &str = r#"{"type":"record","name":"Key","fields":[
+    {"name":"id","type":"long"},
+    {"name":"day","type":{"type":"int","connect.name":"io.debezium.time.Date"}}]}"#;
+
+/// The schema of [`dated_record`]'s rows.
+pub(crate) const DATED_SCHEMA_ID: u32 = 7;
+
+const DATED_SCHEMA: &str = r#"{"type":"record","name":"Value","fields":[
+    {"name":"id","type":"long"},
+    {"name":"day","type":{"type":"int","connect.name":"io.debezium.time.Date"}},
+    {"name":"at","type":["null",{"type":"string",
+        "connect.name":"io.debezium.time.ZonedTimestamp"}],"default":null}]}"#;
+
+/// The schemas that the registry has.
+pub(super) fn schemas() -> [(u32, &'static str); 7] {
+    [
+        (KEY_SCHEMA_ID, KEY_SCHEMA),
+        (VALUE_SCHEMA_ID, VALUE_SCHEMA),
+        (FLAT_SCHEMA_ID, FLAT_SCHEMA),
+        (TEXT_SCHEMA_ID, TEXT_SCHEMA),
+        (PAIR_SCHEMA_ID, PAIR_SCHEMA),
+        (DAY_KEY_SCHEMA_ID, DAY_KEY_SCHEMA),
+        (DATED_SCHEMA_ID, DATED_SCHEMA),
+    ]
+}
 
 /// What happens to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +148,57 @@ pub(crate) fn text_record(
         lsn: Lsn::new(offset.unsigned_abs() + 1),
         ..record(partition, offset, id, Change::Delete, None)
     }
+}
+
+/// A row whose key is two texts. Its version is its offset and one.
+pub(crate) fn pair_record(partition: &TopicPartition, offset: i64, (a, b): (&str, &str)) -> Record {
+    let mut key = frame(PAIR_SCHEMA_ID);
+    text(a, &mut key);
+    text(b, &mut key);
+    Record { key: Some(Bytes::from(key)), ..text_record(partition, offset, (offset, 1)) }
+}
+
+/// A row of a day since 1970, which is in its key, and maybe of a time; a tombstone without one. Its
+/// version is its offset and one.
+pub(crate) fn dated_record(
+    partition: &TopicPartition,
+    offset: i64,
+    (id, day): (i64, i64),
+    at: Option<Option<&str>>,
+) -> Record {
+    let mut key = frame(DAY_KEY_SCHEMA_ID);
+    long(id, &mut key);
+    long(day, &mut key);
+    let value = at.map(|at| {
+        let mut value = frame(DATED_SCHEMA_ID);
+        long(id, &mut value);
+        long(day, &mut value);
+        match at {
+            None => value.push(0),
+            Some(at) => {
+                value.push(2);
+                text(at, &mut value);
+            }
+        }
+        Bytes::from(value)
+    });
+    Record { key: Some(Bytes::from(key)), value, ..text_record(partition, offset, (id, 1)) }
+}
+
+/// A record that says that the table was truncated, as Debezium writes it; with a number, as rowcast.
+pub(crate) fn truncate_record(partition: &TopicPartition, offset: i64, lsn: Option<u64>) -> Record {
+    let mut value = frame(VALUE_SCHEMA_ID);
+    value.extend([0, 0]);
+    match lsn {
+        None => value.push(0),
+        Some(lsn) => {
+            value.push(2);
+            text(&lsn.to_string(), &mut value);
+        }
+    }
+    text("t", &mut value);
+    let value = Some(Bytes::from(value));
+    Record { key: None, value, ..record(partition, offset, 0, Change::Delete, None) }
 }
 
 /// The control record of a sweep.

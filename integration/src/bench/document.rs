@@ -9,7 +9,7 @@ mod rows;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use es_sink::bulk_action::{ActionLines, Verb};
+use es_sink::bulk_action::{ActionLine, ActionLines, LineOptions, Verb};
 use schema::plan::document::{
     DecodeError, DocumentOptions, DocumentPlan, GenericDocument, IdPlan, Row, RowChange,
 };
@@ -74,7 +74,10 @@ fn bulk_bodies(
                 .expect("the bench's own record fits its schema");
             let version = row.lsn.map_or(0, schema::lsn::Lsn::value);
             if let RowChange::Upsert { document } = row.change {
-                lines.write(Verb::Index, (&index, &id), version, &mut body);
+                let (version, options) = (Some(version), LineOptions::default());
+                let line =
+                    ActionLine { verb: Verb::Index, index: &index, id: &id, version, options };
+                lines.write(&line, &mut body);
                 body.extend_from_slice(documents.get(document).unwrap_or_default());
                 body.push(b'\n');
             }

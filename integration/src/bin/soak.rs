@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use integration::chaos::{self, ChaosError, ChaosOptions};
 use integration::latency::{self, LatencyError};
 use integration::random::Random;
 use integration::random_types::{self, RandomTypesError};
-use integration::soak::{self, snapshot, transaction};
-use integration::stack::{Stack, StackError, StackOptions, Tuning};
+use integration::soak::{self, ddl, sink, snapshot, transaction};
+use integration::stack::{self, Cache, Stack, StackError, StackOptions, Tuning};
 
 /// Runs a long test on servers of its own and prints its figures as JSON.
 ///
@@ -36,6 +36,21 @@ enum Soak {
         #[arg(long)]
         without_gtids: bool,
     },
+    /// Random statements that change definitions and rows.
+    Ddl {
+        /// How many runs, each with the next seed.
+        #[arg(long, default_value_t = 1)]
+        runs: u64,
+        /// What the random numbers of the first run begin with; a new one if it is not given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Statements of a run.
+        #[arg(long, default_value_t = 500)]
+        statements: u64,
+        /// On a MySQL server without GTIDs, whose log is followed by file and position.
+        #[arg(long)]
+        without_gtids: bool,
+    },
     /// How soon after its commit a row can be read from Kafka. Run it with `--release`.
     Latency {
         /// Rows a second, each in a transaction of its own.
@@ -54,6 +69,18 @@ enum Soak {
         #[arg(long, default_value_t = 600)]
         seconds: u64,
         /// What the random numbers begin with; a new one if it is not given.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Random histories through a sink whose processes, server and network fail.
+    Sink {
+        /// The server that is written to.
+        #[arg(long, value_enum, default_value_t = SinkServer::Fake)]
+        server: SinkServer,
+        /// How many histories, each with the next seed.
+        #[arg(long, default_value_t = 1)]
+        runs: u64,
+        /// What the random numbers of the first begin with; a new one if it is not given.
         #[arg(long)]
         seed: Option<u64>,
     },
@@ -93,6 +120,17 @@ enum Soak {
     },
 }
 
+/// Where a sink writes to.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SinkServer {
+    /// The one in this process.
+    Fake,
+    /// Elasticsearch.
+    Elasticsearch,
+    /// OpenSearch.
+    Opensearch,
+}
+
 #[derive(Debug, thiserror::Error)]
 enum SoakError {
     #[error(transparent)]
@@ -117,14 +155,25 @@ async fn main() -> ExitCode {
             let options = ChaosOptions { kills, keys, seed: fresh };
             (fresh, Box::pin(kill(without_gtids, options)).await)
         }
+        Soak::Ddl { runs, seed, statements, without_gtids } => {
+            let seed = seed.unwrap_or(fresh);
+            let runs = (0..runs).map(|run| seed.wrapping_add(run));
+            let options = runs.map(|seed| ddl::Options { seed, statements }).collect();
+            (seed, Box::pin(ddl(without_gtids, options)).await)
+        }
         Soak::Latency { rate, seconds, settings } => {
             let options = latency::Options { rate, seconds };
             (fresh, Box::pin(latency(options, settings)).await)
         }
         Soak::RandomTypes { seconds, seed } => {
             let (seed, budget) = (seed.unwrap_or(fresh), Duration::from_secs(seconds));
-            let options = random_types::Options { seed, tables: Vec::new(), budget };
+            let options =
+                random_types::Options { seed, tables: Vec::new(), budget, is_nameless: false };
             (seed, Box::pin(random_types(options)).await)
+        }
+        Soak::Sink { server, runs, seed } => {
+            let seed = seed.unwrap_or(fresh);
+            (seed, Box::pin(sink(server, seed, runs)).await)
         }
         Soak::Snapshot { rows, kills, rate, settings } => {
             let writes_per_second = rate;
@@ -147,6 +196,7 @@ async fn main() -> ExitCode {
             if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
+            let error = schema::fault::chain(&error);
             writeln!(io::stderr(), "seed {seed} (SOAK_SEED repeats it): {error}")
                 .unwrap_or_default();
             ExitCode::FAILURE
@@ -157,13 +207,17 @@ async fn main() -> ExitCode {
 /// A report as JSON, and whether all was as it must be.
 type Ended = Result<(String, bool), SoakError>;
 
-async fn kill(without_gtids: bool, options: ChaosOptions) -> Ended {
+fn servers(without_gtids: bool) -> StackOptions {
     let mut servers = StackOptions::default();
     if without_gtids {
         let arguments = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
         servers.mysql.arguments.extend(arguments.map(str::to_owned));
     }
-    let stack = Stack::start(servers).await?;
+    servers
+}
+
+async fn kill(without_gtids: bool, options: ChaosOptions) -> Ended {
+    let stack = Stack::start(servers(without_gtids)).await?;
     let folder = tempfile::tempdir()?;
     let report = chaos::run(&stack, "soak", folder.path(), options).await?;
     stack.stop().await?;
@@ -190,10 +244,49 @@ fn setting(text: &str) -> Result<(String, String), &'static str> {
 async fn random_types(options: random_types::Options) -> Ended {
     let stack = Stack::start(StackOptions::default()).await?;
     let folder = tempfile::tempdir()?;
-    let report = random_types::run(&stack, "soak", folder.path(), options).await?;
+    let report = random_types::run((&stack, &stack.mysql), "soak", folder.path(), options).await?;
     stack.stop().await?;
     let is_good = report.failures.is_empty() && report.tables > 0;
     Ok((serde_json::to_string(&report).unwrap_or_default(), is_good))
+}
+
+async fn ddl(without_gtids: bool, runs: Vec<ddl::Options>) -> Ended {
+    let stack = Stack::start(servers(without_gtids)).await?;
+    let mut are_good = true;
+    for (number, options) in runs.into_iter().enumerate() {
+        let folder = tempfile::tempdir()?;
+        let name = format!("soak_{number}");
+        let report = Box::pin(ddl::run(&stack, &name, folder.path(), options)).await?;
+        writeln!(io::stdout(), "{}", serde_json::to_string(&report).unwrap_or_default())?;
+        if !report.is_good() {
+            are_good = false;
+            writeln!(io::stderr(), "log and statements are in {}", folder.keep().display())?;
+        }
+    }
+    stack.stop().await?;
+    Ok((serde_json::json!({ "good": are_good }).to_string(), are_good))
+}
+
+async fn sink(server: SinkServer, seed: u64, runs: u64) -> Ended {
+    let kind = match server {
+        SinkServer::Fake => sink::Kind::Fake,
+        SinkServer::Elasticsearch => sink::Kind::Elasticsearch,
+        SinkServer::Opensearch => sink::Kind::Opensearch,
+    };
+    let installed = stack::install(&Cache::open()?).await?;
+    let folder = tempfile::tempdir()?;
+    let servers = Box::pin(sink::Servers::start(&installed, kind, folder.path())).await?;
+    let mut are_good = true;
+    for (run, seed) in (0..runs).map(|run| (run, seed.wrapping_add(run))) {
+        let folder = tempfile::tempdir()?;
+        let report = Box::pin(servers.run(&format!("soak{run}"), folder.path(), seed)).await?;
+        writeln!(io::stdout(), "{}", serde_json::to_string(&report).unwrap_or_default())?;
+        if !report.problems.is_empty() {
+            are_good = false;
+            writeln!(io::stderr(), "logs are in {}", folder.keep().display())?;
+        }
+    }
+    Ok((serde_json::json!({ "good": are_good }).to_string(), are_good))
 }
 
 async fn snapshot(options: snapshot::Options) -> Ended {

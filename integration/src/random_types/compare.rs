@@ -9,7 +9,7 @@ use super::{RandomTypesError, Report};
 use crate::cell::Cells;
 use crate::pipeline::PipelineFile;
 use crate::process::Rowcast;
-use crate::stack::Stack;
+use crate::stack::{MySql, Stack};
 use crate::topic::{ChangeRecord, Image, TopicError, Topics, problems, wait_until_equal};
 
 /// Longest wait for the topics of a round to become their tables, and for a source to start or stop.
@@ -24,6 +24,7 @@ const LOG: (&str, &str) = ("RUST_LOG", "info,cdc_source=debug");
 /// The source that streams, and what is needed to start those that copy.
 pub(super) struct Sources<'a> {
     stack: &'a Stack,
+    mysql: &'a MySql,
     name: &'a str,
     folder: &'a Path,
     streamer: Rowcast,
@@ -33,13 +34,13 @@ pub(super) struct Sources<'a> {
 impl<'a> Sources<'a> {
     /// Starts the source that streams, which copies nothing.
     pub(super) async fn start(
-        stack: &'a Stack,
+        (stack, mysql): (&'a Stack, &'a MySql),
         name: &'a str,
         folder: &'a Path,
     ) -> Result<Self, RandomTypesError> {
         let prefix = format!("{name}_stream");
         let pipeline = PipelineFile::new(&prefix, &stack.kafka, &stack.registry)
-            .source(&prefix, &stack.mysql, (&prefix, &format!("{name}\\..*")))
+            .source(&prefix, mysql, (&prefix, &format!("{name}\\..*")))
             .with("snapshot.mode", "no_data");
         let streamer = launch(folder, &prefix, &pipeline).await?;
         let end = Instant::now() + DEADLINE;
@@ -54,7 +55,7 @@ impl<'a> Sources<'a> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let topics = Topics::new(&stack.kafka.bootstrap(), &stack.registry.url());
-        Ok(Self { stack, name, folder, streamer, topics })
+        Ok(Self { stack, mysql, name, folder, streamer, topics })
     }
 
     /// Ends the source that streams.
@@ -73,7 +74,7 @@ impl<'a> Sources<'a> {
         let (name, round) = (self.name, report.rounds);
         let prefix = format!("{name}_copy{round}");
         let pipeline = PipelineFile::new(&prefix, &self.stack.kafka, &self.stack.registry)
-            .source(&prefix, &self.stack.mysql, (&prefix, &format!("{name}\\.r{round}_.*")))
+            .source(&prefix, self.mysql, (&prefix, &format!("{name}\\.r{round}_.*")))
             .with("snapshot.chunk.rows", &chunk_rows.to_string());
         let copier = launch(self.folder, &prefix, &pipeline).await?;
         let end = Instant::now() + DEADLINE;
@@ -96,7 +97,7 @@ impl<'a> Sources<'a> {
         report: &mut Report,
     ) -> Result<(), String> {
         let table = format!("{}.{table}", self.name);
-        let (url, topics) = (self.stack.mysql.url(), &mut self.topics);
+        let (url, topics) = (self.mysql.url(), &mut self.topics);
         let names = (table.as_str(), format!("{}_stream.{table}", self.name));
         let streamed = settled((&self.streamer, end), topics, &url, (names.0, &names.1)).await?;
         let names = (table.as_str(), format!("{prefix}.{table}"));
@@ -154,8 +155,10 @@ async fn settled(
             return Err(format!("{topic}: {reason}"));
         }
         if source.pid().is_none() || Instant::now() >= end {
-            let tail: Vec<_> = log.lines().rev().take(3).collect();
-            return Err(format!("{error}\n{}", tail.join("\n")));
+            let about = log.lines().filter(|line| line.contains(&format!("{table} ")));
+            let last = log.lines().rev().take(3);
+            let told: Vec<_> = about.chain(last).collect();
+            return Err(format!("{error}\n{}", told.join("\n")));
         }
     }
 }

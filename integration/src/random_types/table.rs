@@ -18,6 +18,13 @@ pub(super) struct Table {
     pub(super) changes: Vec<String>,
 }
 
+impl Table {
+    /// Whether a member of an ENUM or SET has a character of four bytes: the server shows a `?`.
+    pub(super) fn has_hidden_members(&self) -> bool {
+        self.create.contains('😀')
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Column {
     name: String,

@@ -1,4 +1,4 @@
-//! Unpacks packages of Debian unstable into a folder, without installing them.
+//! Unpacks packages of Debian into a folder, without installing them.
 //!
 //! apt gets a state of its own, so neither the machine's package lists nor its packages change.
 //! The binaries want a newer C library than the machine has; each that is needed gets a script
@@ -14,27 +14,40 @@ use std::process::Command;
 use super::error::{StackError, io_error};
 use super::tool::{run, run_with_retries, tool};
 
-/// The loader and the libraries inside an unpacked root, on x86-64.
-const LOADER: &str = "usr/lib64/ld-linux-x86-64.so.2";
-const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+/// The loader inside an unpacked root, on x86-64: since Debian 13, and before.
+const LOADERS: [&str; 2] = ["usr/lib64/ld-linux-x86-64.so.2", "lib64/ld-linux-x86-64.so.2"];
 
 /// The keys that Debian signs its archive with; in the package that apt depends on.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Unpacks packages and all they depend on into `folder/root`, and lists them, with their
-/// versions, in `folder/packages.txt`.
+/// Unpacks packages of a suite and all they depend on into `folder/root`, and lists them, with
+/// their versions, in `folder/packages.txt`.
 ///
 /// # Errors
 ///
 /// [`StackError`] if apt's configuration names no archive, or a download or a write fails.
-pub(super) fn unpack(packages: &[&str], folder: &Path) -> Result<(), StackError> {
+pub(super) fn unpack(suite: &str, packages: &[&str], folder: &Path) -> Result<(), StackError> {
+    unpack_with(suite, packages, &[], folder)
+}
+
+/// The same, and some packages `alone`, without what they depend on: a tool that brings a debugger.
+///
+/// # Errors
+///
+/// As [`unpack`].
+pub(super) fn unpack_with(
+    suite: &str,
+    packages: &[&str],
+    alone: &[&str],
+    folder: &Path,
+) -> Result<(), StackError> {
     let state = folder.join("apt");
     let root = folder.join("root");
     for part in ["lists/partial", "archives/partial", "etc"] {
         fs::create_dir_all(state.join(part)).map_err(io_error("make apt's folders"))?;
     }
     fs::create_dir_all(&root).map_err(io_error("make the root to unpack into"))?;
-    let source = format!("deb [signed-by={KEYRING}] {} unstable main\n", archive()?);
+    let source = format!("deb [signed-by={KEYRING}] {} {suite} main\n", archive()?);
     fs::write(state.join("etc/sources.list"), source).map_err(io_error("write apt's sources"))?;
     fs::write(state.join("status"), "").map_err(io_error("write apt's status"))?;
 
@@ -42,6 +55,12 @@ pub(super) fn unpack(packages: &[&str], folder: &Path) -> Result<(), StackError>
     let mut download = apt_get(&state);
     download.args(["--yes", "--download-only", "install"]).args(packages);
     run_with_retries("apt-get install --download-only", &mut download)?;
+
+    if !alone.is_empty() {
+        let mut download = apt_get(&state);
+        download.arg("download").args(alone).current_dir(state.join("archives"));
+        run_with_retries("apt-get download", &mut download)?;
+    }
 
     let debs = debs(&state.join("archives")).map_err(io_error("list the packages"))?;
     for deb in &debs {
@@ -65,13 +84,34 @@ pub(super) fn version(folder: &Path, package: &str) -> Option<String> {
 ///
 /// # Errors
 ///
-/// [`StackError::Io`] if the script cannot be written.
+/// [`StackError::Unexpected`] without a C library; [`StackError::Io`] if the script cannot be
+/// written.
 pub(super) fn write_wrapper(folder: &Path, binary: &str) -> Result<(), StackError> {
+    let script =
+        format!("{}exec {} \"$root/{binary}\" \"$@\"\n", beginning(), loader(folder, binary)?);
+    write_script(folder, binary, &script)
+}
+
+/// The first lines of a script in `folder/bin`: where the root and its libraries are.
+pub(super) fn beginning() -> &'static str {
+    "#!/bin/sh\nroot=${0%/*}/../root\n\
+     libraries=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu\n"
+}
+
+/// What a script calls before an unpacked binary.
+pub(super) fn loader(folder: &Path, binary: &str) -> Result<String, StackError> {
+    let is_there = |loader: &&&str| folder.join("root").join(loader).exists();
+    let loader = LOADERS.iter().find(is_there).ok_or_else(|| StackError::Unexpected {
+        what: format!("nothing was unpacked that can load {binary}"),
+        expected: LOADERS.join(" or "),
+        found: "neither".to_owned(),
+    })?;
+    Ok(format!("\"$root/{loader}\" --library-path \"$libraries\""))
+}
+
+/// Writes `folder/bin/NAME`, named as the binary.
+pub(super) fn write_script(folder: &Path, binary: &str, script: &str) -> Result<(), StackError> {
     let name = Path::new(binary).file_name().unwrap_or_default();
-    let script = format!(
-        "#!/bin/sh\nroot=${{0%/*}}/../root\n\
-         exec \"$root/{LOADER}\" --library-path \"$root/{LIBRARIES}\" \"$root/{binary}\" \"$@\"\n"
-    );
     let bin = folder.join("bin");
     let write = || {
         fs::create_dir_all(&bin)?;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::error::{StackError, io_error};
@@ -40,7 +41,7 @@ pub struct Elasticsearch {
     /// Stops, kills and starts it again.
     pub server: Server,
     http: Port,
-    _transport: Port,
+    transport: Port,
 }
 
 impl Elasticsearch {
@@ -99,13 +100,19 @@ impl Elasticsearch {
             Probe::Elasticsearch(url(&http))
         };
         let server = Server::start("Elasticsearch", launch, probe).await?;
-        Ok(Self { server, http, _transport: transport })
+        Ok(Self { server, http, transport })
     }
 
     /// Its address, without a slash at the end; replace `http` if HTTPS is on.
     #[must_use]
     pub fn url(&self) -> String {
         url(&self.http)
+    }
+
+    /// Where other nodes find it: one of their `discovery.seed_hosts`.
+    #[must_use]
+    pub fn transport(&self) -> SocketAddr {
+        loopback(self.transport.number())
     }
 }
 

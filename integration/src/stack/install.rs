@@ -10,7 +10,10 @@ use super::java::{self, Jdk, class_path};
 use super::maven::{Maven, unpack_maven};
 use super::platform;
 use super::tool::{run, tool};
-use super::versions::{APICURIO, ELASTICSEARCH, KAFKA, LOG4J, MYSQL_MAJOR, MYSQL_MINOR_MIN};
+use super::versions::{
+    APICURIO, ELASTICSEARCH, KAFKA, LOG4J, MARIADB, MARIADB_SUITE, MYSQL_MAJOR, MYSQL_MINOR_MIN,
+    OPENSEARCH, UNSTABLE,
+};
 
 /// The components of a stack, all in the cache.
 #[derive(Clone, Debug)]
@@ -24,6 +27,12 @@ pub struct Installed {
 }
 
 impl Installed {
+    /// One of the JDK's programs, as `keytool`.
+    #[must_use]
+    pub fn java_program(&self, name: &str) -> PathBuf {
+        self.jdk.program(name)
+    }
+
     /// Fetches what is missing. Without anything missing, the network is not touched.
     ///
     /// # Errors
@@ -86,7 +95,7 @@ fn maven(cache: &Cache, jdk: &Jdk) -> Result<Maven, StackError> {
 fn mysql(cache: &Cache) -> Result<PathBuf, StackError> {
     let name = format!("mysql-{MYSQL_MAJOR}.{MYSQL_MINOR_MIN}-1");
     cache.component(&name, "fetching MySQL from Debian unstable (66 MB)", |folder| {
-        apt::unpack(&["mysql-server-core", "mysql-client-core"], folder)?;
+        apt::unpack(UNSTABLE, &["mysql-server-core", "mysql-client-core"], folder)?;
         let version = apt::version(folder, "mysql-server-core").unwrap_or_default();
         if !is_accepted_mysql(&version) {
             return Err(StackError::Unexpected {
@@ -120,6 +129,28 @@ fn is_accepted_mysql(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
     let (major, minor) = (parts.next().flatten(), parts.next().flatten());
     major == Some(MYSQL_MAJOR) && minor >= Some(MYSQL_MINOR_MIN)
+}
+
+/// MariaDB, which no stack has: whoever starts one fetches it.
+pub(super) fn mariadb(cache: &Cache) -> Result<PathBuf, StackError> {
+    let name = format!("mariadb-{MARIADB}-1");
+    let what = format!("fetching MariaDB from Debian {MARIADB_SUITE} (15 MB)");
+    cache.component(&name, &what, |folder| {
+        apt::unpack(MARIADB_SUITE, &["mariadb-server-core"], folder)?;
+        apt::write_wrapper(folder, "usr/sbin/mariadbd")?;
+        super::mariadb::initialize(folder)
+    })
+}
+
+/// Percona's toolkit, which no stack has: for online schema changes. Its driver speaks to MySQL by
+/// MariaDB's library.
+pub(super) fn percona_toolkit(cache: &Cache) -> Result<PathBuf, StackError> {
+    let what = "fetching Percona's toolkit from Debian unstable (45 MB)";
+    cache.component("percona-toolkit-1", what, |folder| {
+        let perl = ["libdbd-mysql-perl", "libterm-readkey-perl"];
+        apt::unpack_with(UNSTABLE, &perl, &["percona-toolkit"], folder)?;
+        super::percona::write_script(folder)
+    })
 }
 
 fn kafka(cache: &Cache, jdk: &Jdk) -> Result<PathBuf, StackError> {
@@ -157,6 +188,22 @@ fn elasticsearch(cache: &Cache, jdk: &Jdk) -> Result<PathBuf, StackError> {
         let versions = [("elasticsearch.version", ELASTICSEARCH)];
         maven(cache, jdk)?.copy_dependencies(project, &versions, &lib)?;
         lay_out_elasticsearch(folder, jdk)
+    })
+}
+
+const OPENSEARCH_MAIN: &str = include_str!("../../stack/opensearch/OpenSearchMain.java");
+
+/// OpenSearch, which no stack has: whoever starts one fetches it.
+pub(super) fn opensearch(cache: &Cache, jdk: &Jdk) -> Result<PathBuf, StackError> {
+    let project = include_str!("../../stack/opensearch/pom.xml");
+    let name = format!("opensearch-{OPENSEARCH}-{}", fingerprint(&[project, OPENSEARCH_MAIN]));
+    cache.component(&name, &format!("fetching OpenSearch {OPENSEARCH} (94 MB)"), |folder| {
+        let lib = folder.join("lib");
+        let versions = [("opensearch.version", OPENSEARCH), ("log4j.version", LOG4J)];
+        maven(cache, jdk)?.copy_dependencies(project, &versions, &lib)?;
+        let source = folder.join("OpenSearchMain.java");
+        fs::write(&source, OPENSEARCH_MAIN).map_err(io_error("write a Java source"))?;
+        jdk.compile(&[source], &class_path(&lib)?, &lib.join("opensearch-main.jar"))
     })
 }
 

@@ -8,7 +8,7 @@ use super::apt;
 use super::error::{StackError, io_error};
 use super::platform::find_on_path;
 use super::tool::{run, tool};
-use super::versions::{JDK_MAJOR_MIN, JDK_PACKAGE};
+use super::versions::{JDK_MAJOR_MIN, JDK_PACKAGE, UNSTABLE};
 
 /// Turns the look at the machine off: with `unpacked`, JDK and Maven come from Debian unstable.
 /// For machines whose own tools are broken, and to test that the unpacked ones work.
@@ -96,7 +96,7 @@ pub(super) fn may_use_machine() -> bool {
 ///
 /// [`StackError`] if the package or one it depends on cannot be had.
 pub(super) fn unpack_jdk(folder: &Path) -> Result<(), StackError> {
-    apt::unpack(&[JDK_PACKAGE], folder)?;
+    apt::unpack(UNSTABLE, &[JDK_PACKAGE], folder)?;
     let jvms = folder.join("root/usr/lib/jvm");
     let name = fs::read_dir(&jvms)
         .map_err(io_error("list the unpacked JDK"))?

@@ -9,7 +9,7 @@ use super::error::{StackError, io_error};
 use super::java::{Jdk, may_use_machine};
 use super::platform::find_on_path;
 use super::tool::{run_with_retries, tool};
-use super::versions::MAVEN_DEPENDENCY_PLUGIN;
+use super::versions::{MAVEN_DEPENDENCY_PLUGIN, UNSTABLE};
 
 /// Maven and the JDK that runs it.
 #[derive(Clone, Debug)]
@@ -83,5 +83,5 @@ impl Maven {
 ///
 /// [`StackError`] if a package cannot be had.
 pub(super) fn unpack_maven(folder: &Path) -> Result<(), StackError> {
-    apt::unpack(&["maven"], folder)
+    apt::unpack(UNSTABLE, &["maven"], folder)
 }

@@ -17,6 +17,9 @@ use super::tool::{run, tool};
 /// The folder, in the component's own, that new data folders are copied from.
 pub(super) const TEMPLATE: &str = "template";
 
+/// The option that a server takes only if its data folder was made with it.
+const AT_INITIALIZATION: &str = "--lower-case-table-names";
+
 /// How a MySQL server differs from the usual one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -61,7 +64,11 @@ impl MySql {
         let (directory, data) = prepare(directory)?;
         let port = Port::lease(installed.cache.folder())?;
         if !data.exists() {
-            copy_template(&installed.mysql.join(TEMPLATE), &data)?;
+            let is_it = |argument: &&String| argument.starts_with(AT_INITIALIZATION);
+            match options.arguments.iter().find(is_it).cloned() {
+                Some(argument) => initialize(&installed.mysql, &data, argument).await?,
+                None => copy_template(&installed.mysql.join(TEMPLATE), &data)?,
+            }
         }
         let launch = Launch {
             program: installed.mysql.join("bin/mysqld"),
@@ -87,8 +94,26 @@ impl MySql {
     }
 }
 
+/// Makes a data folder with an option of its own.
+async fn initialize(component: &Path, data: &Path, argument: String) -> Result<(), StackError> {
+    let mut mysqld = tool(component.join("bin/mysqld"));
+    mysqld.args(base_arguments(component, data)?).arg("--initialize-insecure").arg(argument);
+    let made = tokio::task::spawn_blocking(move || {
+        run("mysqld --initialize-insecure", &mut mysqld).map(drop)
+    });
+    made.await?
+}
+
 /// The options that say where the server's parts are, also needed to make a data folder.
 pub(super) fn base_arguments(component: &Path, data: &Path) -> Result<Vec<OsString>, StackError> {
+    let mut arguments = places(component, data)?;
+    // The package's own folder for LOAD DATA does not exist here.
+    arguments.extend(["--secure-file-priv=".into(), "--mysqlx=OFF".into()]);
+    Ok(arguments)
+}
+
+/// The same for any server of MySQL's kind, that is unpacked from Debian's packages.
+pub(super) fn places(component: &Path, data: &Path) -> Result<Vec<OsString>, StackError> {
     let usr = component.join("root/usr");
     let mut arguments = vec![OsString::from("--no-defaults")];
     for (name, path) in [
@@ -100,13 +125,14 @@ pub(super) fn base_arguments(component: &Path, data: &Path) -> Result<Vec<OsStri
     ] {
         arguments.push(format!("--{name}={}", path.display()).into());
     }
-    // The package's own folder for LOAD DATA does not exist here.
-    arguments.extend(["--secure-file-priv=".into(), "--mysqlx=OFF".into()]);
-    let me = fs::metadata("/proc/self").map_err(io_error("look up this process's user"))?;
-    if me.uid() == 0 {
-        arguments.push("--user=root".into());
-    }
+    arguments.extend(as_root()?);
     Ok(arguments)
+}
+
+/// The option without which no server runs as root, if this process does.
+fn as_root() -> Result<Option<OsString>, StackError> {
+    let me = fs::metadata("/proc/self").map_err(io_error("look up this process's user"))?;
+    Ok((me.uid() == 0).then(|| "--user=root".into()))
 }
 
 fn arguments(
@@ -139,13 +165,13 @@ fn arguments(
 }
 
 /// Copies through a second name, so that a killed copy is not taken for a data folder.
-fn copy_template(template: &Path, data: &Path) -> Result<(), StackError> {
+pub(super) fn copy_template(template: &Path, data: &Path) -> Result<(), StackError> {
     let partial = data.with_extension("partial");
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(io_error("remove an unfinished copy"))?;
     }
     let mut copy = tool("cp");
     copy.args(["--archive", "--reflink=auto"]).arg(template).arg(&partial);
-    run("copying MySQL's empty data folder", &mut copy)?;
-    fs::rename(&partial, data).map_err(io_error("put MySQL's data folder into its place"))
+    run("copying an empty data folder", &mut copy)?;
+    fs::rename(&partial, data).map_err(io_error("put a data folder into its place"))
 }

@@ -2,6 +2,13 @@
 //!
 //! A changed pin gives a new folder in the cache, so a switch back and forth downloads nothing.
 
+/// The suite of Debian that has what a released one has too old, or not at all.
+pub(super) const UNSTABLE: &str = "unstable";
+
+/// The suite of Debian that MariaDB comes from, and the version that stays in it.
+pub(super) const MARIADB_SUITE: &str = "bookworm";
+pub(super) const MARIADB: &str = "10.11";
+
 /// MySQL's major version; Debian unstable moves, and another major is refused when it arrives.
 pub(super) const MYSQL_MAJOR: u32 = 9;
 
@@ -19,6 +26,9 @@ pub(super) const APICURIO: &str = "3.3.3";
 
 /// Elasticsearch's version.
 pub(super) const ELASTICSEARCH: &str = "9.5.3";
+
+/// OpenSearch's version.
+pub(super) const OPENSEARCH: &str = "3.8.0";
 
 /// The plugin that copies jars; pinned so that a new release cannot change what is fetched.
 pub(super) const MAVEN_DEPENDENCY_PLUGIN: &str = "3.6.1";

@@ -12,6 +12,7 @@ use super::error::{StackError, io_error};
 use super::install::Installed;
 use super::java::Archive;
 use super::kafka::{Kafka, KafkaOptions};
+use super::opensearch::{OpenSearch, OpenSearchOptions};
 use super::registry::{Registry, RegistryOptions};
 use super::tool::progress;
 
@@ -45,6 +46,41 @@ pub(super) async fn warm(installed: &Installed) -> Result<(), StackError> {
     }
     progress("preparing the Java servers for quick starts … done");
     Ok(())
+}
+
+/// The same for OpenSearch, whose component is not among the installed ones.
+///
+/// # Errors
+///
+/// [`StackError::Io`] if the cache is not writable.
+pub(super) async fn warm_opensearch(
+    installed: &Installed,
+    component: &Path,
+) -> Result<(), StackError> {
+    let archive = installed.cache.class_archive(component, &installed.jdk.build);
+    if archive.exists() {
+        return Ok(());
+    }
+    let attempt = Attempt::begin(archive)?;
+    if attempt.is_ours() {
+        let made = Box::pin(archive_opensearch(installed, component, attempt)).await;
+        if let Err(error) = made {
+            progress(&format!("no quick start for OpenSearch: {error}"));
+        }
+    }
+    Ok(())
+}
+
+async fn archive_opensearch(
+    installed: &Installed,
+    component: &Path,
+    attempt: Attempt,
+) -> Result<(), StackError> {
+    let (directory, options) = (attempt.directory(), OpenSearchOptions::default());
+    let places = (component, directory.as_path());
+    let node = OpenSearch::start_with(installed, places, &options, &attempt.mode()).await?;
+    node.server.stop().await?;
+    attempt.finish()
 }
 
 /// An archive in the making, in a folder that goes away.

@@ -63,6 +63,7 @@ fn sweeps(records: &[ChangeRecord]) -> impl Iterator<Item = (&str, u64)> {
         | Operation::Create
         | Operation::Update
         | Operation::Delete
+        | Operation::Truncate
         | Operation::Tombstone => None,
     })
 }
@@ -76,9 +77,10 @@ fn identity<'a>(record: &'a ChangeRecord, sweeps: &BTreeSet<u64>) -> Identity<'a
         }
         Operation::Sweep { before } => Identity::Sweep(before, record.partition),
         Operation::Tombstone => Identity::Tombstone(record.lsn),
-        operation @ (Operation::Create | Operation::Update | Operation::Delete) => {
-            Identity::Change(&record.origin, operation)
-        }
+        operation @ (Operation::Create
+        | Operation::Update
+        | Operation::Delete
+        | Operation::Truncate) => Identity::Change(&record.origin, operation),
     }
 }
 
@@ -88,7 +90,7 @@ fn wrong_images(record: &ChangeRecord) -> Option<String> {
         Operation::Read | Operation::Create => (false, true),
         Operation::Update => (true, true),
         Operation::Delete => (true, false),
-        Operation::Tombstone | Operation::Sweep { .. } => (false, false),
+        Operation::Tombstone | Operation::Truncate | Operation::Sweep { .. } => (false, false),
     };
     let found = (record.before.is_some(), record.after.is_some());
     (found != expected).then(|| {

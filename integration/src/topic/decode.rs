@@ -112,10 +112,15 @@ pub(super) fn record(
         let (id, body) = frame(bytes)?;
         Some((decoders.get(&id)?, body.to_vec()))
     };
-    let key = raw.key.as_deref().and_then(body).ok_or_else(|| wrong("its key has no schema"))?;
-    let fields = key.0.fields(&key.1).map_err(avro)?;
-    let fields = fields.into_iter().map(|(name, (value, _))| (name.to_owned(), value));
-    let key = key.0.cells(fields).ok_or_else(|| wrong("its key is not understood"))?;
+    let key = match raw.key.as_deref() {
+        None => Cells::new(),
+        Some(key) => {
+            let (decoder, key) = body(key).ok_or_else(|| wrong("its key has no schema"))?;
+            let fields = decoder.fields(&key).map_err(avro)?;
+            let fields = fields.into_iter().map(|(name, (value, _))| (name.to_owned(), value));
+            decoder.cells(fields).ok_or_else(|| wrong("its key is not understood"))?
+        }
+    };
     let mut change = ChangeRecord {
         topic: raw.topic.clone(),
         partition: raw.partition,
@@ -153,6 +158,7 @@ fn operation(fields: &Fields<'_>) -> Option<Operation> {
         "c" => Operation::Create,
         "u" => Operation::Update,
         "d" => Operation::Delete,
+        "t" => Operation::Truncate,
         _ => return None,
     })
 }

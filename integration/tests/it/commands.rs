@@ -1,6 +1,7 @@
 //! The commands that look at a pipeline and change its offsets, and the endpoint of its process:
 //! right and wrong, on real servers.
 
+mod dlq;
 mod endpoint;
 mod offsets;
 mod replay;

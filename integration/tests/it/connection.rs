@@ -3,4 +3,5 @@
 mod hosts;
 mod login;
 mod lost;
+mod mariadb;
 mod tls;

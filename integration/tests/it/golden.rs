@@ -6,6 +6,7 @@
 //! (clocks, places in the log) or about the program (its version, `source.sequence`).
 
 mod avro;
+mod beside;
 mod compare;
 mod differences;
 mod exceptions;
@@ -13,6 +14,7 @@ mod recording;
 mod registry;
 mod relay;
 mod run;
+mod sink;
 mod statements;
 mod topics;
 

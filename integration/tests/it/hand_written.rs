@@ -19,6 +19,15 @@ const KEY: &str = r#"{"type":"record","name":"Key","fields":[{"name":"id","type"
 const ROW: &str = r#"{"type":"record","name":"Row","fields":[
     {"name":"id","type":"long"},{"name":"note","type":"string"},{"name":"body","type":"bytes"}]}"#;
 
+/// The same row as Debezium writes it: without a number of its own.
+const ENVELOPE: &str = r#"{"type":"record","name":"Envelope","fields":[
+    {"name":"before","type":["null",{"type":"record","name":"Value","fields":[
+        {"name":"id","type":"long"},{"name":"note","type":"string"}]}],"default":null},
+    {"name":"after","type":["null","Value"],"default":null},
+    {"name":"source","type":{"type":"record","name":"Source","fields":[
+        {"name":"sequence","type":["null","string"],"default":null}]}},
+    {"name":"op","type":"string"}]}"#;
+
 const CONTROL: &str = r#"{"type":"record","name":"Control","namespace":"rowcast","fields":[
     {"name":"control","type":"string"},{"name":"table","type":"string"}]}"#;
 
@@ -29,6 +38,7 @@ pub(crate) struct HandWritten {
     producer: BaseProducer,
     key: u32,
     row: u32,
+    envelope: u32,
     control: u32,
 }
 
@@ -58,6 +68,7 @@ impl HandWritten {
             producer,
             key: register(&registry, &format!("{topic}-key"), KEY).await,
             row: register(&registry, &format!("{topic}-value"), ROW).await,
+            envelope: register(&registry, &format!("{topic}-envelope"), ENVELOPE).await,
             control: register(&registry, "rowcast.control-key", CONTROL).await,
         }
     }
@@ -72,6 +83,16 @@ impl HandWritten {
         });
     }
 
+    /// The same with so many bytes in each.
+    pub(crate) fn long_rows(&mut self, ids: RangeInclusive<i64>, (bytes, lsn): (usize, u64)) {
+        let (body, partitions) = (vec![b'x'; bytes], i64::from(self.partitions));
+        self.transaction(|this| {
+            for (id, lsn) in ids.zip(lsn..) {
+                this.row(i32::try_from(id % partitions).unwrap(), (id, &body), lsn);
+            }
+        });
+    }
+
     /// Writes rows to one partition.
     pub(crate) fn rows_in(&mut self, partition: i32, ids: RangeInclusive<i64>, lsn: u64) {
         self.transaction(|this| {
@@ -79,10 +100,59 @@ impl HandWritten {
         });
     }
 
+    /// Writes rows as Debezium, each to the partition of its id.
+    pub(crate) fn debezium_rows(&mut self, ids: RangeInclusive<i64>) {
+        self.envelopes(ids, None);
+    }
+
+    /// Writes one row as rowcast's source does: its number is in the envelope.
+    pub(crate) fn rowcast_row(&mut self, id: i64, lsn: u64) {
+        self.envelopes(id..=id, Some(lsn));
+    }
+
+    fn envelopes(&mut self, ids: RangeInclusive<i64>, lsn: Option<u64>) {
+        self.transaction(|this| {
+            for id in ids {
+                let (mut key, mut value) = (frame(this.key), frame(this.envelope));
+                long(id, &mut key);
+                value.extend([0, 2]);
+                long(id, &mut value);
+                text(b"note", &mut value);
+                match lsn {
+                    None => value.push(0),
+                    Some(lsn) => {
+                        value.push(2);
+                        text(lsn.to_string().as_bytes(), &mut value);
+                    }
+                }
+                text(b"c", &mut value);
+                let partition = i32::try_from(id % i64::from(this.partitions)).unwrap();
+                this.send(partition, (Some(&key), Some(&value)), &[]);
+            }
+        });
+    }
+
+    /// Writes as Debezium that the table was truncated.
+    pub(crate) fn debezium_truncate(&mut self, partition: i32) {
+        let mut value = frame(self.envelope);
+        value.extend([0, 0, 0]);
+        text(b"t", &mut value);
+        self.transaction(|this| this.send(partition, (None, Some(&value)), &[]));
+    }
+
     /// Writes one row with so many bytes.
     pub(crate) fn large_row(&mut self, partition: i32, id: i64, (bytes, lsn): (usize, u64)) {
         let body = vec![b'x'; bytes];
         self.transaction(|this| this.row(partition, (id, &body), lsn));
+    }
+
+    /// Deletes a row.
+    pub(crate) fn tombstone(&mut self, partition: i32, id: i64, lsn: u64) {
+        let mut key = frame(self.key);
+        long(id, &mut key);
+        let lsn = lsn.to_string();
+        let headers = [("rowcast.lsn", lsn.as_str())];
+        self.transaction(|this| this.send(partition, (Some(&key), None), &headers));
     }
 
     /// Ends a snapshot.
@@ -105,7 +175,7 @@ impl HandWritten {
         ];
         self.transaction(|this| {
             for partition in 0..this.partitions {
-                this.send(partition, (&key, None), &headers);
+                this.send(partition, (Some(&key), None), &headers);
             }
         });
     }
@@ -122,17 +192,22 @@ impl HandWritten {
         long(id, &mut value);
         text(b"note", &mut value);
         text(body, &mut value);
-        self.send(partition, (&key, Some(&value)), &[("rowcast.lsn", &lsn.to_string())]);
+        self.send(partition, (Some(&key), Some(&value)), &[("rowcast.lsn", &lsn.to_string())]);
     }
 
-    fn send(&self, partition: i32, (key, value): (&[u8], Option<&[u8]>), headers: &[(&str, &str)]) {
+    fn send(
+        &self,
+        partition: i32,
+        (key, value): (Option<&[u8]>, Option<&[u8]>),
+        headers: &[(&str, &str)],
+    ) {
         let mut all = OwnedHeaders::new();
         for (key, value) in headers {
             all = all.insert(Header { key, value: Some(*value) });
         }
         let mut record =
-            BaseRecord::<[u8], [u8]>::to(&self.topic).partition(partition).key(key).headers(all);
-        record.payload = value;
+            BaseRecord::<[u8], [u8]>::to(&self.topic).partition(partition).headers(all);
+        (record.key, record.payload) = (key, value);
         while let Err((error, refused)) = self.producer.send(record) {
             let code = error.rdkafka_error_code();
             assert_eq!(code, Some(rdkafka::error::RDKafkaErrorCode::QueueFull));

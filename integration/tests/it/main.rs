@@ -8,6 +8,10 @@ mod bad_input;
 #[cfg(test)]
 mod bad_values;
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
+mod bulk_load;
+#[cfg(test)]
 mod charsets;
 #[cfg(test)]
 mod commands;
@@ -18,7 +22,19 @@ mod compressed;
 #[cfg(test)]
 mod connection;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod definitions;
+#[cfg(test)]
+mod es_connection;
+#[cfg(test)]
+mod evolution;
+#[cfg(test)]
 mod exactly_once;
+#[cfg(test)]
+mod failover;
+#[cfg(test)]
+mod foreign_keys;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
@@ -26,9 +42,21 @@ mod hand_written;
 #[cfg(test)]
 mod heartbeats;
 #[cfg(test)]
+mod indices;
+#[cfg(test)]
+mod json_topics;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod large;
+#[cfg(test)]
+mod lost_index;
+#[cfg(test)]
+mod malformed;
+#[cfg(test)]
+mod notifications;
+#[cfg(test)]
+mod online_schema;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
@@ -42,9 +70,13 @@ mod random_types;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod rolled_back;
+#[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod scene;
+#[cfg(test)]
+mod sink_faults;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
@@ -65,5 +97,9 @@ mod too_large;
 mod topics;
 #[cfg(test)]
 mod types;
+#[cfg(test)]
+mod unlogged;
+#[cfg(test)]
+mod without_names;
 #[cfg(test)]
 mod xa;

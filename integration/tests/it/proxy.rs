@@ -17,6 +17,8 @@ pub(crate) enum Network {
     CutAfter(u64),
     /// What the server says does not arrive, and nobody is told.
     Silent,
+    /// The same, after the server has said so many bytes in a connection.
+    SilentAfter(u64),
 }
 
 /// The proxy; it ends with the test.
@@ -68,10 +70,11 @@ async fn forward(
     loop {
         let network = *state.borrow_and_update();
         let left = match network {
-            Network::CutAfter(limit) => limit.saturating_sub(said),
-            Network::Good | Network::Silent => u64::MAX,
+            Network::CutAfter(limit) | Network::SilentAfter(limit) => limit.saturating_sub(said),
+            Network::Good => u64::MAX,
+            Network::Silent => 0,
         };
-        if left == 0 {
+        if left == 0 && matches!(network, Network::CutAfter(_)) {
             return true;
         }
         let part = usize::try_from(left).unwrap_or(usize::MAX).min(from_server.len());
@@ -85,7 +88,7 @@ async fn forward(
                 }
                 Ok(_) | Err(_) => return false,
             },
-            read = server.read(&mut from_server[..part]), if network != Network::Silent => {
+            read = server.read(&mut from_server[..part]), if left > 0 => {
                 match read {
                     Ok(count) if count > 0 => {
                         said += u64::try_from(count).unwrap();

@@ -153,6 +153,39 @@ pub(crate) async fn own_server(name: &str, arguments: &[&str]) -> MySql {
     MySql::start(&stack.installed, &stack.directory().join(name), &options).await.unwrap()
 }
 
+/// A replica of `source` with GTIDs, whose data lies in the shared stack's folder.
+pub(crate) async fn replica(name: &str, source: &MySql) -> MySql {
+    replica_with(name, source, &[]).await
+}
+
+/// The same with further options.
+pub(crate) async fn replica_with(name: &str, source: &MySql, arguments: &[&str]) -> MySql {
+    let stack = shared().await.unwrap();
+    let mut options = MySqlOptions::default();
+    options.server_id = 2;
+    options.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    let folder = stack.directory().join(name);
+    let mysql = MySql::start(&stack.installed, &folder, &options).await.unwrap();
+    let mut connection = connect(&mysql).await;
+    let source = format!(
+        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {}, \
+         SOURCE_USER = 'root', SOURCE_AUTO_POSITION = 1",
+        source.address().port()
+    );
+    connection.query_drop(source).await.unwrap();
+    connection.query_drop("START REPLICA").await.unwrap();
+    mysql
+}
+
+/// A query for so many rows of about 200 bytes: a number from 1, a zero, and text. The session has to
+/// allow that many (`cte_max_recursion_depth`).
+pub(crate) fn many_rows(rows: usize) -> String {
+    format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) \
+         SELECT i, 0, REPEAT(CHAR(65 + i % 26), 150) FROM n"
+    )
+}
+
 /// Waits until the program has logged a text.
 pub(crate) async fn log_has(rowcast: &Rowcast, text: &str) {
     let is_there = || rowcast.log().unwrap().contains(text);

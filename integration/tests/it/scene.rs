@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,11 @@ impl Scene {
 
     /// As [`Scene::new`], with another MySQL.
     pub(crate) async fn on(mysql: &MySql, name: &str) -> Self {
+        Self::at(mysql.address(), mysql.url(), name).await
+    }
+
+    /// As [`Scene::new`], with whatever speaks MySQL's protocol there; `mysql_url` is root's.
+    pub(crate) async fn at(address: SocketAddr, mysql_url: String, name: &str) -> Self {
         let stack = shared().await.unwrap();
         let pair = |key: &str, value: String| (key.to_owned(), value);
         let worker = [
@@ -66,8 +72,8 @@ impl Scene {
         ];
         let settings = [
             pair("connector.class", "mysql".to_owned()),
-            pair("database.hostname", mysql.address().ip().to_string()),
-            pair("database.port", mysql.address().port().to_string()),
+            pair("database.hostname", address.ip().to_string()),
+            pair("database.port", address.port().to_string()),
             pair("database.user", name.to_owned()),
             pair("database.password", SECRET.to_owned()),
             pair("topic.prefix", name.to_owned()),
@@ -79,7 +85,7 @@ impl Scene {
             settings: settings.into(),
             sink: BTreeMap::new(),
             folder: tempfile::tempdir().unwrap(),
-            mysql_url: mysql.url(),
+            mysql_url,
         };
         scene.sql(&format!("CREATE DATABASE IF NOT EXISTS {name}")).await;
         scene.sql(&format!("CREATE TABLE {name}.t (id INT PRIMARY KEY, note VARCHAR(99))")).await;
@@ -257,6 +263,27 @@ pub(crate) async fn stop(rowcast: &Rowcast) -> String {
 pub(crate) async fn wait_for_log(rowcast: &Rowcast, text: &str) {
     let found = until(|| async { rowcast.log().unwrap().contains(text) }).await;
     assert!(found, "no {text:?} in:\n{}", rowcast.log().unwrap());
+}
+
+/// Where the process listens for HTTP, by its log: since its last start.
+pub(crate) async fn endpoint(rowcast: &Rowcast) -> String {
+    wait_for_log(rowcast, "http endpoint listens").await;
+    let log = rowcast.log().unwrap();
+    // The last start's.
+    let line = log.lines().rfind(|line| line.contains("http endpoint listens")).unwrap();
+    let (_, address) = line.split_once("address=").unwrap();
+    format!("http://{}", address.split_whitespace().next().unwrap().trim_matches('"'))
+}
+
+/// Waits until `/metrics` of a process has these lines.
+pub(crate) async fn metrics_have(rowcast: &Rowcast, lines: &[&str]) {
+    let url = format!("{}/metrics", endpoint(rowcast).await);
+    let text = || async { reqwest::get(&url).await.unwrap().text().await.unwrap() };
+    let have = until(|| async {
+        let text = text().await;
+        lines.iter().all(|line| text.lines().any(|found| found == *line))
+    });
+    assert!(have.await, "not all of {lines:?} in:\n{}", text().await);
 }
 
 /// The log, in which nothing may stand that must not.

@@ -1,9 +1,11 @@
 //! Copies of tables on real servers, beside changes: by which keys, how often, and when told to.
 
 mod faults;
+mod keyless;
 mod keys;
 mod modes;
 mod orders;
+mod replica;
 
 use integration::process::Rowcast;
 use integration::stack::shared;

@@ -1,8 +1,8 @@
 //! The long runs of `cargo soak`, at a size for every day.
 
 use integration::random::Random;
-use integration::soak::{snapshot, transaction};
-use integration::stack::shared;
+use integration::soak::{ddl, sink, snapshot, transaction};
+use integration::stack::{Cache, install, shared};
 
 fn settings(all: &[(&str, &str)]) -> Vec<(String, String)> {
     all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -68,4 +68,32 @@ async fn a_transaction_of_large_rows_is_in_the_topic_once() {
     assert_eq!(report.problems, Vec::<String>::new(), "{report:?}");
     assert!(report.equal && report.records.created == 501, "{report:?}");
     assert!(report.binlog_bytes > 500 * transaction::LARGE_ROW_BYTES, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_definitions_are_followed() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let options = ddl::Options { seed: Random::seed("SOAK_SEED"), statements: 120 };
+    eprintln!("SOAK_SEED={} repeats the run", options.seed);
+
+    let report = Box::pin(ddl::run(stack, "soak_ddl", folder.path(), options)).await.unwrap();
+
+    assert!(report.is_good(), "{report:?}\nthe log is kept in {}", folder.keep().display());
+}
+
+/// Against the real servers it is `cargo soak sink --server elasticsearch --runs 20`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_random_history_ends_in_its_index_whatever_fails() {
+    let installed = install(&Cache::open().unwrap()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let seed = Random::seed("SOAK_SEED");
+    eprintln!("SOAK_SEED={seed} repeats the run");
+    let start = sink::Servers::start(&installed, sink::Kind::Fake, folder.path());
+    let servers = Box::pin(start).await.unwrap();
+
+    let report = Box::pin(servers.run("soak_sink", folder.path(), seed)).await.unwrap();
+
+    assert_eq!(report.problems, Vec::<String>::new(), "{report:?}");
+    assert!(report.records > 100 && report.documents > 0, "{report:?}");
 }

@@ -1,5 +1,7 @@
 //! Tests of the launcher itself: each server answers, keeps its data, and dies with its starter.
 
+mod opensearch;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 

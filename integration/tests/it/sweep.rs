@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::hand_written::HandWritten;
 use crate::scenario::{DEADLINE, LOG, log_has, stop, until_async};
+use crate::scene::metrics_have;
 
 const BEFORE: u64 = 1_000_000;
 
@@ -86,6 +87,12 @@ async fn after_a_sweep_the_index_has_what_the_last_snapshot_has_written() {
     log_has(&rowcast, "sweep done").await;
     let log = rowcast.log().unwrap();
     assert!(log.contains(" scanned=3000 deleted=1500 "), "{log}");
+    let told = [
+        r#"rowcast_sink_sweeps_total{connector="sweep_one",task="0"} 1.0"#,
+        r#"rowcast_sink_swept_documents_total{connector="sweep_one",task="0"} 1500.0"#,
+        r#"rowcast_sink_parked_partitions{connector="sweep_one",task="0"} 0.0"#,
+    ];
+    metrics_have(&rowcast, &told).await;
     stop(&rowcast).await;
 
     // The record's offset is committed: it is not read again.
@@ -183,6 +190,39 @@ async fn a_sweep_of_one_table_leaves_the_other_one_in_a_shared_index() {
     let expected: BTreeSet<String> = orders.chain(items).collect();
     wait_for(stack, "sweep-shared-v1", &expected, &rowcast).await;
     stop(&rowcast).await;
+}
+
+#[tokio::test]
+async fn a_truncate_of_debeziums_empties_the_index() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut topic = HandWritten::new(stack, "sweep_dbz.sweep_dbz.t", 1).await;
+    topic.debezium_rows(1..=2_000);
+    let rowcast = start(&sink(stack, "sweep_dbz"), folder.path(), "sink").await;
+    until_async(async || count(stack, "sweep_dbz.t").await == 2_000).await;
+
+    topic.debezium_truncate(0);
+    topic.debezium_rows(1_990..=2_010);
+
+    wait_for(stack, "sweep_dbz.t", &names(1_990..=2_010), &rowcast).await;
+    log_has(&rowcast, "sweep done").await;
+    stop(&rowcast).await;
+}
+
+#[tokio::test]
+async fn a_truncate_of_debeziums_halts_where_there_are_more_partitions() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut topic = HandWritten::new(stack, "sweep_dbz2.sweep_dbz2.t", 2).await;
+    topic.debezium_rows(1..=20);
+    topic.debezium_truncate(1);
+    let rowcast = start(&sink(stack, "sweep_dbz2"), folder.path(), "sink").await;
+
+    let refusal = crate::scene::refusal(&rowcast).await;
+
+    assert!(refusal.error.contains("truncates a table of 2 partitions"), "{}", refusal.error);
+    assert!(refusal.hint.contains("skipped.operations=t"), "{}", refusal.hint);
+    assert_eq!(count(stack, "sweep_dbz2.t").await, 20);
 }
 
 #[tokio::test]

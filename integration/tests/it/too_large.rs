@@ -8,11 +8,12 @@ use integration::stack::{Elasticsearch, ElasticsearchOptions, Stack, shared};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Headers;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::hand_written::HandWritten;
 use crate::scenario::{DEADLINE, LOG, log_has, stop, until_async};
+use crate::scene::{endpoint, metrics_have};
 
 /// More than the server takes, so much that it ends the connection before it has read it.
 const TOO_LARGE: usize = 6 << 20;
@@ -77,6 +78,13 @@ async fn a_parked_table_waits_for_its_policy_and_the_others_go_on() {
     let pipeline = sink(stack, server, "parked_doc");
     let rowcast = start(&pipeline, &folder, "parks").await;
     log_has(&rowcast, "its partition is parked").await;
+    let parked = r#"rowcast_sink_parked_partitions{connector="parked_doc",task="0"} 1.0"#;
+    metrics_have(&rowcast, &[parked]).await;
+    let status = format!("{}/connectors/parked_doc/status", endpoint(&rowcast).await);
+    let status: Value = reqwest::get(status).await.unwrap().json().await.unwrap();
+    // Three rows and the mark of their transaction are before it.
+    let parked = &status["tasks"][0]["sink"]["parked"];
+    assert_eq!(*parked, json!(["parked_doc.parked_doc.files/0@4"]), "{status}");
 
     // Rows that are not too large go on being written, also in batches that are.
     good.rows(1..=500, 1);
@@ -128,7 +136,9 @@ async fn a_dead_letter_is_the_record_with_connects_headers_and_comes_before_its_
     let letters = tokio::task::spawn_blocking(move || letters(&bootstrap, "letters-dlq"));
     let letters = letters.await.unwrap();
     assert_eq!(letters.len(), 8);
-    let (value, headers) = &letters[0];
+    // Several requests are under way at once, and any of them may be refused first.
+    let is_first = |headers: &BTreeMap<String, String>| headers["__connect.errors.offset"] == "2";
+    let (value, headers) = letters.iter().find(|(_, headers)| is_first(headers)).unwrap();
     assert!(*value > TOO_LARGE);
     let error = "record letters.letters.files/0@2 makes a request of ";
     for (name, expected) in [
@@ -143,14 +153,18 @@ async fn a_dead_letter_is_the_record_with_connects_headers_and_comes_before_its_
         ("__connect.errors.exception.class.name", "DocumentTooLarge"),
         ("__connect.errors.exception.message", error),
         ("__connect.errors.exception.stacktrace", error),
+        ("rowcast.dlq.index", "letters.files"),
+        ("rowcast.dlq.id", "100"),
+        ("rowcast.dlq.version", "2"),
+        ("rowcast.dlq.error", r#"{"status":413}"#),
     ] {
         assert!(headers[name].starts_with(expected), "{name}: {}", headers[name]);
     }
-    assert_eq!(headers.len(), 11);
+    assert_eq!(headers.len(), 15);
 }
 
 /// The sizes of a topic's values, and the headers.
-fn letters(bootstrap: &str, topic: &str) -> Vec<(usize, BTreeMap<String, String>)> {
+pub(crate) fn letters(bootstrap: &str, topic: &str) -> Vec<(usize, BTreeMap<String, String>)> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("group.id", "letters")

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use integration::cell::Cells;
 use integration::pipeline::PipelineFile;
 use integration::random::Random;
-use integration::stack::shared;
+use integration::stack::{MySql, shared};
 use integration::topic::{ChangeRecord, Image};
 
 use self::columns::{COLUMNS, JSON};
@@ -20,6 +20,11 @@ const DOUBLES_PER_ROW: usize = 200;
 
 #[tokio::test]
 async fn every_type_is_read_as_it_is_streamed() {
+    every_type_on("types", &shared().await.unwrap().mysql).await;
+}
+
+/// Every type on this server.
+pub(crate) async fn every_type_on(name: &'static str, mysql: &MySql) {
     let rows = COLUMNS.iter().map(|(_, values)| values.len()).max().unwrap();
     let definitions: Vec<_> = COLUMNS
         .iter()
@@ -41,7 +46,7 @@ async fn every_type_is_read_as_it_is_streamed() {
 
     let inserts = (0..rows).map(row).chain([empty]).collect();
 
-    read_as_streamed("types", &create, inserts).await;
+    read_as_streamed_on(mysql, name, &create, inserts).await;
 }
 
 #[tokio::test]
@@ -88,8 +93,16 @@ fn doubles(random: &mut Random) -> Vec<f64> {
 
 /// One source streams the inserts, another one, started later, copies the rows.
 pub(crate) async fn read_as_streamed(name: &'static str, create: &str, inserts: Vec<String>) {
-    let mysql = &shared().await.unwrap().mysql;
-    let mut scenario = Scenario::new(name).await;
+    read_as_streamed_on(&shared().await.unwrap().mysql, name, create, inserts).await;
+}
+
+async fn read_as_streamed_on(
+    mysql: &MySql,
+    name: &'static str,
+    create: &str,
+    inserts: Vec<String>,
+) {
+    let mut scenario = Scenario::on(name, mysql).await;
     scenario.sql("SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = ''").await;
     scenario.sql(create).await;
     let pipeline = |prefix: &str| {

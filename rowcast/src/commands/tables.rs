@@ -40,7 +40,7 @@ async fn answer(
 }
 
 /// The connectors of the file among those that a process has told of.
-fn only_of(mut tables: AllTables, sources: Option<&Sources>) -> AllTables {
+pub(super) fn only_of(mut tables: AllTables, sources: Option<&Sources>) -> AllTables {
     if let Some(sources) = sources {
         let is_in = |it: &ConnectorTables| {
             sources.sources.iter().any(|source| source.name().as_str() == it.connector)
@@ -65,7 +65,9 @@ async fn of_pipeline(sources: &Sources) -> Result<AllTables, CommandError> {
             Err(error @ (AskError::Nobody { .. } | AskError::Other { .. })) => {
                 reasons.push(error.to_string());
             }
-            Err(error @ AskError::Failed { .. }) => reasons.push(chain(&error)),
+            Err(error @ (AskError::Failed { .. } | AskError::Refused { .. })) => {
+                reasons.push(chain(&error));
+            }
         }
     }
     if reasons.is_empty() {
@@ -112,7 +114,14 @@ fn text_of(connector: &ConnectorTables) -> String {
         "REASON",
     ];
     let rows: Vec<_> = source.tables.iter().map(row).collect();
-    text + &columns(heading, &rows)
+    let remedies = source
+        .tables
+        .iter()
+        .filter_map(|table| Some(format!("  {}: {}\n", table.table, table.remedy.as_ref()?)));
+    let remedies: String = remedies.collect();
+    let what_to_do =
+        if remedies.is_empty() { String::new() } else { format!("to do:\n{remedies}") };
+    text + &columns(heading, &rows) + &what_to_do
 }
 
 fn row(table: &TableStatus) -> [String; 10] {

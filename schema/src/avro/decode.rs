@@ -36,6 +36,11 @@ impl WriterSchema {
         Ok(Self { root: writer::parse(text)? })
     }
 
+    /// Takes a tree that did not come from a text.
+    pub(crate) fn of_tree(root: Arc<Node>) -> Result<Self, SchemaError> {
+        Ok(Self { root: writer::accept(root)? })
+    }
+
     /// Reads one value and nothing after it.
     ///
     /// # Errors

@@ -36,6 +36,24 @@ pub enum SchemaError {
         /// What can stand there.
         expected: &'static str,
     },
+    /// Two columns that would be one field.
+    #[error("columns `{first}` and `{second}` would both be field `{field}`")]
+    SameField {
+        /// The field.
+        field: Box<str>,
+        /// One of the columns.
+        first: Box<str>,
+        /// The other one.
+        second: Box<str>,
+    },
+    /// The key lacks a column that has to be in it.
+    #[error("the key has no column `{column}`, which `{setting}` asks for")]
+    NotInKey {
+        /// The column.
+        column: Box<str>,
+        /// The setting.
+        setting: &'static str,
+    },
 }
 
 impl Fault for SchemaError {
@@ -44,8 +62,22 @@ impl Fault for SchemaError {
     }
 
     fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(
-            "leave the topic out of `topics`, or change its schema to one that a table row can have",
-        ))
+        Some(Cow::Borrowed(match self {
+            Self::Invalid(_)
+            | Self::TooLong { .. }
+            | Self::TooDeep { .. }
+            | Self::Unsupported { .. } => {
+                "leave the topic out of `topics`, or change its schema to one that a table row can \
+                 have"
+            }
+            Self::SameField { .. } => {
+                "choose another name in `field.renames`, or leave one of the columns out with \
+                 `field.exclude.list`"
+            }
+            Self::NotInKey { .. } => {
+                "name a column that is part of the key: a delete and a tombstone have nothing else; \
+                 `message.key.columns` of the source can add it"
+            }
+        }))
     }
 }

@@ -30,6 +30,25 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    pub(crate) fn new(shape: Shape, semantics: Semantics) -> Self {
+        let weight = match &shape {
+            Shape::Null
+            | Shape::Boolean
+            | Shape::Int
+            | Shape::Long
+            | Shape::Float
+            | Shape::Double
+            | Shape::Bytes
+            | Shape::String
+            | Shape::Fixed(_)
+            | Shape::Enum(_) => 1,
+            Shape::Array(entry) | Shape::Map(entry) => weigh(std::iter::once(entry)),
+            Shape::Record(fields) => weigh(fields.iter().map(|field| &field.node)),
+            Shape::Union(branches) => weigh(branches.iter()),
+        };
+        Self { shape, semantics, weight }
+    }
+
     /// The fields, if this is a record.
     pub(crate) fn fields(&self) -> Option<&[Field]> {
         if let Shape::Record(fields) = &self.shape { Some(fields) } else { None }
@@ -104,6 +123,15 @@ pub(super) fn parse(text: &str) -> Result<Arc<Node>, SchemaError> {
         SchemaError::Invalid(Box::new(apache_avro::error::Details::ParseSchemaJson(error).into()))
     })?;
     Parser::default().node(&json, &Scope { path: "", namespace: None, depth: 0 })
+}
+
+/// Takes a tree that did not come from a text, if it is not larger than one that did may be.
+pub(super) fn accept(root: Arc<Node>) -> Result<Arc<Node>, SchemaError> {
+    if root.weight > WEIGHT_MAX {
+        let scope = Scope { path: "", namespace: None, depth: 0 };
+        return Err(scope.unsupported("more than 100,000 types", "the columns of a table"));
+    }
+    Ok(root)
 }
 
 /// Where in the schema the parser is.

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::{Target, join_parts, split_part};
 use crate::plan::document::{
-    DocumentOptions, DocumentPlan, GenericDocument, IdPlan, JsonForm, RowChange,
+    DocumentOptions, DocumentPlan, GenericDocument, GeometryForm, IdPlan, JsonForm, RowChange,
 };
 
 /// A byte that picks a recorded schema, or `0` and a schema's text as a part; then a record.
@@ -39,8 +39,10 @@ fn run(data: &[u8]) {
 fn any_schema(data: &[u8]) {
     let (text, body) = split_part(data);
     let Ok(text) = str::from_utf8(text) else { return };
-    for json in [JsonForm::Verbatim, JsonForm::ObjectsOnly] {
-        if let Some((plan, generic)) = plans(text, DocumentOptions { json }) {
+    for (json, geometry) in
+        [(JsonForm::Verbatim, GeometryForm::Object), (JsonForm::ObjectsOnly, GeometryForm::Geo)]
+    {
+        if let Some((plan, generic)) = plans(text, DocumentOptions { json, geometry }) {
             document(&plan, &generic, body);
         }
     }

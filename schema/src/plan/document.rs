@@ -20,6 +20,7 @@ mod error;
 mod field;
 mod flat;
 mod generic;
+mod geometry;
 mod id;
 mod json;
 mod leaves;
@@ -40,8 +41,9 @@ use flat::FlatRow;
 pub use error::{DecodeError, PlanError, Problem};
 pub use field::{DocumentField, FieldKind};
 pub use generic::GenericDocument;
-pub use id::IdPlan;
+pub use id::{IdPlan, write_id};
 pub use json::write_string;
+pub use temporal::write_instant;
 
 use crate::avro::WriterSchema;
 
@@ -52,6 +54,18 @@ use crate::lsn::Lsn;
 pub struct DocumentOptions {
     /// What becomes of JSON columns.
     pub json: JsonForm,
+    /// What becomes of Debezium's geometries.
+    pub geometry: GeometryForm,
+}
+
+/// What becomes of geometries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GeometryForm {
+    /// Objects with `wkb` and `srid`, and with `x` and `y` of a point, as in the record.
+    #[default]
+    Object,
+    /// What Elasticsearch's `geo_point` and `geo_shape` take, where it is a place on earth.
+    Geo,
 }
 
 /// What becomes of the values of JSON columns.
@@ -63,6 +77,25 @@ pub enum JsonForm {
     /// Objects and null as they are; any other value `v` as `{"value": v}`, for mappings that
     /// accept objects only.
     ObjectsOnly,
+}
+
+/// Which parts of a record are wanted, and under which names.
+#[derive(Clone, Copy)]
+pub struct RowChoice<'a> {
+    /// What holds for all columns.
+    pub options: DocumentOptions,
+    /// The name of a column's field in the document; `None` leaves the column out.
+    pub field: &'a dyn Fn(&str) -> Option<Box<str>>,
+    /// Whether a deleted row is written as it was, if the record has it.
+    pub deleted_rows: bool,
+}
+
+impl RowChoice<'_> {
+    /// All columns of rows that are there, under their own names.
+    #[must_use]
+    pub fn everything(options: DocumentOptions) -> Self {
+        Self { options, field: &|column| Some(column.into()), deleted_rows: false }
+    }
 }
 
 /// How to turn the records of one writer schema into documents.
@@ -79,7 +112,7 @@ enum Layout {
 }
 
 /// What a record says about its row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Row {
     /// What has become of the row.
     pub change: RowChange,
@@ -87,10 +120,31 @@ pub struct Row {
     pub lsn: Option<Lsn>,
     /// When the change was made, as time since 1970-01-01T00:00:00Z.
     pub changed_at: Option<Duration>,
+    /// What an envelope says has happened: `c`, `u`, `d`, `r` for one that a snapshot read, `t`.
+    pub operation: Option<char>,
+    /// Where in the output the row of a delete stands, if that was asked for and it has one.
+    pub deleted_row: Option<Range<usize>>,
+}
+
+impl Row {
+    /// Whether it was read in a snapshot.
+    #[must_use]
+    pub fn is_snapshot(&self) -> bool {
+        self.operation == Some('r')
+    }
+
+    /// Where in the output the row stands, as it is now or, if that was asked for, as it was.
+    #[must_use]
+    pub fn document(&self) -> Option<&Range<usize>> {
+        match &self.change {
+            RowChange::Upsert { document } => Some(document),
+            RowChange::Delete | RowChange::Truncate => self.deleted_row.as_ref(),
+        }
+    }
 }
 
 /// What has become of a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum RowChange {
     /// It is there now.
     Upsert {
@@ -98,7 +152,10 @@ pub enum RowChange {
         document: Range<usize>,
     },
     /// It is gone.
+    #[default]
     Delete,
+    /// All rows of the table are gone: the record is about none by itself.
+    Truncate,
 }
 
 impl DocumentPlan {
@@ -109,16 +166,33 @@ impl DocumentPlan {
     /// Returns [`PlanError`] when the text is not an Avro schema of a record, or has types that a
     /// document cannot hold.
     pub fn compile(schema_text: &str, options: DocumentOptions) -> Result<Self, PlanError> {
-        let schema = WriterSchema::parse(schema_text)?;
+        Self::compile_chosen(schema_text, &RowChoice::everything(options))
+    }
+
+    /// As [`Self::compile`], for a part of each row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::compile`], and when two columns would have one name.
+    pub fn compile_chosen(schema_text: &str, choice: &RowChoice<'_>) -> Result<Self, PlanError> {
+        Self::of_schema(&WriterSchema::parse(schema_text)?, choice)
+    }
+
+    /// As [`Self::compile_chosen`], for a schema that was parsed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::compile_chosen`].
+    pub fn of_schema(schema: &WriterSchema, choice: &RowChoice<'_>) -> Result<Self, PlanError> {
         let fields = schema.root().fields().ok_or_else(|| PlanError::Unsupported {
             path: String::new(),
             found: "no record".into(),
             expected: "a record: a row or an envelope",
         })?;
         let layout = if envelope::is_envelope(fields) {
-            Layout::Envelope(Envelope::compile(fields, options)?)
+            Layout::Envelope(Envelope::compile(fields, choice)?)
         } else {
-            Layout::Flat(FlatRow::compile(fields, options)?)
+            Layout::Flat(FlatRow::compile(fields, choice)?)
         };
         let columns = match &layout {
             Layout::Envelope(envelope) => envelope.columns(),

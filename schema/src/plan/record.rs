@@ -83,7 +83,8 @@ impl RecordPlan {
         self.key.iter().all(|column| column.is_same(before, after))
     }
 
-    /// Appends what tells the row from all others of its table: the primary key.
+    /// Appends what tells the row from all others of its table: the primary key, or the record's if
+    /// there is none.
     ///
     /// # Errors
     ///
@@ -147,6 +148,23 @@ impl RecordPlan {
             }
         }
         Ok(())
+    }
+
+    /// Appends the value of an envelope that says that all rows of the table were removed at once;
+    /// nothing if records are rows alone.
+    pub fn write_truncate(&self, source: &Source<'_>, now_us: i64, out: &mut Vec<u8>) {
+        match &self.body {
+            Body::Envelope => {
+                out.extend_from_slice(&self.value_frame);
+                // No image before, and none after.
+                put_long(0, out);
+                put_long(0, out);
+                let mut event = EventSource::default();
+                event.begin(now_us);
+                self.source.write(b't', source, &mut event, out);
+            }
+            Body::Flat(_) => {}
+        }
     }
 
     /// Whether records are rows alone.

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_schema_by_id, post_schema,
+    SrSettings, get_schema_by_id, is_compatible_schema, perform_sr_call, post_schema,
 };
 use schema_registry_converter::error::SRCError;
-use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
+use schema_registry_converter::schema_registry_common::{SchemaType, SrCall, SuppliedSchema};
 
 use super::SchemaId;
 use crate::fault::{Disposition, Fault};
@@ -55,6 +55,15 @@ pub enum RegistryError {
         #[source]
         source: SRCError,
     },
+    /// The schema is not compatible with the subject's versions.
+    #[error("the schema is not compatible with {what}")]
+    Incompatible {
+        /// The subject.
+        what: String,
+        /// The registry's reason.
+        #[source]
+        source: SRCError,
+    },
     /// The registry has judged the schema, or does not know the id.
     #[error("schema registry refuses {what}")]
     Refused {
@@ -70,7 +79,10 @@ impl Fault for RegistryError {
     fn disposition(&self) -> Disposition {
         match self {
             Self::Unavailable { .. } => Disposition::Retry,
-            Self::Settings(_) | Self::Unusable { .. } | Self::Refused { .. } => Disposition::Halt,
+            Self::Settings(_)
+            | Self::Unusable { .. }
+            | Self::Incompatible { .. }
+            | Self::Refused { .. } => Disposition::Halt,
         }
     }
 
@@ -84,7 +96,7 @@ impl Fault for RegistryError {
                 "correct `schema.registry.url`, its path included, and \
                  `schema.registry.basic.auth.user.info`"
             }
-            Self::Refused { .. } => {
+            Self::Incompatible { .. } | Self::Refused { .. } => {
                 "compare the new schema with the subject's versions and its compatibility setting"
             }
         }))
@@ -95,6 +107,8 @@ impl Fault for RegistryError {
 pub(super) struct Client {
     settings: SrSettings,
     urls: String,
+    config: RegistryConfig,
+    http: reqwest::Client,
 }
 
 impl std::fmt::Debug for Client {
@@ -115,7 +129,10 @@ impl Client {
             builder.set_basic_authorization(user, Some(password));
         }
         let settings = builder.build().map_err(RegistryError::Settings)?;
-        Ok(Self { settings, urls: config.urls.join(", ") })
+        let http = reqwest::Client::builder().build().map_err(|error| {
+            RegistryError::Settings(SRCError::new(&error.to_string(), None, false))
+        })?;
+        Ok(Self { settings, urls: config.urls.join(", "), config: config.clone(), http })
     }
 
     pub(super) async fn register(
@@ -132,6 +149,96 @@ impl Client {
             })
     }
 
+    pub(super) async fn objection(
+        &self,
+        subject: &str,
+        schema: &str,
+    ) -> Result<Option<String>, RegistryError> {
+        let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+        let asked = is_compatible_schema(&self.settings, subject.to_owned(), supplied).await;
+        match asked {
+            Ok(true) => return Ok(None),
+            Ok(false) => {}
+            // A subject without versions takes anything; some registries have none of that name.
+            Err(error) if status(&error.error) == Some(404) => return Ok(None),
+            Err(error) => {
+                return Err(self.judge(&format!("subject {subject}"), &VERDICTS_ON_SCHEMAS, error));
+            }
+        }
+        // It may be one of the older versions, which are taken again.
+        let body = serde_json::json!({ "schema": schema }).to_string();
+        match perform_sr_call(&self.settings, SrCall::PostForVersion(subject, &body)).await {
+            Ok(_) => Ok(None),
+            Err(error) if status(&error.error) == Some(404) => {
+                Ok(Some(format!("its schema is not compatible with subject {subject}")))
+            }
+            Err(error) => {
+                Err(self.judge(&format!("subject {subject}"), &VERDICTS_ON_SCHEMAS, error))
+            }
+        }
+    }
+
+    /// `PUT /config/{subject}`, which the crate has no call for.
+    pub(super) async fn allow_all(&self, subject: &str) -> Result<(), RegistryError> {
+        let mut failed = None;
+        for url in &self.config.urls {
+            match self.put_compatibility(url.trim_end_matches('/'), subject).await {
+                Ok(()) => return Ok(()),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let none = || SRCError::new("no schema registry is configured", None, false);
+        Err(self.judge(&format!("subject {subject}"), &[], failed.unwrap_or_else(none)))
+    }
+
+    async fn put_compatibility(&self, url: &str, subject: &str) -> Result<(), SRCError> {
+        let mut request = self
+            .http
+            .put(format!("{url}/config/{subject}"))
+            .header("content-type", "application/vnd.schemaregistry.v1+json")
+            .timeout(self.config.timeout)
+            .body(r#"{"compatibility":"NONE"}"#);
+        if let Some((user, password)) = &self.config.basic_auth {
+            request = request.basic_auth(user, Some(password));
+        }
+        let failed = |text: &str| SRCError::new(text, None, true);
+        let answer = request.send().await.map_err(|error| failed(&error.to_string()))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        Err(failed(&format!("request to the schema registry failed with status {status}")))
+    }
+
+    pub(super) async fn latest(&self, subject: &str) -> Result<Option<String>, RegistryError> {
+        match perform_sr_call(&self.settings, SrCall::GetLatest(subject)).await {
+            Ok(registered) => Ok(registered.schema),
+            Err(error) if status(&error.error) == Some(404) => Ok(None),
+            Err(error) => Err(self.judge(&format!("subject {subject}"), &[], error)),
+        }
+    }
+
+    /// `GET /subjects`, which the crate has no call for. One URL is enough: they are one registry.
+    pub(super) async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
+        let url = self.config.urls.first().map_or("", |url| url.trim_end_matches('/'));
+        let mut request = self.http.get(format!("{url}/subjects")).timeout(self.config.timeout);
+        if let Some((user, password)) = &self.config.basic_auth {
+            request = request.basic_auth(user, Some(password));
+        }
+        let failed = |text: String| {
+            self.judge("the list of subjects", &[], SRCError::new(&text, None, true))
+        };
+        let answer = request.send().await.map_err(|error| failed(error.to_string()))?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(failed(format!(
+                "request to the schema registry failed with status {status}"
+            )));
+        }
+        let body = answer.bytes().await.map_err(|error| failed(error.to_string()))?;
+        serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))
+    }
+
     pub(super) async fn schema(&self, id: SchemaId) -> Result<String, RegistryError> {
         get_schema_by_id(id.0, &self.settings)
             .await
@@ -145,6 +252,7 @@ impl Client {
         let (urls, what) = (self.urls.clone(), what.to_owned());
         match status(&source.error) {
             None | Some(429 | 500..=599) => RegistryError::Unavailable { urls, source },
+            Some(409) if verdicts.contains(&409) => RegistryError::Incompatible { what, source },
             Some(status) if verdicts.contains(&status) => RegistryError::Refused { what, source },
             Some(_) => RegistryError::Unusable { urls, what, source },
         }
@@ -186,9 +294,8 @@ mod tests {
         };
         let failed = |status: &str| judged(&format!("request failed with status {status}"));
 
-        for status in ["409 Conflict", "422 Unprocessable Entity"] {
-            assert!(matches!(failed(status), RegistryError::Refused { .. }), "{status}");
-        }
+        assert!(matches!(failed("409 Conflict"), RegistryError::Incompatible { .. }));
+        assert!(matches!(failed("422 Unprocessable Entity"), RegistryError::Refused { .. }));
         // A wrong path or login must never park a table.
         for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "405 Method"] {
             assert!(matches!(failed(status), RegistryError::Unusable { .. }), "{status}");

@@ -19,13 +19,21 @@ fn stream(position: &str, set: &str) -> StreamOffset {
         server_id: 1,
         ts_sec: 0,
         server_uuid: Some(SERVER.parse().unwrap()),
+        file_created: None,
         lsn: None,
         prepared: Vec::new(),
+        done: None,
+        transaction: None,
     }
 }
 
 fn table(position: Option<&str>, state: TableState) -> TableOffset {
-    TableOffset { position: position.map(|text| text.parse().unwrap()), lsn: None, state }
+    TableOffset {
+        position: position.map(|text| text.parse().unwrap()),
+        lsn: None,
+        state,
+        names_until: None,
+    }
 }
 
 /// Executed 1-100, of which 1-20 are purged, in two files.
@@ -167,9 +175,13 @@ fn a_table_that_is_made_to_stream_without_its_rows_is_a_loss() {
 
     for (stored, to, loss) in [
         (TableState::Snapshot(SnapshotProgress::default()), "b.000003:700", Some("left out")),
-        (TableState::Parked { reason: "r".to_owned() }, "b.000003:700", Some("was parked")),
+        (
+            TableState::Parked { reason: "r".to_owned(), remedy: None },
+            "b.000003:700",
+            Some("was parked"),
+        ),
         // From there on everything since it was parked is read again.
-        (TableState::Parked { reason: "r".to_owned() }, "b.000002:100", None),
+        (TableState::Parked { reason: "r".to_owned(), remedy: None }, "b.000002:100", None),
     ] {
         let situation = Situation {
             stream: Some(stream(to, "1-90")),

@@ -31,9 +31,20 @@ pub(super) fn start_offsets(
     Ok(start)
 }
 
-/// Copies a record out of librdkafka's memory: key and value in one allocation.
-pub(super) fn own(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Result<Record, ConsumerError> {
-    let mut bytes = BytesMut::with_capacity(message.key_len() + message.payload_len());
+/// How much is allocated at once for records; more for one that is larger.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Copies a record out of librdkafka's memory, to the end of `bytes`. Records of a batch live about
+/// as long as each other, so many share one allocation.
+pub(super) fn own(
+    message: &BorrowedMessage<'_>,
+    topic: Arc<str>,
+    bytes: &mut BytesMut,
+) -> Result<Record, ConsumerError> {
+    let length = message.key_len() + message.payload_len();
+    if bytes.capacity() < length {
+        *bytes = BytesMut::with_capacity(length.max(CHUNK_BYTES));
+    }
     let mut copy = |part: Option<&[u8]>| -> Option<Bytes> {
         bytes.extend_from_slice(part?);
         Some(bytes.split().freeze())
@@ -102,6 +113,13 @@ pub(super) fn names(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
         partition: element.partition(),
     });
     names.collect()
+}
+
+/// Those that do not begin at their first record.
+pub(super) fn names_with_offset(partitions: &TopicPartitionList) -> Vec<TopicPartition> {
+    let begun = names(partitions).into_iter().zip(partitions.elements());
+    let begun = begun.filter(|(_, element)| matches!(element.offset(), Offset::Offset(1..)));
+    begun.map(|(name, _)| name).collect()
 }
 
 pub(super) fn partition_list(partitions: &[TopicPartition]) -> TopicPartitionList {

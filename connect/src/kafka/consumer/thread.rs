@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message};
@@ -15,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::context::{Context, Rebalance};
-use super::convert::{list, names, own, partition_list, start_offsets};
+use super::convert::{list, names, names_with_offset, own, partition_list, start_offsets};
 use super::properties::{patterns, properties};
 use super::uncommitted::Uncommitted;
 use super::{
@@ -206,7 +207,7 @@ impl Poller {
         let assignment = self.assignment()?;
         self.consumer.pause(&assignment).map_err(|error| self.error("pause", error))?;
         if let Some(message) = self.poll_one(Duration::ZERO)? {
-            let record = own(&message, self.shared_topic(message.topic()))?;
+            let record = own(&message, self.shared_topic(message.topic()), &mut BytesMut::new())?;
             held.push_back(self.feed.polled(vec![record]));
         }
         Ok(Next::GoOn)
@@ -218,13 +219,13 @@ impl Poller {
 
     fn poll_batch(&mut self) -> Result<Vec<Record>, ConsumerError> {
         let mut batch = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut memory) = (0, BytesMut::new());
         let mut wait = POLL_WAIT;
         while batch.len() < BATCH_MAX_RECORDS && bytes < BATCH_FULL_BYTES {
             let Some(message) = self.poll_one(wait)? else { break };
             bytes += message.payload_len() + message.key_len();
             let topic = self.shared_topic(message.topic());
-            batch.push(own(&message, Arc::clone(&topic))?);
+            batch.push(own(&message, Arc::clone(&topic), &mut memory)?);
             drop(message);
             self.topic = Some(topic);
             wait = Duration::ZERO;
@@ -312,7 +313,8 @@ impl Poller {
         tracing::info!(group = self.group, partitions = %list(&names), "partitions assigned");
         self.assigned = true;
         let runtime = self.runtime.clone();
-        runtime.block_on(self.feed.assigned(names));
+        let continued = names_with_offset(&start);
+        runtime.block_on(self.feed.continued(names, continued));
         Ok(())
     }
 

@@ -78,6 +78,9 @@ async fn what_cannot_be_cut_small_enough_is_parked() {
         bench.feed.assigned(vec![p.clone()]).await;
         bench.deliver(vec![text_record(&p, 0, (1, 2_000))]).await;
         bench.until(|bench, _| bench.feed.held() == Some([p.clone()].into())).await;
+        bench.tells((0, 0), &[&format!("{TOPIC}/0@0")]).await;
+        bench.feed.revoked(vec![p], false).await;
+        bench.tells((0, 0), &[]).await;
 
         let (ended, server, committed) = bench.end().await;
         ended.unwrap();

@@ -59,6 +59,7 @@ async fn a_sweep_waits_for_every_partition_and_its_own_waits_for_the_sweep() {
 
     assert_eq!(ids(&bench.server, TOPIC), ["4", "55", "77", "88"]);
     assert_eq!((bench.committed[&0], bench.server.searches()), (4, 0));
+    bench.tells((0, 0), &[]).await;
 
     bench.deliver(vec![sweep_record(&q, 9, BEFORE)]).await;
     bench.until(|bench, _| bench.committed.get(&0) == Some(&8)).await;
@@ -66,6 +67,7 @@ async fn a_sweep_waits_for_every_partition_and_its_own_waits_for_the_sweep() {
     assert_eq!(bench.server.version(TOPIC, "77"), Some(BEFORE));
     assert_eq!(bench.feed.held(), Some([].into()));
     assert_eq!(bench.server.open_points(), 0);
+    bench.tells((1, 1), &[]).await;
     bench.end().await.0.unwrap();
 }
 
@@ -101,6 +103,8 @@ async fn the_sweep_is_done_whatever_fails_on_the_way() {
 
         let case = format!("{searches:?} {faults:?}");
         assert_eq!(ids(&bench.server, TOPIC), ["88"], "{case}");
+        let is_told = |bench: &Bench| bench.told.sink_status().is_some_and(|it| it.sweeps == 1);
+        bench.until(|bench, _| is_told(bench)).await;
         assert_eq!(bench.server.faults_left(), 0, "{case}");
         bench.end().await.0.unwrap();
     }
@@ -187,10 +191,10 @@ async fn a_sweep_that_hangs_keeps_neither_a_rebalance_nor_a_stop() {
 }
 
 #[tokio::test]
-async fn without_an_index_there_is_nothing_to_sweep_and_none_is_made() {
+async fn without_an_index_there_is_nothing_to_sweep_and_an_empty_one_is_made() {
     let mut bench = swept_alone(FakeServer::start().await, &[]).await;
     bench.until(|bench, _| bench.committed.get(&0) == Some(&5)).await;
-    assert!(!bench.server.has_index(TOPIC));
+    assert!(bench.server.has_index(TOPIC));
     bench.end().await.0.unwrap();
 
     // Nor in one that rowcast has never written to.
@@ -253,7 +257,9 @@ async fn in_a_shared_index_each_table_has_its_own_documents_and_its_own_sweep() 
     assert_eq!(server.documents("all"), expected.into());
     let mapping = server.mapping("all");
     assert_eq!(mapping["properties"]["__topic"], json!({"type": "keyword"}));
-    assert_eq!(mapping["_meta"]["rowcast"], json!({"versions": "lsn", "shared": true}));
+    let mark = &mapping["_meta"]["rowcast"];
+    assert_eq!((&mark["versions"], &mark["shared"]), (&json!("lsn"), &json!(true)));
+    assert_eq!(mark.get("topic"), None);
 }
 
 #[tokio::test]

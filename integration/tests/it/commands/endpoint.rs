@@ -1,19 +1,9 @@
 //! The HTTP endpoint of a running process, and `rowcast tables`.
 
-use integration::process::Rowcast;
 use serde_json::{Value, json};
 
 use super::{request, rowcast};
-use crate::scene::{Scene, records, refusal, stop, until, wait_for_log};
-
-/// Where the process listens, by its log.
-async fn url(rowcast: &Rowcast) -> String {
-    wait_for_log(rowcast, "http endpoint listens").await;
-    let log = rowcast.log().unwrap();
-    let line = log.lines().find(|line| line.contains("http endpoint listens")).unwrap();
-    let (_, address) = line.split_once("address=").unwrap();
-    format!("http://{}", address.split_whitespace().next().unwrap().trim_matches('"'))
-}
+use crate::scene::{Scene, endpoint as url, records, refusal, stop, until};
 
 async fn get(url: &str) -> Value {
     reqwest::get(url).await.unwrap().json().await.unwrap()
@@ -161,6 +151,45 @@ async fn commands_for_a_table_are_answered_by_its_task() {
     };
     assert!(until(rows).await, "{}", running.log().unwrap());
     table(&url).await;
+    stop(&running).await;
+}
+
+#[tokio::test]
+async fn commands_for_a_table_can_be_given_on_the_command_line() {
+    let mut scene = Scene::new("cmd_table").await;
+    let running = scene.start().await;
+    scene.wait_for_rows(&running, 3).await;
+    let url = url(&running).await;
+    table(&url).await;
+    let order = async |arguments: &[&str]| {
+        rowcast(&[&["table"], arguments, &["--url", &url]].concat()).await
+    };
+
+    let refused = order(&["pause", "cmd_table.t"]).await;
+    refused.refused("the command was refused: ", "");
+    let absent = order(&["snapshot", "cmd_table.absent"]).await;
+    absent.refused("captures cmd_table.absent", "`rowcast tables` lists them");
+    let needless = order(&["stop", "cmd_table.t", "--filter", "id > 1"]).await;
+    needless.refused("`--filter` is for `snapshot` only", "leave it out");
+    let wrong = order(&["snapshot", "cmd_table.t", "--filter", "no_such > 1"]).await;
+    wrong.refused("the command was refused: ", "");
+    let other = order(&["snapshot", "cmd_table.t", "--connector", "nope"]).await;
+    other.refused("the command was refused: Connector nope not found", "");
+    let some = order(&["snapshot", "cmd_table.t", "--filter", "id > 1"]).await;
+    assert!(some.is_success && some.out.starts_with("cmd_table.t: "), "{some:?}");
+
+    // Two rows once more.
+    scene.wait_for_records(&running, 3, 5).await;
+    table(&url).await;
+    scene.worker.insert("listeners".to_owned(), url.clone());
+    let file = scene.write_pipeline();
+    let all = rowcast(&["table", "snapshot", "cmd_table.t", &file]).await;
+    assert!(all.is_success, "{all:?}");
+    // Another pipeline may have a table of this name: what answers has to be the file's.
+    scene.name = "cmd_table_other".to_owned();
+    let other = scene.write_pipeline();
+    let of_other = rowcast(&["table", "snapshot", "cmd_table.t", &other]).await;
+    of_other.refused("captures cmd_table.t", "`rowcast tables` lists them");
     stop(&running).await;
 }
 

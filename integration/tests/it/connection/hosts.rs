@@ -1,13 +1,17 @@
 //! A list of servers, and another replica with our number.
 
 use futures_util::StreamExt;
-use integration::stack::{MySql, MySqlOptions, shared};
+use integration::stack::shared;
 use integration::topic::Operation;
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStreamRequest, Conn};
 
+use crate::beside::{told_once, transactions};
 use crate::proxy::{Network, Proxy};
-use crate::scenario::{Scenario, connect, log_has, server_without_gtids, stop, until, until_async};
+use crate::scenario::{
+    Scenario, connect, count, log_has, many_rows, replica, replica_with, server_without_gtids,
+    stop, until, until_async,
+};
 
 #[tokio::test]
 async fn the_first_server_of_the_list_that_can_be_reached_is_taken() {
@@ -28,28 +32,10 @@ async fn the_first_server_of_the_list_that_can_be_reached_is_taken() {
     stop(&rowcast).await;
 }
 
-/// A replica of `source` with GTIDs.
-async fn replica(source: &MySql) -> MySql {
-    let stack = shared().await.unwrap();
-    let mut options = MySqlOptions::default();
-    options.server_id = 2;
-    let folder = stack.directory().join("mysql-failover-replica");
-    let mysql = MySql::start(&stack.installed, &folder, &options).await.unwrap();
-    let mut connection = connect(&mysql).await;
-    let source = format!(
-        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {}, \
-         SOURCE_USER = 'root', SOURCE_AUTO_POSITION = 1",
-        source.address().port()
-    );
-    connection.query_drop(source).await.unwrap();
-    connection.query_drop("START REPLICA").await.unwrap();
-    mysql
-}
-
 #[tokio::test]
 async fn when_the_first_server_fails_its_replica_is_followed_by_gtids() {
     let first = crate::scenario::own_server("mysql-failover", &[]).await;
-    let second = replica(&first).await;
+    let second = replica("mysql-failover-replica", &first).await;
     let mut scenario = Scenario::on("failover", &first).await;
     scenario.sql("CREATE TABLE t (id INT PRIMARY KEY)").await;
     scenario.sql("INSERT INTO t VALUES (1), (2)").await;
@@ -76,6 +62,65 @@ async fn when_the_first_server_fails_its_replica_is_followed_by_gtids() {
     assert_eq!(records.len(), 5);
     assert_eq!(integration::topic::problems(&records), Vec::<String>::new());
     stop(&rowcast).await;
+}
+
+/// The other server has the rows of the transaction in other events, and each row comes once.
+#[tokio::test]
+async fn the_next_server_goes_on_inside_a_split_transaction() {
+    const ROWS: usize = 20_000;
+    let first = crate::scenario::own_server("mysql-split", &[]).await;
+    let small = "--binlog-row-event-max-size=1024";
+    let second = replica_with("mysql-split-replica", &first, &[small]).await;
+    let proxy = Proxy::start(first.address(), Network::Good).await;
+    let mut scenario = Scenario::on("split_hosts", &first).await;
+    for table in ["t", "u"] {
+        let columns = "id INT PRIMARY KEY, n INT, filler VARCHAR(200)";
+        scenario.sql(&format!("CREATE TABLE {table} ({columns})")).await;
+    }
+    let pipeline = scenario
+        .source(&first)
+        .with("database.hostname", &format!("{},{}", proxy.address, second.address()))
+        .with("provide.transaction.metadata", "true")
+        .with("transaction.max.bytes", "65536");
+    let rowcast = scenario.start(&pipeline).await;
+    log_has(&rowcast, "table copied table=split_hosts.t").await;
+    log_has(&rowcast, "table copied table=split_hosts.u").await;
+    stop(&rowcast).await;
+    scenario.sql("SET cte_max_recursion_depth = 1000000").await;
+    let numbers = many_rows(ROWS);
+    scenario.sql("BEGIN").await;
+    scenario.sql(&format!("INSERT INTO u {numbers} LIMIT 30")).await;
+    scenario.sql(&format!("INSERT INTO t {numbers}")).await;
+    scenario.sql("UPDATE t SET n = n + 1 WHERE id % 7 = 0").await;
+    scenario.sql("UPDATE u SET n = n + 1").await;
+    scenario.sql("COMMIT").await;
+    let mut on_second = connect(&second).await;
+    until_async(async || {
+        let count = on_second.query_first("SELECT SUM(n) FROM split_hosts.u").await;
+        count.ok().flatten().flatten() == Some(30)
+    })
+    .await;
+
+    rowcast.start_again().unwrap();
+    let parts = || rowcast.log().unwrap().matches("split=true").count();
+    assert!(until(|| parts() > 5).await, "{}", rowcast.log().unwrap());
+    rowcast.kill().unwrap();
+    proxy.set(Network::CutAfter(0));
+    let offset = scenario.topics.read_texts("split_hosts-offsets").await.unwrap();
+    let (_, offset) = offset.iter().rfind(|(key, _)| !key.contains("\"table\"")).unwrap();
+    assert!(offset.contains(r#""done":[{"db":"split_hosts","table":"t","rows":"#), "{offset}");
+    rowcast.start_again().unwrap();
+
+    log_has(&rowcast, &format!("server={} position", second.address())).await;
+    let records = scenario.topic_is_table("t").await;
+    assert_eq!(count(&records, Operation::Create), ROWS);
+    assert_eq!(count(&records, Operation::Update), ROWS / 7);
+    let records = scenario.topic_is_table("u").await;
+    assert_eq!(count(&records, Operation::Create), 30);
+    assert_eq!(count(&records, Operation::Update), 30);
+    stop(&rowcast).await;
+    let expected = [("split_hosts.t", ROWS + ROWS / 7), ("split_hosts.u", 60)];
+    told_once(&transactions("split_hosts").await, &expected);
 }
 
 /// Copies read from the stream's server, also when one before it in the list can be reached again.

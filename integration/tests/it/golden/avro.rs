@@ -55,8 +55,12 @@ impl Walk<'_> {
                 }
             }
             Json::Object(object) if object["type"] == "array" => {
+                let items = &object["items"];
+                if items.is_array() || items["type"] == "record" {
+                    return self.records(items, path);
+                }
                 let start = self.rest;
-                self.array(&object["items"]);
+                self.array(items);
                 self.leaf(path, start);
             }
             Json::Object(object) => self.value(&object["type"], path),
@@ -69,6 +73,24 @@ impl Walk<'_> {
                 }
             },
             Json::Null | Json::Bool(_) | Json::Number(_) => panic!("no schema: {schema}"),
+        }
+    }
+
+    /// An array whose items have leaves of their own.
+    fn records(&mut self, items: &Json, path: &str) {
+        let mut number = 0;
+        loop {
+            let start = self.rest;
+            let count = self.long();
+            self.leaf(&format!("{path}#{number}"), start);
+            assert!(count >= 0, "blocks with sizes are not expected");
+            for _ in 0..count {
+                self.value(items, &format!("{path}[{number}]"));
+                number += 1;
+            }
+            if count == 0 {
+                return;
+            }
         }
     }
 

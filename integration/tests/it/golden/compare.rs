@@ -46,6 +46,9 @@ pub(super) fn compare(outcome: &Outcome, recording: &Recording) -> Report {
     let mut topics: BTreeSet<&str> = recording.records.iter().map(|r| r.topic.as_str()).collect();
     let prefix = format!("{}.", recording.name);
     let written = outcome.written.keys().map(String::as_str);
+    // `beside.rs` compares those.
+    let of_transactions = format!("{prefix}transaction");
+    let written = written.filter(|topic| *topic != of_transactions);
     topics.extend(written.filter(|topic| topic.starts_with(&prefix)));
     for topic in topics {
         match compared.exception(topic, |what| *what == What::Table) {
@@ -77,7 +80,11 @@ impl Compared<'_> {
     fn subjects(&self, report: &mut Report) {
         let prefix = format!("{}.", self.recording.name);
         let subjects = self.outcome.versions.iter();
-        for (subject, versions) in subjects.filter(|(subject, _)| subject.starts_with(&prefix)) {
+        let of_transactions = format!("{prefix}transaction-");
+        let subjects = subjects.filter(|(subject, _)| {
+            subject.starts_with(&prefix) && !subject.starts_with(&of_transactions)
+        });
+        for (subject, versions) in subjects {
             let topic = subject.rsplit_once('-').unwrap().0;
             let recorded: Vec<&String> = self.recording.schemas_of(subject).collect();
             let registered = self.outcome.registered.get(subject).into_iter().flatten();

@@ -71,13 +71,20 @@ pub(super) fn pairs() -> Vec<Pair> {
     names.into_iter().map(pair).collect()
 }
 
+/// What a connector wrote beside the rows: schema changes and transactions.
+pub(super) fn beside(pair: &str, name: &str) -> Recording {
+    recording(pair, name, "beside", "")
+}
+
 /// All recordings.
 pub(super) fn recordings() -> Vec<Recording> {
     let envelope = text(&folder().join("envelope.txt"));
     let of_pair = |pair: &Pair| {
         let files = entries(&folder().join(&pair.name));
         let names = files.iter().filter_map(|file| file.strip_suffix(".txt")).map(str::to_owned);
-        names.map(|name| recording(&pair.name, &name, envelope.trim_end())).collect::<Vec<_>>()
+        names
+            .map(|name| recording(&pair.name, &name, "txt", envelope.trim_end()))
+            .collect::<Vec<_>>()
     };
     pairs().iter().flat_map(of_pair).collect()
 }
@@ -94,7 +101,7 @@ fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn recording(pair: &str, name: &str, envelope: &str) -> Recording {
+fn recording(pair: &str, name: &str, kind: &str, envelope: &str) -> Recording {
     let mut recording = Recording {
         pair: pair.to_owned(),
         name: name.to_owned(),
@@ -102,7 +109,7 @@ fn recording(pair: &str, name: &str, envelope: &str) -> Recording {
         schemas: Vec::new(),
         records: Vec::new(),
     };
-    for line in text(&folder().join(pair).join(format!("{name}.txt"))).lines() {
+    for line in text(&folder().join(pair).join(format!("{name}.{kind}"))).lines() {
         let (kind, rest) = line.split_once(' ').unwrap();
         match kind {
             "config" => {

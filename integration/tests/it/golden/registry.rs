@@ -1,11 +1,16 @@
 //! The registry's subjects and schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use reqwest::{RequestBuilder, Response};
 use serde_json::{Value as Json, json};
 
 use super::recording::Recording;
+
+/// How long a registry that many ask at once may drop connections.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Confluent's API of the registry.
 pub(super) struct RegistryClient {
@@ -19,8 +24,7 @@ impl RegistryClient {
     }
 
     async fn get(&self, path: &str) -> Json {
-        let answer = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
-        answer.error_for_status().unwrap().json().await.unwrap()
+        answered(self.client.get(format!("{}{path}", self.url))).await.json().await.unwrap()
     }
 
     /// Registers the recorded schemas in their order; the numbers that they get.
@@ -31,8 +35,7 @@ impl RegistryClient {
             let is_new = known.insert(subject);
             let url = format!("{}/subjects/{subject}/versions", self.url);
             let request = self.client.post(url).json(&json!({ "schema": schema }));
-            let answer = request.send().await.unwrap().error_for_status().unwrap();
-            let answer: Json = answer.json().await.unwrap();
+            let answer: Json = answered(request).await.json().await.unwrap();
             ids.push(u32::try_from(answer["id"].as_u64().unwrap()).unwrap());
             if is_new {
                 self.allow_all(subject).await;
@@ -46,7 +49,7 @@ impl RegistryClient {
     async fn allow_all(&self, subject: &str) {
         let url = format!("{}/config/{subject}", self.url);
         let request = self.client.put(url).json(&json!({ "compatibility": "NONE" }));
-        request.send().await.unwrap().error_for_status().unwrap();
+        answered(request).await;
     }
 
     /// How many schemas the subjects have that begin so.
@@ -65,5 +68,18 @@ impl RegistryClient {
     pub(super) async fn schema(&self, id: u32) -> String {
         let answer = self.get(&format!("/schemas/ids/{id}")).await;
         answer["schema"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The answer to a request that may be sent again, as all of these: a connection that breaks under
+/// it says nothing about what is tested here. A refusal does.
+async fn answered(request: RequestBuilder) -> Response {
+    let end = Instant::now() + ANSWERED_WITHIN;
+    loop {
+        match request.try_clone().unwrap().send().await {
+            Ok(answer) => return answer.error_for_status().unwrap(),
+            Err(error) if Instant::now() >= end => panic!("{error:?}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
     }
 }

@@ -51,14 +51,9 @@ pub(super) async fn run() -> Outcome {
     );
     let ids: HashMap<String, Vec<u32>> = ids.await.into_iter().collect();
     let mysql = own_server("mysql-of-golden", &["--max-connections=2000"]).await;
-    for pair in &pairs {
-        let mut session = Session::new(&mysql).await;
-        for statement in statements(&pair.before) {
-            session.run(statement).await;
-        }
-    }
+    prepare(&mysql, &pairs).await;
     let relay = Relay::start(&stack.registry.url());
-    capture(stack, &relay, &mysql, &pairs, &recordings).await;
+    capture(GROUP, (stack, &relay), &mysql, &pairs, &recordings).await;
 
     let prefixes: Vec<String> = recordings.iter().map(|r| format!("{}.", r.name)).collect();
     let written = written(&stack.kafka.bootstrap(), &prefixes);
@@ -77,20 +72,30 @@ pub(super) async fn run() -> Outcome {
     Outcome { recordings, ids, written, schemas, versions, registered: relay.texts() }
 }
 
+/// Runs the statements that were run before the connectors.
+pub(super) async fn prepare(mysql: &MySql, pairs: &[Pair]) {
+    for pair in pairs {
+        let mut session = Session::new(mysql).await;
+        for statement in statements(&pair.before) {
+            session.run(statement).await;
+        }
+    }
+}
+
 /// Runs rowcast until it has copied and streamed everything.
-async fn capture(
-    stack: &Stack,
-    relay: &Relay,
+pub(super) async fn capture(
+    group: &str,
+    (stack, relay): (&Stack, &Relay),
     mysql: &MySql,
     pairs: &[Pair],
     recordings: &[Recording],
 ) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("golden.yaml");
-    std::fs::write(&file, pipeline(stack, relay, mysql, recordings)).unwrap();
+    std::fs::write(&file, pipeline(group, (stack, relay), mysql, recordings)).unwrap();
     let log = folder.path().join("golden.log");
     let rowcast = Rowcast::start(&["run", file.to_str().unwrap()], &[], &log).await.unwrap();
-    let mut offsets = Offsets::new(&stack.kafka.bootstrap(), &format!("{GROUP}-offsets"));
+    let mut offsets = Offsets::new(&stack.kafka.bootstrap(), &format!("{group}-offsets"));
     wait_for_copies(&rowcast, &mut offsets, recordings);
     for pair in pairs {
         let connectors = recordings.iter().filter(|recording| recording.pair == pair.name);
@@ -106,7 +111,12 @@ async fn capture(
 }
 
 /// The pipeline file: each connector with its recorded configuration. JSON is YAML.
-fn pipeline(stack: &Stack, relay: &Relay, mysql: &MySql, recordings: &[Recording]) -> String {
+fn pipeline(
+    group: &str,
+    (stack, relay): (&Stack, &Relay),
+    mysql: &MySql,
+    recordings: &[Recording],
+) -> String {
     let connector = |recording: &Recording| {
         let mut settings = recording.config.clone();
         let address = mysql.address();
@@ -125,8 +135,8 @@ fn pipeline(stack: &Stack, relay: &Relay, mysql: &MySql, recordings: &[Recording
         "bootstrap.servers": stack.kafka.bootstrap(),
         "listeners": "http://127.0.0.1:0",
         "schema.registry.url": relay.url(),
-        "group.id": GROUP,
-        "offset.storage.topic": format!("{GROUP}-offsets"),
+        "group.id": group,
+        "offset.storage.topic": format!("{group}-offsets"),
         "connectors": connectors,
     });
     format!("{file:#}")

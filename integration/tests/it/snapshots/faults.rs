@@ -93,6 +93,7 @@ async fn a_copy_waits_while_the_server_is_busy() {
 
     let pipeline = scenario.source(&mysql).with("snapshot.max.threads.running", "10");
     let rowcast = scenario.start(&pipeline).await;
+    log_has(&rowcast, "threads run, at most 10 may").await;
     scenario.sql("INSERT INTO t VALUES (3, 3)").await;
     scenario.record("t", |record| record.operation == Operation::Create).await;
     assert_eq!(reads(&scenario.records("t").await), 0);

@@ -81,9 +81,10 @@ async fn a_record_in_the_signal_topic_pauses_resumes_and_stops() {
     log_has(&rowcast, "chunk emitted").await;
     signal("pause-snapshot", "{}").await;
     log_has(&rowcast, "waits after").await;
+    stop(&rowcast).await;
+    // All that was emitted is committed now.
     let paused = reads(&scenario.records("t").await);
     assert!(paused > 0 && paused < 300, "{paused}");
-    stop(&rowcast).await;
     rowcast.start_again().unwrap();
     // It is still paused, and follows changes.
     scenario.sql("UPDATE t SET a = -1 WHERE id = 299").await;

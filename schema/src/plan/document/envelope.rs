@@ -1,12 +1,13 @@
 //! Debezium's envelope: the change around a row.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::cursor::Cursor;
 use super::error::{DecodeError, PlanError, Problem};
 use super::skip::Skip;
 use super::value::{self, Column, is_null};
-use super::{DocumentOptions, Row, RowChange};
+use super::{Row, RowChange, RowChoice};
 use crate::avro::{Field, Node, Shape};
 use crate::digits::eight_digits;
 use crate::lsn::Lsn;
@@ -20,7 +21,15 @@ pub(super) struct Envelope {
 #[derive(Debug)]
 enum Step {
     Skip(Skip),
-    After { null_branch: Option<usize>, columns: Box<[Column]> },
+    /// The row as it was, where it is asked for.
+    Before {
+        null_branch: Option<usize>,
+        columns: Box<[Column]>,
+    },
+    After {
+        null_branch: Option<usize>,
+        columns: Box<[Column]>,
+    },
     Source(Box<[SourceStep]>),
     Operation,
 }
@@ -47,7 +56,8 @@ impl SourceStep {
 /// What the steps have found so far.
 #[derive(Default)]
 struct Found<'a> {
-    has_document: bool,
+    before: Option<Range<usize>>,
+    after: Option<Range<usize>>,
     operation: &'a [u8],
     lsn: Option<Lsn>,
     changed_at: Option<Duration>,
@@ -60,14 +70,19 @@ pub(super) fn is_envelope(fields: &[Field]) -> bool {
 }
 
 impl Envelope {
-    pub(super) fn compile(fields: &[Field], options: DocumentOptions) -> Result<Self, PlanError> {
+    pub(super) fn compile(fields: &[Field], choice: &RowChoice<'_>) -> Result<Self, PlanError> {
         let mut steps = Vec::new();
         for field in fields {
             match &*field.name {
                 "after" => {
                     let (null_branch, row) = nullable(&field.node);
-                    let columns = value::compile_columns(record(row, "after")?, "", options)?;
+                    let columns = value::compile_row(record(row, "after")?, choice)?;
                     steps.push(Step::After { null_branch, columns });
+                }
+                "before" if choice.deleted_rows => {
+                    let (null_branch, row) = nullable(&field.node);
+                    let columns = value::compile_row(record(row, "before")?, choice)?;
+                    steps.push(Step::Before { null_branch, columns });
                 }
                 "source" => {
                     steps.push(Step::Source(compile_source(record(&field.node, "source")?)?));
@@ -86,7 +101,7 @@ impl Envelope {
     pub(super) fn columns(&self) -> &[Column] {
         let after = self.steps.iter().find_map(|step| match step {
             Step::After { columns, .. } => Some(&**columns),
-            Step::Skip(_) | Step::Source(_) | Step::Operation => None,
+            Step::Skip(_) | Step::Before { .. } | Step::Source(_) | Step::Operation => None,
         });
         after.unwrap_or_default()
     }
@@ -96,30 +111,48 @@ impl Envelope {
         cursor: &mut Cursor<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Row, DecodeError> {
-        let start = out.len();
         let outside = |problem| DecodeError::new(None, problem);
         let mut found = Found::default();
         for step in &self.steps {
             match step {
                 Step::Skip(skip) => skip.run(cursor).map_err(outside)?,
+                Step::Before { null_branch, columns } => {
+                    found.before = write_image(*null_branch, columns, cursor, out)?;
+                }
                 Step::After { null_branch, columns } => {
-                    if !is_null(*null_branch, cursor).map_err(outside)? {
-                        value::write_row(columns, cursor, out)?;
-                        found.has_document = true;
-                    }
+                    found.after = write_image(*null_branch, columns, cursor, out)?;
                 }
                 Step::Source(steps) => run_source(steps, cursor, &mut found).map_err(outside)?,
                 Step::Operation => found.operation = cursor.bytes().map_err(outside)?,
             }
         }
-        let document = start..out.len();
-        let change = match (found.operation, found.has_document) {
-            (b"c" | b"u" | b"r", true) => RowChange::Upsert { document },
-            (b"d", false) => RowChange::Delete,
+        let Found { before, after, operation, lsn, changed_at } = found;
+        let change = match (operation, after) {
+            (b"c" | b"u" | b"r", Some(document)) => RowChange::Upsert { document },
+            (b"d", None) => RowChange::Delete,
+            (b"t", None) => RowChange::Truncate,
             (operation, _) => return Err(outside(wrong_operation(operation))),
         };
-        Ok(Row { change, lsn: found.lsn, changed_at: found.changed_at })
+        let deleted_row = before.filter(|_| change == RowChange::Delete);
+        let operation = operation.first().map(|letter| char::from(*letter));
+        Ok(Row { change, lsn, changed_at, operation, deleted_row })
     }
+}
+
+/// Writes a row if it is there, and says where.
+#[inline]
+fn write_image(
+    null_branch: Option<usize>,
+    columns: &[Column],
+    cursor: &mut Cursor<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Option<Range<usize>>, DecodeError> {
+    let start = out.len();
+    if is_null(null_branch, cursor).map_err(|problem| DecodeError::new(None, problem))? {
+        return Ok(None);
+    }
+    value::write_row(columns, cursor, out)?;
+    Ok(Some(start..out.len()))
 }
 
 fn compile_source(fields: &[Field]) -> Result<Box<[SourceStep]>, PlanError> {
@@ -172,7 +205,7 @@ fn wrong_operation(operation: &[u8]) -> Problem {
     let op = operation.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
     let op = op.unwrap_or('?');
     match operation {
-        b"c" | b"u" | b"r" | b"d" => Problem::ImageMismatch { op },
+        b"c" | b"u" | b"r" | b"d" | b"t" => Problem::ImageMismatch { op },
         _ => Problem::UnknownOperation { op },
     }
 }

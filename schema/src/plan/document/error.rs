@@ -90,7 +90,7 @@ pub enum Problem {
     #[error("has more than {VALUES_MAX} values in its arrays and maps")]
     TooManyValues,
     /// An operation that is not a row's.
-    #[error("has operation `{op}`, expected one of c, u, d, r")]
+    #[error("has operation `{op}`, expected one of c, u, d, r, t")]
     UnknownOperation {
         /// The first letter of it; `?` when there is none.
         op: char,

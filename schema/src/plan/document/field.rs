@@ -53,6 +53,10 @@ pub enum FieldKind {
     Json,
     /// An object with fields of its own, as a geometry.
     Object(Box<[DocumentField]>),
+    /// A place on earth, as `{"lat":…,"lon":…}`.
+    GeoPoint,
+    /// A shape on earth, as well-known text.
+    GeoShape,
     /// An object whose keys are data.
     Map,
     /// Any number of values of one kind.
@@ -79,6 +83,8 @@ impl std::fmt::Display for FieldKind {
             Self::Bytes => "bytes",
             Self::Json => "JSON",
             Self::Object(_) => "object",
+            Self::GeoPoint => "point",
+            Self::GeoShape => "geometry",
             Self::Map => "map",
             Self::Array(kind) => return write!(f, "array of {kind}"),
         })

@@ -10,7 +10,7 @@
 use super::cursor::Cursor;
 use super::error::{DecodeError, PlanError, Problem};
 use super::value::{self, Column, is_null};
-use super::{DocumentOptions, Row, RowChange};
+use super::{Row, RowChange, RowChoice};
 use crate::avro::{Field, Shape};
 
 /// The field that says whether the row is deleted, and what it says then.
@@ -24,6 +24,8 @@ pub(super) struct FlatRow {
     columns: Box<[Column]>,
     /// One for each column.
     markers: Box<[Option<Marker>]>,
+    /// Whether a deleted row is written too.
+    deleted_rows: bool,
 }
 
 /// How to read a field that can mark a delete.
@@ -35,10 +37,11 @@ struct Marker {
 }
 
 impl FlatRow {
-    pub(super) fn compile(fields: &[Field], options: DocumentOptions) -> Result<Self, PlanError> {
+    pub(super) fn compile(fields: &[Field], choice: &RowChoice<'_>) -> Result<Self, PlanError> {
         Ok(Self {
-            columns: value::compile_columns(fields, "", options)?,
+            columns: value::compile_row(fields, choice)?,
             markers: fields.iter().map(Marker::of).collect(),
+            deleted_rows: choice.deleted_rows,
         })
     }
 
@@ -62,13 +65,16 @@ impl FlatRow {
             }
         }
         value::close_object(&self.columns, out);
-        let change = if deleted {
+        if deleted && !self.deleted_rows {
             out.truncate(start);
-            RowChange::Delete
+        }
+        let document = start..out.len();
+        let (change, deleted_row) = if deleted {
+            (RowChange::Delete, self.deleted_rows.then_some(document))
         } else {
-            RowChange::Upsert { document: start..out.len() }
+            (RowChange::Upsert { document }, None)
         };
-        Ok(Row { change, lsn: None, changed_at: None })
+        Ok(Row { change, deleted_row, ..Row::default() })
     }
 }
 

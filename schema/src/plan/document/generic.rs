@@ -13,7 +13,7 @@ use super::error::{DecodeError, PlanError, Problem};
 use super::flat::{DELETED, OPERATION};
 use super::{DocumentOptions, Row, RowChange};
 use crate::avro::{Datum, Field, Node, Reader, Shape, WriterSchema};
-use text::write_datum;
+use text::write_member;
 
 /// How to turn the records of one writer schema into documents, value by value.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ impl GenericDocument {
             return Err(whole(Problem::trailing(reader.remaining())));
         }
         let change = match record.row {
+            None if record.is_truncate => RowChange::Truncate,
             None => RowChange::Delete,
             Some((fields, values)) => {
                 let document = self.document(fields, &values)?;
@@ -61,7 +62,8 @@ impl GenericDocument {
                 RowChange::Upsert { document: start..out.len() }
             }
         };
-        Ok(Row { change, lsn: record.lsn, changed_at: record.changed_at })
+        let Found { lsn, changed_at, operation, .. } = record;
+        Ok(Row { change, lsn, changed_at, operation, deleted_row: None })
     }
 
     fn document(&self, fields: &[Field], values: &[Datum]) -> Result<String, DecodeError> {
@@ -70,9 +72,7 @@ impl GenericDocument {
             if index > 0 {
                 document.push(',');
             }
-            text::write_string(&field.name, &mut document);
-            document.push(':');
-            write_datum(&field.node, value, self.options, &mut document)
+            write_member(field, value, self.options, &mut document)
                 .map_err(|problem| DecodeError::new(Some(&field.name), problem))?;
         }
         document.push('}');
@@ -85,6 +85,9 @@ impl GenericDocument {
 struct Found<'a> {
     /// `None` for a row that is gone.
     row: Option<(&'a [Field], Vec<Datum>)>,
+    /// Whether all rows are gone.
+    is_truncate: bool,
+    operation: Option<char>,
     lsn: Option<crate::lsn::Lsn>,
     changed_at: Option<Duration>,
 }
@@ -117,9 +120,11 @@ fn read_envelope<'n>(
             _ => skip(reader, &field.node)?,
         }
     }
+    found.is_truncate = operation == "t";
+    found.operation = Some(first_letter(&operation));
     match (&*operation, &found.row) {
-        ("c" | "u" | "r", Some(_)) | ("d", None) => Ok(found),
-        ("c" | "u" | "r" | "d", _) => {
+        ("c" | "u" | "r", Some(_)) | ("d" | "t", None) => Ok(found),
+        ("c" | "u" | "r" | "d" | "t", _) => {
             Err(whole(Problem::ImageMismatch { op: first_letter(&operation) }))
         }
         _ => Err(whole(Problem::UnknownOperation { op: first_letter(&operation) })),

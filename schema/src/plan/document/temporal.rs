@@ -1,5 +1,7 @@
 //! Dates and times as text.
 
+use std::time::Duration;
+
 use super::error::Problem;
 use crate::calendar;
 use crate::digits::{push_padded, write_unsigned};
@@ -37,6 +39,20 @@ pub(super) fn write_date_time(ticks: i64, unit: Unit, out: &mut Vec<u8>) -> Resu
     push_clock(second, out);
     push_fraction(fraction, unit, out);
     Ok(())
+}
+
+/// A moment as JSON text: `"YYYY-MM-DDTHH:MM:SS.fffZ"`. What is after the year 9999 is null.
+pub fn write_instant(since_1970: Duration, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.push(b'"');
+    let millis = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
+    match write_date_time(millis, Unit::Millis, out) {
+        Ok(()) => out.extend_from_slice(b"Z\""),
+        Err(_) => {
+            out.truncate(start);
+            out.extend_from_slice(b"null");
+        }
+    }
 }
 
 /// `[-]HH:MM:SS.ffffff`. MySQL's TIME is a span from -838:59:59 to 838:59:59, so there is a sign

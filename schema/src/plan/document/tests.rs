@@ -1,5 +1,6 @@
 //! Plans against what Debezium really wrote, and against `apache-avro`.
 
+mod chosen;
 mod random;
 mod types;
 
@@ -69,6 +70,7 @@ fn recorded_rows_become_the_expected_documents() {
                 assert_eq!(document, record.document.as_deref().unwrap(), "{place}");
             }
             RowChange::Delete => assert_eq!((record.op.as_str(), &*out), ("d", &b"before"[..])),
+            RowChange::Truncate => panic!("no table was truncated"),
         }
     }
 }
@@ -180,13 +182,19 @@ fn the_lsn_is_read_from_the_sequence() {
 
     let (row, _) = run(ENVELOPE, &envelope(None, Some("3"), "d")).unwrap();
     assert_eq!((row.change, row.lsn), (RowChange::Delete, Lsn::new(3)));
+    let (row, _) = run(ENVELOPE, &envelope(None, Some("4"), "t")).unwrap();
+    assert_eq!((row.change, row.lsn), (RowChange::Truncate, Lsn::new(4)));
+    let (row, _) = run(ENVELOPE, &envelope(None, None, "t")).unwrap();
+    assert_eq!((row.change, row.lsn), (RowChange::Truncate, None));
+    let error = run(ENVELOPE, &envelope(Some(7), None, "t")).unwrap_err();
+    assert_eq!(*error.problem(), Problem::ImageMismatch { op: 't' });
 }
 
 #[test]
 fn envelopes_that_are_no_row_changes_are_errors() {
     let problem = |body: &[u8]| *run(ENVELOPE, body).unwrap_err().problem();
 
-    assert_eq!(problem(&envelope(None, None, "t")), Problem::UnknownOperation { op: 't' });
+    assert_eq!(problem(&envelope(None, None, "m")), Problem::UnknownOperation { op: 'm' });
     assert_eq!(problem(&envelope(None, None, "c")), Problem::ImageMismatch { op: 'c' });
     assert_eq!(problem(&envelope(Some(1), None, "d")), Problem::ImageMismatch { op: 'd' });
     assert_eq!(problem(&envelope(Some(1), Some("x"), "c")), Problem::InvalidLsn);
@@ -290,7 +298,7 @@ proptest! {
                 Ok(Row { change: RowChange::Upsert { document }, .. }) => {
                     prop_assert!(serde_json::from_slice::<serde_json::Value>(&out[document]).is_ok());
                 }
-                Ok(Row { change: RowChange::Delete, .. }) | Err(_) => {
+                Ok(Row { change: RowChange::Delete | RowChange::Truncate, .. }) | Err(_) => {
                     prop_assert_eq!(&*out, b"before");
                 }
             }

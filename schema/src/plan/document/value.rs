@@ -4,16 +4,19 @@ use super::cursor::Cursor;
 use super::decimal;
 use super::error::{DecodeError, PlanError, Problem};
 use super::field::{DocumentField, FieldKind};
+use super::geometry::Geometry;
 use super::json::{write_string, write_verbatim};
 use super::scalar::Scalar;
-use super::skip::refuse_empty;
-use super::{DocumentOptions, JsonForm};
+use super::skip::{Skip, refuse_empty};
+use super::{DocumentOptions, GeometryForm, JsonForm, RowChoice};
 use crate::avro::{Field, Node, Shape};
 
 /// One field of an object: what comes before its value, and the value.
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: Box<str>,
+    /// What it is called in the document; `None` for one that is left out.
+    field: Option<Box<str>>,
     label: Label,
     value: Value,
 }
@@ -31,12 +34,41 @@ pub(super) struct Value {
 #[derive(Debug)]
 enum Codec {
     Scalar(Scalar),
-    Json { wrap: bool },
+    Json {
+        wrap: bool,
+    },
     Set,
     Array(Box<Value>),
     Map(Box<Value>),
     Object(Box<[Column]>),
+    Geometry(Geometry),
     VariableDecimal,
+    /// Passed over: of a column that is left out.
+    LeftOut(Skip),
+}
+
+/// Compiles the columns of a row, as far as they are wanted in a document.
+pub(super) fn compile_row(
+    fields: &[Field],
+    choice: &RowChoice<'_>,
+) -> Result<Box<[Column]>, PlanError> {
+    let mut columns: Vec<Column> = Vec::with_capacity(fields.len());
+    for field in fields {
+        let Some(name) = (choice.field)(&field.name) else {
+            columns.push(Column::left_out(field)?);
+            continue;
+        };
+        let same = columns.iter().find(|column| column.field.as_deref() == Some(&*name));
+        if let Some(same) = same {
+            let (first, second) = (same.name.clone(), field.name.clone());
+            return Err(PlanError::SameField { field: name, first, second });
+        }
+        let is_first = columns.iter().all(|column| column.field.is_none());
+        let value = Value::compile(&field.node, &field.name, choice.options)?;
+        let label = Label::of(&name, is_first);
+        columns.push(Column { name: field.name.clone(), field: Some(name), label, value });
+    }
+    Ok(columns.into())
 }
 
 /// Compiles the fields of a record.
@@ -48,21 +80,26 @@ pub(super) fn compile_columns(
     let columns = fields.iter().enumerate().map(|(index, field)| {
         let path =
             if path.is_empty() { field.name.to_string() } else { format!("{path}.{}", field.name) };
-        let mut label = vec![if index == 0 { b'{' } else { b',' }];
-        write_string(&field.name, &mut label);
-        label.push(b':');
         let value = Value::compile(&field.node, &path, options)?;
-        Ok(Column { name: field.name.clone(), label: Label::new(&label), value })
+        let (name, label) = (field.name.clone(), Label::of(&field.name, index == 0));
+        Ok(Column { field: Some(name.clone()), name, label, value })
     });
     columns.collect()
 }
 
+/// An entry of a list or a map has no name that a geometry could be kept under.
+pub(super) fn unnamed(options: DocumentOptions) -> DocumentOptions {
+    DocumentOptions { geometry: GeometryForm::Object, ..options }
+}
+
 /// What the columns are in a mapping.
 pub(super) fn describe(columns: &[Column]) -> Box<[DocumentField]> {
-    let fields = columns.iter().map(|column| DocumentField {
-        name: column.name.clone(),
-        kind: column.value.codec.kind(),
-        nullable: column.value.null_branch.is_some(),
+    let fields = columns.iter().filter_map(|column| {
+        Some(DocumentField {
+            name: column.field.clone()?,
+            kind: column.value.codec.kind(),
+            nullable: column.value.null_branch.is_some(),
+        })
     });
     fields.collect()
 }
@@ -85,10 +122,18 @@ pub(super) fn write_row(
 
 /// An object without columns has no label that opens it.
 pub(super) fn close_object(columns: &[Column], out: &mut Vec<u8>) {
-    out.extend_from_slice(if columns.is_empty() { b"{}" } else { b"}" });
+    // The first one is nearly always there.
+    let is_open = columns.iter().any(|column| column.field.is_some());
+    out.extend_from_slice(if is_open { b"}" } else { b"{}" });
 }
 
 impl Column {
+    fn left_out(field: &Field) -> Result<Self, PlanError> {
+        let codec = Codec::LeftOut(Skip::compile(&field.node, &field.name)?);
+        let value = Value { null_branch: None, codec, weight: 1 };
+        Ok(Self { name: field.name.clone(), field: None, label: Label::new(b""), value })
+    }
+
     #[inline(always)]
     pub(super) fn write(&self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         self.label.write(out);
@@ -108,6 +153,13 @@ enum Label {
 }
 
 impl Label {
+    fn of(name: &str, is_first: bool) -> Self {
+        let mut label = vec![if is_first { b'{' } else { b',' }];
+        write_string(name, &mut label);
+        label.push(b':');
+        Self::new(&label)
+    }
+
     fn new(label: &[u8]) -> Self {
         let mut padded = [0; 16];
         match padded.get_mut(..label.len()) {
@@ -170,11 +222,16 @@ impl Codec {
         Ok(match &node.shape {
             Shape::Array(entry) => {
                 refuse_empty(entry, path)?;
-                Self::Array(Box::new(Value::compile(entry, path, options)?))
+                Self::Array(Box::new(Value::compile(entry, path, unnamed(options))?))
             }
-            Shape::Map(entry) => Self::Map(Box::new(Value::compile(entry, path, options)?)),
+            Shape::Map(entry) => {
+                Self::Map(Box::new(Value::compile(entry, path, unnamed(options))?))
+            }
             Shape::Record(fields) if decimal::is_variable(node, fields) => Self::VariableDecimal,
-            Shape::Record(fields) => Self::Object(compile_columns(fields, path, options)?),
+            Shape::Record(fields) => match Geometry::compile(node, fields, path, options)? {
+                Some(geometry) => Self::Geometry(geometry),
+                None => Self::Object(compile_columns(fields, path, options)?),
+            },
             Shape::String if node.semantics.name.as_deref() == Some("io.debezium.data.EnumSet") => {
                 Self::Set
             }
@@ -206,7 +263,10 @@ impl Codec {
             Self::Array(entry) => FieldKind::Array(Box::new(entry.codec.kind())),
             Self::Map(_) => FieldKind::Map,
             Self::Object(columns) => FieldKind::Object(describe(columns)),
+            Self::Geometry(geometry) => geometry.kind(),
             Self::VariableDecimal => FieldKind::Decimal { precision: None, scale: None },
+            // No document has it.
+            Self::LeftOut(_) => FieldKind::Json,
         }
     }
 
@@ -240,10 +300,12 @@ impl Codec {
                 close_object(columns, out);
                 Ok(())
             }
+            Self::Geometry(geometry) => geometry.write(cursor, out),
             Self::VariableDecimal => {
                 let scale = cursor.long()?;
                 decimal::write_scaled(cursor.bytes()?, scale, out)
             }
+            Self::LeftOut(skip) => skip.run(cursor),
         }
     }
 }

@@ -78,7 +78,8 @@ impl RecordPlan {
             .collect::<Result<_, _>>()?;
         let message_key = options.message_key.map(|names| message_key(table, names, options));
         let (key, identity) = match message_key.transpose()? {
-            Some(key) if !key.is_empty() => (key, Some(primary)),
+            // Without a primary key, the declared one tells rows apart.
+            Some(key) if !key.is_empty() => (key, Some(primary).filter(|it| !it.is_empty())),
             Some(_) | None => (primary, None),
         };
         unique_names(&columns)?;

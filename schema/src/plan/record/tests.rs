@@ -103,6 +103,26 @@ fn bytes_are_what_apache_avro_reads_as_the_change() {
 }
 
 #[test]
+fn a_truncate_is_an_envelope_without_rows() {
+    let plan = compile(&composite_key_table());
+    let mut value = Vec::new();
+
+    plan.write_truncate(&source(), 5, &mut value);
+
+    let schema = apache_avro::Schema::parse_str(plan.value_schema()).unwrap();
+    let mut reader = &value[FRAME_BYTES..];
+    let read = apache_avro::reader::datum::GenericDatumReader::builder(&schema)
+        .build()
+        .unwrap()
+        .read_value(&mut reader)
+        .unwrap();
+    assert!(reader.is_empty(), "all bytes are read");
+    let text = format!("{read:?}");
+    assert!(text.contains(r#"[("before", Union(0, Null)), ("after", Union(0, Null))"#), "{text}");
+    assert!(text.contains(r#"("op", String("t"))"#), "{text}");
+}
+
+#[test]
 fn records_of_one_event_are_written_as_if_each_were_alone() {
     let plan = compile(&composite_key_table());
     let data = [7, 0, 0, 0, b'a', b'b'];

@@ -4,8 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::error::{PlanError, Problem};
+use super::super::geometry::{is_geometry, is_on_earth, write_point, write_shape};
 use super::super::skip::refuse_empty;
-use super::super::{DocumentOptions, JsonForm};
+use super::super::value::unnamed;
+use super::super::{DocumentOptions, GeometryForm, JsonForm};
 use super::is_envelope;
 use super::temporal::{date, date_time, time};
 use crate::avro::{Datum, Field, Node, Shape};
@@ -91,8 +93,58 @@ fn unsupported(path: &str, found: &'static str) -> PlanError {
     PlanError::Unsupported { path, found: found.into(), expected: "a type that a row can have" }
 }
 
+/// Appends a field of an object, and a second one for a geometry that has no place on earth.
+pub(super) fn write_member(
+    field: &Field,
+    datum: &Datum,
+    options: DocumentOptions,
+    out: &mut String,
+) -> Result<(), Problem> {
+    write_string(&field.name, out);
+    out.push(':');
+    let node = field.node.optional().map_or(&*field.node, |(_, node)| node);
+    if options.geometry == GeometryForm::Object || *datum == Datum::Null {
+        return write_datum(&field.node, datum, options, out);
+    }
+    match place(node, datum) {
+        None => return write_datum(&field.node, datum, options, out),
+        Some(Some(text)) => out.push_str(&text),
+        Some(None) => {
+            out.push_str("null,");
+            write_string(&format!("{}__geometry", field.name), out);
+            out.push(':');
+            write_datum(&field.node, datum, options, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// The place of a geometry, if it has one on earth; `None` for what is no geometry.
+fn place(node: &Node, datum: &Datum) -> Option<Option<String>> {
+    let Datum::Record(values) = datum else { return None };
+    if !is_geometry(node) {
+        return None;
+    }
+    let names: Vec<&str> = node.fields()?.iter().map(|field| &*field.name).collect();
+    let srid = |datum: &Datum| if let Datum::Long(srid) = datum { Some(*srid) } else { None };
+    let mut text = Vec::new();
+    let (srid, is_written) = match (node.semantics.name.as_deref()?, &*names, &**values) {
+        (
+            "io.debezium.data.geometry.Point",
+            ["x", "y", "wkb", "srid"],
+            [Datum::Double(x), Datum::Double(y), Datum::Bytes(_) | Datum::Null, number],
+        ) => (srid(number), write_point((*x, *y), &mut text)),
+        ("io.debezium.data.geometry.Geometry", ["wkb", "srid"], [Datum::Bytes(wkb), number]) => {
+            (srid(number), write_shape(wkb, &mut text))
+        }
+        _ => return None,
+    };
+    let text = String::from_utf8(text).ok()?;
+    Some((is_written && is_on_earth(srid)).then_some(text))
+}
+
 /// Appends a value as JSON.
-pub(super) fn write_datum(
+fn write_datum(
     node: &Node,
     datum: &Datum,
     options: DocumentOptions,
@@ -111,10 +163,12 @@ pub(super) fn write_datum(
         Datum::Symbol(symbol) => write_string(symbol, out),
         Datum::Array(entries) => {
             let Shape::Array(entry) = &node.shape else { return Ok(()) };
+            let options = unnamed(options);
             join(['[', ']'], entries, out, |value, out| write_datum(entry, value, options, out))?;
         }
         Datum::Map(entries) => {
             let Shape::Map(entry) = &node.shape else { return Ok(()) };
+            let options = unnamed(options);
             join(['{', '}'], entries, out, |(key, value), out| {
                 write_string(key, out);
                 out.push(':');
@@ -128,9 +182,7 @@ pub(super) fn write_datum(
             }
             let members: Vec<_> = fields.iter().zip(values).collect();
             join(['{', '}'], &members, out, |(field, value), out| {
-                write_string(&field.name, out);
-                out.push(':');
-                write_datum(&field.node, value, options, out)
+                write_member(field, value, options, out)
             })?;
         }
     }

@@ -26,13 +26,14 @@ fn flat_case(fields: &[Typed]) -> Case {
     Case { schema, body, document: Some(types::record_text(fields, 0)), lsn: None }
 }
 
-/// The same row in an envelope, in a create, an update or a delete.
+/// The same row in an envelope, in a create, an update or a delete; or one without rows.
 fn envelope_case(fields: &[Typed], op: &str, lsn: Option<u64>) -> Case {
     let schema = types::named(envelope_schema(types::record_schema("Value", fields))).to_string();
     let row = |index| types::record_value(fields, index);
     let (before, after) = match op {
         "c" => (None, Some(row(0))),
         "u" => (Some(row(1)), Some(row(0))),
+        "t" => (None, None),
         _ => (Some(row(1)), None),
     };
     let document = after.is_some().then(|| types::record_text(fields, 0));
@@ -93,7 +94,7 @@ fn envelope_value(before: Option<Avro>, after: Option<Avro>, op: &str, lsn: Opti
 
 fn any_case() -> impl Strategy<Value = Case> {
     let lsn = proptest::option::of(1_u64..1 << 53);
-    (any_fields(), prop::sample::select(vec!["flat", "c", "u", "d"]), lsn).prop_map(
+    (any_fields(), prop::sample::select(vec!["flat", "c", "u", "d", "t"]), lsn).prop_map(
         |(fields, form, lsn)| match form {
             "flat" => flat_case(&fields),
             op => envelope_case(&fields, op, lsn),
@@ -103,8 +104,9 @@ fn any_case() -> impl Strategy<Value = Case> {
 
 /// What both paths make of a record, if they agree on it with either form of JSON.
 fn both(schema: &str, body: &[u8]) -> Result<(Row, Vec<u8>), DecodeError> {
-    drop(both_with(schema, body, DocumentOptions { json: JsonForm::ObjectsOnly }));
-    both_with(schema, body, DocumentOptions { json: JsonForm::Verbatim })
+    let (json, geometry) = (JsonForm::ObjectsOnly, GeometryForm::Geo);
+    drop(both_with(schema, body, DocumentOptions { json, geometry }));
+    both_with(schema, body, DocumentOptions::default())
 }
 
 fn both_with(
@@ -156,7 +158,8 @@ proptest! {
         let document = out.strip_prefix(b"x").unwrap();
         prop_assert_eq!(str::from_utf8(document).unwrap(), case.document.clone().unwrap_or_default());
         prop_assert_eq!(row.lsn.map(Lsn::value), case.lsn);
-        prop_assert_eq!(row.change == RowChange::Delete, case.document.is_none());
+        let is_gone = matches!(row.change, RowChange::Delete | RowChange::Truncate);
+        prop_assert_eq!(is_gone, case.document.is_none());
         if case.document.is_some() {
             prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(document).is_ok());
         }

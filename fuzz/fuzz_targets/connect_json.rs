@@ -1,0 +1,3 @@
+//! libFuzzer's driver of `schema::fuzzing::CONNECT_JSON`.
+#![no_main]
+rowcast_fuzz::fuzz!(schema::fuzzing::CONNECT_JSON);
