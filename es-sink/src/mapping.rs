@@ -334,7 +334,14 @@ impl Indices {
         }
     }
 
+    /// Documents that no search finds yet count as well.
     async fn is_empty(&self, index: &str) -> Result<bool, SinkError> {
+        let (action, path) = ("refresh", format!("/{index}/_refresh"));
+        let refreshed =
+            self.client.ask(&Request::json(Method::Post, path, None), action, index).await?;
+        if refreshed.status != 200 {
+            return Err(self.client.refusal(&refreshed, action, index));
+        }
         let path = format!("/{index}/_count?terminate_after=1");
         let action = "count the documents of";
         let answer =

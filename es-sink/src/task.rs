@@ -86,7 +86,7 @@ impl SinkTask {
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            checked = start_check::check(&mut documents, &self.consumer.topics) => checked?,
+            checked = start_check::check(&mut documents, &self.consumer) => checked?,
         }
         let watch = sweep::watch(self.consumer.clone());
         let meter = Arc::default();

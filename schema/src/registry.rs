@@ -88,15 +88,6 @@ impl Registry {
         self.client.latest(subject).await
     }
 
-    /// The names of all subjects. Not remembered.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RegistryError`] when the registry cannot be asked.
-    pub async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
-        self.client.subjects().await
-    }
-
     /// The text of the Avro schema with this id.
     ///
     /// # Errors

@@ -11,6 +11,7 @@
 //! in which it was polled, and [`SinkConsumer::next`] drops records of partitions that were
 //! revoked since.
 
+mod catalog;
 mod context;
 mod convert;
 mod error;

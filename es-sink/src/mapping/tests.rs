@@ -284,8 +284,8 @@ async fn at_a_start_an_index_without_the_rows_of_committed_offsets_halts() {
 async fn documents_of_others_are_taken_only_if_the_settings_say_so() {
     let server = FakeServer::start().await;
     server.create(TOPIC, json!({}));
+    server.set(TOPIC, "refresh_interval", Some("-1"));
     server.put(TOPIC, "1", 7, json!({"id": 1}));
-    server.refresh(TOPIC);
 
     let error = refusal(&mut indices(&server, &[]), &[]).await;
 

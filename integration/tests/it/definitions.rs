@@ -5,7 +5,7 @@ use integration::stack::shared;
 use integration::topic::{ChangeRecord, Operation};
 use serde_json::json;
 
-use crate::scenario::{Scenario, log_has, own_server, stop, until_async};
+use crate::scenario::{Scenario, log_has, own_server, stop, sweeps, until_async};
 
 /// A source of a database with a table `t`, whose schemas may be of any kind.
 async fn captured(name: &'static str, definition: &str) -> (Scenario, Rowcast) {
@@ -27,10 +27,6 @@ async fn allow_all(scenario: &Scenario, table: &str) {
         let answer = reqwest::Client::new().put(url).json(&all).send().await.unwrap();
         assert!(answer.status().is_success());
     }
-}
-
-fn sweeps(records: &[ChangeRecord]) -> usize {
-    records.iter().filter(|it| matches!(it.operation, Operation::Sweep { .. })).count()
 }
 
 /// Statements with how many copies or truncations of the table follow, and rows behind each.
@@ -99,8 +95,8 @@ async fn rows_that_leave_or_come_with_a_partition_are_followed() {
     )
     .await;
 
-    let other = scenario.topic_is_table("other").await;
-    assert_eq!(sweeps(&other), 1, "it has the partition's rows");
+    // It has the partition's rows.
+    scenario.copied_again("other", 1).await;
     assert!(!rowcast.log().unwrap().contains("parked"), "{}", rowcast.log().unwrap());
     stop(&rowcast).await;
 }
@@ -170,16 +166,16 @@ async fn tables_that_change_their_names_are_followed() {
     scenario.sql("RENAME TABLE t TO tmp, b TO t, tmp TO b").await;
     scenario.sql("INSERT INTO b VALUES (8, 8)").await;
     for table in ["t", "b"] {
-        assert_eq!(sweeps(&scenario.topic_is_table(table).await), 1, "{table}");
+        scenario.copied_again(table, 1).await;
     }
     scenario.sql("RENAME TABLE t TO def_names_other.t").await;
     scenario.sql("DELETE FROM def_names_other.t WHERE id = 7").await;
     scenario.sql("RENAME TABLE def_names_other.t TO t").await;
-    assert_eq!(sweeps(&scenario.topic_is_table("t").await), 2);
+    scenario.copied_again("t", 2).await;
     scenario.sql("ALTER TABLE t ADD COLUMN n INT NULL, RENAME TO `a.``b`").await;
     scenario.sql("RENAME TABLE `a.``b` TO t").await;
     scenario.sql("INSERT INTO t VALUES (9, 9, 9)").await;
-    assert_eq!(sweeps(&scenario.topic_is_table("t").await), 3);
+    scenario.copied_again("t", 3).await;
     stop(&rowcast).await;
 }
 
@@ -234,7 +230,7 @@ async fn a_database_that_is_dropped_parks_its_tables_until_they_are_made_again()
     scenario.sql("CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY, a INT)").await;
     scenario.sql("INSERT INTO t VALUES (9, 9)").await;
 
-    assert_eq!(sweeps(&scenario.topic_is_table("t").await), 1);
+    scenario.copied_again("t", 1).await;
     stop(&rowcast).await;
 }
 
@@ -250,7 +246,7 @@ async fn a_table_without_its_key_is_parked_until_it_has_one() {
     scenario.sql("ALTER TABLE t ADD PRIMARY KEY (id)").await;
     scenario.sql("INSERT INTO t VALUES (9, 9)").await;
 
-    assert_eq!(sweeps(&scenario.topic_is_table("t").await), 1);
+    scenario.copied_again("t", 1).await;
     assert_eq!(rowcast.log().unwrap().matches("table parked").count(), 1);
     stop(&rowcast).await;
 }
@@ -274,7 +270,7 @@ async fn a_tablespace_that_is_imported_is_copied() {
     scenario.sql("ALTER TABLE t IMPORT TABLESPACE").await;
     scenario.sql("INSERT INTO t VALUES (60, 60)").await;
 
-    assert_eq!(sweeps(&scenario.topic_is_table("t").await), 1);
+    scenario.copied_again("t", 1).await;
     stop(&rowcast).await;
 }
 

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use integration::process::run_rowcast;
 use integration::stack::shared;
-use integration::topic::{ChangeRecord, Operation};
+use integration::topic::Operation;
 use serde_json::{Value, json};
 
-use crate::scenario::{DEADLINE, Scenario, WITHOUT_GTIDS, count, own_server, stop};
+use crate::scenario::{DEADLINE, Scenario, WITHOUT_GTIDS, count, own_server, stop, sweeps};
 
 /// The server, its database and its connector.
 const NAME: &str = "rolled_back";
@@ -137,7 +137,8 @@ async fn rows_before_a_restart_and_a_rollback_behind_it_do_not_stay_either() {
 
     rowcast.start_again().unwrap();
 
-    assert!(sweeps(&scenario.topic_is_table("t").await) > 0);
+    scenario.record("t", |it| matches!(it.operation, Operation::Sweep { .. })).await;
+    scenario.topic_is_table("t").await;
     stop(&rowcast).await;
 }
 
@@ -145,10 +146,6 @@ async fn command(arguments: &[&str]) -> Vec<u8> {
     let output = run_rowcast(arguments, &[], DEADLINE).await.unwrap();
     assert!(output.status.success(), "{output:?}");
     output.stdout
-}
-
-fn sweeps(records: &[ChangeRecord]) -> usize {
-    records.iter().filter(|record| matches!(record.operation, Operation::Sweep { .. })).count()
 }
 
 /// Begins a file of the log; its path.

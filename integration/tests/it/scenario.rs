@@ -109,6 +109,15 @@ impl Scenario {
         self.equal(&self.topic(table), table).await
     }
 
+    /// Waits until a table has been copied again so many times, and its topic is the table. The topic
+    /// may well be the table before the copy ends, which is what the sweep behind it says.
+    pub(crate) async fn copied_again(&mut self, table: &str, times: usize) -> Vec<ChangeRecord> {
+        until_async(async || sweeps(&self.records(table).await) >= times).await;
+        let records = self.topic_is_table(table).await;
+        assert_eq!(sweeps(&records), times, "{table}");
+        records
+    }
+
     async fn equal(&mut self, topic: &str, table: &str) -> Vec<ChangeRecord> {
         let table = format!("{}.{table}", self.name);
         let names = (table.as_str(), topic);
@@ -218,6 +227,11 @@ pub(crate) async fn until_async(mut condition: impl AsyncFnMut() -> bool) {
 pub(crate) async fn stop(rowcast: &Rowcast) {
     let status = rowcast.stop(DEADLINE).await.unwrap();
     assert!(status.success(), "{}", rowcast.log().unwrap());
+}
+
+/// How many copies or truncations end in these records.
+pub(crate) fn sweeps(records: &[ChangeRecord]) -> usize {
+    records.iter().filter(|it| matches!(it.operation, Operation::Sweep { .. })).count()
 }
 
 /// How many records of an operation there are.

@@ -218,27 +218,6 @@ impl Client {
         }
     }
 
-    /// `GET /subjects`, which the crate has no call for. One URL is enough: they are one registry.
-    pub(super) async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
-        let url = self.config.urls.first().map_or("", |url| url.trim_end_matches('/'));
-        let mut request = self.http.get(format!("{url}/subjects")).timeout(self.config.timeout);
-        if let Some((user, password)) = &self.config.basic_auth {
-            request = request.basic_auth(user, Some(password));
-        }
-        let failed = |text: String| {
-            self.judge("the list of subjects", &[], SRCError::new(&text, None, true))
-        };
-        let answer = request.send().await.map_err(|error| failed(error.to_string()))?;
-        let status = answer.status();
-        if !status.is_success() {
-            return Err(failed(format!(
-                "request to the schema registry failed with status {status}"
-            )));
-        }
-        let body = answer.bytes().await.map_err(|error| failed(error.to_string()))?;
-        serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))
-    }
-
     pub(super) async fn schema(&self, id: SchemaId) -> Result<String, RegistryError> {
         get_schema_by_id(id.0, &self.settings)
             .await

@@ -35,7 +35,6 @@ impl State {
         Some(match (request.verb(), &*parts) {
             ("GET", [""]) => Ok((200, self.product.greeting())),
             ("GET", ["schemas", "ids", id]) => Ok(self.schema(id)),
-            ("GET", ["subjects"]) => Ok((200, self.subjects.keys().cloned().collect())),
             ("GET", ["subjects", subject, "versions", "latest"]) => Ok(self.latest(subject)),
             ("GET", ["_cluster", "health"]) => Ok((200, json!({ "status": "green" }))),
             ("PUT", ["_cluster", "settings"]) if self.product != Product::Serverless => {
