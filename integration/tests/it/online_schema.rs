@@ -21,6 +21,9 @@ use self::load::{BASE_ROWS, Load, Watch};
 use crate::scenario::{DEADLINE, Scenario, stop, until_async};
 use crate::scene::endpoint;
 
+/// Fewer changes prove nothing.
+const CHANGES_MIN: u64 = 100;
+
 /// Longest run of the tool.
 const TOOL_DEADLINE: Duration = Duration::from_secs(240);
 
@@ -66,12 +69,12 @@ impl Migration {
     /// Ends the load; table, topic and index are one, and nobody has seen less in between.
     async fn end(mut self) {
         let name = self.scenario.name;
-        let changes = self.load.stop().await;
+        let changes = self.load.stop_after(CHANGES_MIN).await;
         // One cut-over is one copy.
         let records = self.scenario.copied_again("orders", 1).await;
         index_is_table(self.mysql, &format!("{name}.orders")).await;
         let (looks, fewest) = self.watch.stop().await;
-        assert!(changes > 100 && looks > 10, "{changes} changes, {looks} looks prove nothing");
+        assert!(looks > 10, "{changes} changes, {looks} looks prove nothing");
         assert_eq!(fewest, u64::from(BASE_ROWS), "the index was half filled in between");
         counters_only_grow(&records);
         self.no_trace_of_helpers().await;

@@ -68,17 +68,25 @@ async fn cut_over(load: &mut Load, applier: &mut Conn, (mysql, database): (&MySq
         let statement = "RENAME /* gh-ost */ TABLE orders TO _orders_del, _orders_gho TO orders";
         run(&mut renaming, statement).await;
     });
-    until_async(async || {
-        let waits = format!(
-            "SELECT COUNT(*) FROM performance_schema.processlist WHERE id = {id} \
-             AND state LIKE 'Waiting for table metadata lock%'"
-        );
-        applier.query_first::<u8, _>(waits).await.unwrap() == Some(1)
-    })
-    .await;
+    waits_for(applier, id, "_orders_del").await;
     run(&mut locking, "DROP TABLE IF EXISTS _orders_del").await;
+    // Only one that waits already is served before the writers.
+    waits_for(applier, id, "orders").await;
     run(&mut locking, "UNLOCK TABLES").await;
     rename.await.unwrap();
+}
+
+/// Waits until a session waits for the lock of a table.
+async fn waits_for(connection: &mut Conn, session: u32, table: &str) {
+    until_async(async || {
+        let waits = format!(
+            "SELECT COUNT(*) FROM performance_schema.metadata_locks JOIN performance_schema.threads \
+             ON owner_thread_id = thread_id WHERE processlist_id = {session} \
+             AND lock_status = 'PENDING' AND object_name = '{table}'"
+        );
+        connection.query_first::<u8, _>(waits).await.unwrap() == Some(1)
+    })
+    .await;
 }
 
 async fn sums(connection: &mut Conn, table: &str) -> Option<(u64, u64)> {

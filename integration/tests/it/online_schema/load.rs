@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use integration::random::Random;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::scenario::connect;
+use crate::scenario::{connect, until_async};
 
 /// Rows 1 to this are changed and never deleted.
 pub(crate) const BASE_ROWS: u32 = 1500;
@@ -35,7 +35,8 @@ pub(super) type Changed = (u32, Option<(u32, String)>);
 
 /// Changes rows of `orders` until it is stopped.
 pub(super) struct Load {
-    writers: Vec<JoinHandle<u64>>,
+    writers: Vec<JoinHandle<()>>,
+    count: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
     /// What was committed, in order for each row. Nobody has to read it.
     pub(super) changes: mpsc::Receiver<Changed>,
@@ -46,34 +47,34 @@ impl Load {
         let (tell, changes) = mpsc::channel(CHANGES_MAX);
         let is_over = Arc::new(AtomicBool::new(false));
         let mut writers = Vec::new();
+        let count = Arc::new(AtomicU64::new(0));
         for number in 0..WRITERS {
             let mut connection = connect(mysql).await;
             connection.query_drop(format!("USE {database}")).await.unwrap();
             let random = Random::new(seed.wrapping_add(number.into()));
             let (tell, is_over) = (tell.clone(), Arc::clone(&is_over));
+            let count = Arc::clone(&count);
             let mut writer = Writer { number, connection, random, rows: BTreeMap::new(), tell };
             writers.push(tokio::spawn(async move {
                 let mut pace = tokio::time::interval(PACE);
-                let mut count = 0;
                 while !is_over.load(Ordering::Relaxed) {
                     pace.tick().await;
                     writer.change().await;
-                    count += 1;
+                    count.fetch_add(1, Ordering::Relaxed);
                 }
-                count
             }));
         }
-        Self { writers, is_over, changes }
+        Self { writers, count, is_over, changes }
     }
 
-    /// How many changes there were.
-    pub(super) async fn stop(&mut self) -> u64 {
+    /// Goes on until there were so many changes, or more; returns how many.
+    pub(super) async fn stop_after(&mut self, least: u64) -> u64 {
+        until_async(async || self.count.load(Ordering::Relaxed) >= least).await;
         self.is_over.store(true, Ordering::Relaxed);
-        let mut count = 0;
         for writer in self.writers.drain(..) {
-            count += writer.await.unwrap();
+            writer.await.unwrap();
         }
-        count
+        self.count.load(Ordering::Relaxed)
     }
 }
 
