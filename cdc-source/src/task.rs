@@ -20,6 +20,10 @@ impl ConnectorClass for MySqlConnector {
         &["mysql", "io.debezium.connector.mysql.MySqlConnector", "MySqlConnector"]
     }
 
+    fn task_class(&self) -> &'static str {
+        "io.debezium.connector.mysql.MySqlConnectorTask"
+    }
+
     fn kind(&self) -> ConnectorKind {
         ConnectorKind::Source
     }

@@ -4,8 +4,11 @@
 //! file may nest them; nesting is joined by dots, lists by commas. So a Connect JSON and a
 //! pipeline file end up as the same [`Settings`].
 
+mod cluster;
+mod kafka_names;
 mod listener;
 mod pipeline;
+mod properties;
 mod settings;
 mod topics;
 mod variables;
@@ -16,6 +19,7 @@ use std::time::Duration;
 
 use schema::registry::RegistryConfig;
 
+pub use cluster::ClusterConfig;
 pub use listener::{Listener, Listeners};
 pub use pipeline::{ConnectorConfig, PipelineConfig};
 pub use settings::{ConfigError, Origin, Settings};
@@ -54,6 +58,8 @@ pub struct WorkerConfig {
     pub registry: RegistryConfig,
     /// `listeners`: where the HTTP endpoint listens.
     pub listeners: Listeners,
+    /// What it shares with the other workers of its cluster.
+    pub cluster: ClusterConfig,
 }
 
 impl WorkerConfig {
@@ -91,6 +97,7 @@ impl WorkerConfig {
                     ("preparing", Delivery::AtLeastOnce),
                 ],
             )?,
+            cluster: ClusterConfig::read(&mut settings, topics.replication())?,
             topics,
             registry,
             listeners: Listeners::read(&mut settings)?,

@@ -8,8 +8,17 @@ pub trait ConnectorClass: Send + Sync {
     /// The names it answers to: the Java class, its last part, and our short name.
     fn names(&self) -> &'static [&'static str];
 
+    /// Its Java class, under which Kafka Connect lists it.
+    fn java_class(&self) -> &'static str {
+        let names = self.names();
+        names.iter().copied().find(|name| name.contains('.')).unwrap_or_default()
+    }
+
     /// Whether its tasks read from Kafka or write to it.
     fn kind(&self) -> ConnectorKind;
+
+    /// The Java class of its tasks, which Kafka Connect shows among their settings.
+    fn task_class(&self) -> &'static str;
 
     /// Reads the connector's settings and makes its tasks. Connects to nothing.
     ///

@@ -3,40 +3,47 @@
 //!
 //! It asks for no password, so by default it listens on this machine only.
 
+mod body;
 pub mod client;
 mod connectors;
 mod metrics;
+mod offsets;
+mod plugins;
 mod server;
 mod tables;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::connector::ConnectorClass;
 use crate::connector::{ConnectorKind, ConnectorName};
 use crate::control::{RunState, SourceStatus, TaskHandle};
+use crate::runtime::{Cluster, ClusterError, ConnectorEntry, Local, class_of};
 
 pub(crate) use server::{bind, serve};
 
-/// Largest body of a request: 64 KiB, our choice; the largest that means anything is a condition
-/// of a few lines.
-const BODY_MAX_BYTES: usize = 64 << 10;
+/// Largest body of a request: 1 MiB, our choice; a connector's settings with lists of a thousand
+/// tables fit.
+const BODY_MAX_BYTES: usize = 1 << 20;
 
-/// The connectors of this process, for whoever asks about them.
-#[derive(Debug, Default)]
+/// The connectors of which tasks run in this process, for whoever asks about them.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Connectors(pub(crate) BTreeMap<ConnectorName, Connector>);
 
-/// One connector and its tasks.
-#[derive(Debug)]
+/// One connector and its tasks that run here.
+#[derive(Debug, Clone)]
 pub(crate) struct Connector {
     pub(crate) kind: ConnectorKind,
-    pub(crate) tasks: Vec<TaskHandle>,
+    /// By their numbers.
+    pub(crate) tasks: BTreeMap<usize, TaskHandle>,
 }
 
 impl Connectors {
@@ -53,7 +60,7 @@ impl Connectors {
 impl Connector {
     /// Whether it runs: the state of the first task that does not, or else `Running`.
     fn run_state(&self) -> RunState {
-        let states = self.tasks.iter().map(TaskHandle::run_state);
+        let states = self.tasks.values().map(TaskHandle::run_state);
         states
             .reduce(|kept, next| if kept == RunState::Running { next } else { kept })
             .unwrap_or(RunState::Unassigned)
@@ -61,7 +68,7 @@ impl Connector {
 
     /// A source has one task, because a binary log is read in order.
     fn source_status(&self) -> Option<Arc<SourceStatus>> {
-        self.tasks.iter().find_map(TaskHandle::status)
+        self.tasks.values().find_map(TaskHandle::status)
     }
 }
 
@@ -88,31 +95,64 @@ pub struct AllTables {
 }
 
 /// What every handler needs.
-#[derive(Debug)]
 struct Endpoint {
-    connectors: Arc<Connectors>,
-    /// The address that answers, which is how Kafka Connect names a worker.
-    worker_id: String,
+    cluster: Arc<Cluster>,
+}
+
+impl Endpoint {
+    /// What runs here.
+    fn connectors(&self) -> Arc<Connectors> {
+        Arc::clone(&self.cluster.local().connectors)
+    }
+
+    fn local(&self) -> Arc<Local> {
+        self.cluster.local()
+    }
+
+    /// Whether the worker knows what is wanted.
+    fn ready(&self) -> Result<(), HttpError> {
+        if self.local().is_ready { Ok(()) } else { Err(ClusterError::NotReady.into()) }
+    }
+
+    fn class(&self, entry: &ConnectorEntry) -> Option<&'static dyn ConnectorClass> {
+        class_of(self.cluster.identity.classes, &entry.settings)
+    }
 }
 
 type Shared = axum::extract::State<Arc<Endpoint>>;
 
-fn router(connectors: Arc<Connectors>, worker_id: String) -> Router {
-    let table = "/connectors/{name}/tables/{table}";
+fn router(cluster: &Arc<Cluster>) -> Router {
+    let (one, table) = ("/connectors/{name}", "/connectors/{name}/tables/{table}");
+    let config = get(connectors::config).put(connectors::put_config);
+    let offsets = get(offsets::list).patch(offsets::alter).delete(offsets::reset);
     Router::new()
-        .route("/health", get(connectors::health))
-        .route("/connectors", get(connectors::names))
-        .route("/connectors/{name}/status", get(connectors::status))
-        .route("/connectors/{name}/tables", get(tables::of_connector))
-        .route("/tables", get(tables::all))
+        .route("/", get(worker::root))
+        .route("/health", get(worker::health))
+        .route("/connectors", get(connectors::list).post(connectors::create))
+        .route(one, get(connectors::info).delete(connectors::delete))
+        .route(&format!("{one}/config"), config.patch(connectors::patch_config))
+        .route(&format!("{one}/status"), get(connectors::status))
+        .route(&format!("{one}/tasks"), get(connectors::tasks))
+        .route(&format!("{one}/tasks/{{task}}/status"), get(connectors::task_status))
+        .route(&format!("{one}/tasks/{{task}}/restart"), post(connectors::restart_task))
+        .route(&format!("{one}/restart"), post(connectors::restart))
+        .route(&format!("{one}/pause"), put(connectors::pause))
+        .route(&format!("{one}/resume"), put(connectors::resume))
+        .route(&format!("{one}/stop"), put(connectors::stop))
+        .route(&format!("{one}/offsets"), offsets)
+        .route(&format!("{one}/tables"), get(tables::of_connector))
         .route(&format!("{table}/{{action}}"), post(tables::command))
+        .route("/connector-plugins", get(plugins::list))
+        .route("/admin/loggers", get(worker::all_loggers))
+        .route("/admin/loggers/{logger}", get(worker::logger).put(worker::set_logger))
+        .route("/tables", get(tables::all))
         .route("/metrics", get(metrics::metrics))
         .fallback(|| async { HttpError::not_found("HTTP 404 Not Found") })
         .method_not_allowed_fallback(|| async {
             HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")
         })
         .layer(axum::extract::DefaultBodyLimit::max(BODY_MAX_BYTES))
-        .with_state(Arc::new(Endpoint { connectors, worker_id }))
+        .with_state(Arc::new(Endpoint { cluster: Arc::clone(cluster) }))
 }
 
 /// An answer that is an error, in Kafka Connect's form.
@@ -127,12 +167,26 @@ impl HttpError {
         Self { status, message: message.into() }
     }
 
+    fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
     fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
     fn no_connector(name: &str) -> Self {
         Self::not_found(format!("Connector {name} not found"))
+    }
+}
+
+impl From<ClusterError> for HttpError {
+    fn from(error: ClusterError) -> Self {
+        let status = match &error {
+            ClusterError::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            ClusterError::Kafka(_) | ClusterError::Timeout => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, schema::fault::chain(&error))
     }
 }
 

@@ -6,11 +6,13 @@ pub mod consumer;
 pub mod control;
 pub mod dead_letters;
 mod error;
+pub(crate) mod group;
 pub mod letters;
 mod limit;
 mod log;
 mod partitioner;
 pub mod producer;
+pub(crate) mod shared_log;
 mod tails;
 mod topic_reader;
 
@@ -20,6 +22,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 pub use admin::{Admin, RecordTopic};
 pub use error::KafkaError;
+pub(crate) use group::cluster_id;
 pub use limit::{RecordLimit, RecordTooLarge};
 pub use partitioner::partition_of;
 pub use tails::{Tail, read_tails};

@@ -66,6 +66,11 @@ impl StoredOffset {
         let (owner, partition) = serde_json::from_slice(&key).ok()?;
         Some((owner, Self { key, partition, value }))
     }
+
+    /// The record's key, which the offset is taken away by.
+    pub(crate) fn into_key(self) -> Vec<u8> {
+        self.key
+    }
 }
 
 /// All committed offset records of a connector, in the order of their keys. Writes nothing, so it

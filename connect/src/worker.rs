@@ -1,32 +1,34 @@
-//! The standalone worker: connectors from a file, each task supervised.
+//! A worker: connectors from a pipeline file, or one of several that share their connectors.
 
 use std::borrow::Cow;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use schema::fault::{Disposition, Fault, chain};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
-use crate::config::{ConfigError, PipelineConfig};
+use crate::config::{ConfigError, PipelineConfig, WorkerConfig};
 use crate::connector::{ConnectorClass, ConnectorName};
-use crate::control::{RunState, TaskControl, task_control};
-use crate::http::{self, Connector, Connectors};
-use crate::task::{Task, TaskError};
+use crate::http;
+use crate::kafka::consumer::ConsumerError;
+use crate::kafka::shared_log::{self, LogEvent, LogProducer};
+use crate::kafka::{Admin, KafkaError};
+use crate::runtime::{
+    AfterHalt, Channels, Classes, Cluster, ConfigLog, ConfigRecord, ConnectorSettings, Herder,
+    HerderError, Identity, Members, Status, StatusOf, TaskEnd, build, status_record,
+};
 
-/// Waits between two runs of a task that failed: from 0.5 s to 30 s.
-const RESTART_FIRST: Duration = Duration::from_millis(500);
-const RESTART_LONGEST: Duration = Duration::from_secs(30);
+/// Records that wait to be written in the background.
+const WAITING_RECORDS: usize = 1_024;
 
-/// A run that lasted so long counts as a success: the next failure waits briefly again.
-const HEALTHY_AFTER: Duration = Duration::from_secs(60);
-
-/// Longest time for all tasks to end after a stop. What is not committed by then is repeated at the
-/// next start.
-const STOP_DEADLINE: Duration = Duration::from_secs(30);
+/// How long the last of them may take at the end of a process.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why [`run`] ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,269 +39,292 @@ pub enum Ended {
     Failed,
 }
 
+/// A worker cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// A setting is not valid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The workers' topics are not as they have to be.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// This worker cannot be a member of its group.
+    #[error("this worker cannot be a member of group {group}")]
+    Group {
+        /// `group.id`.
+        group: String,
+        /// Why.
+        #[source]
+        source: ConsumerError,
+    },
+    /// The topic of the connectors' settings has several partitions.
+    #[error("config topic {topic} has {partitions} partitions, expected 1: records have no order")]
+    ConfigTopicDivided {
+        /// The topic.
+        topic: String,
+        /// How many it has.
+        partitions: i32,
+    },
+}
+
+impl Fault for WorkerError {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Config(error) => error.disposition(),
+            Self::Kafka(error) => error.disposition(),
+            Self::Group { .. } | Self::ConfigTopicDivided { .. } => Disposition::Halt,
+        }
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Kafka(error) => error.hint(),
+            Self::Group { source, .. } => source.hint().or(Some(
+                "a Kafka Connect cluster that is alive may have this `group.id`: stop it, or \
+                 choose another one"
+                    .into(),
+            )),
+            Self::ConfigTopicDivided { .. } => {
+                Some("name another topic as `config.storage.topic`, or none that exists".into())
+            }
+        }
+    }
+}
+
+impl From<HerderError> for WorkerError {
+    fn from(error: HerderError) -> Self {
+        match error {
+            HerderError::Log(error) => Self::Kafka(error),
+            HerderError::Group { group, source } => Self::Group { group, source },
+        }
+    }
+}
+
 /// Runs all connectors of a pipeline until `stop` is cancelled or a task halts.
 ///
 /// # Errors
 ///
-/// Returns [`ConfigError`] when a connector's class or settings are not valid; nothing has been
+/// Returns [`WorkerError`] when a connector's class or settings are not valid; nothing has been
 /// started then.
 pub async fn run(
     pipeline: PipelineConfig,
-    classes: &[&dyn ConnectorClass],
+    classes: &'static [&'static dyn ConnectorClass],
     stop: CancellationToken,
-) -> Result<Ended, ConfigError> {
-    let mut tasks = Vec::new();
-    let mut connectors = Connectors::default();
+) -> Result<Ended, WorkerError> {
+    let mut connectors = Vec::new();
     for connector in pipeline.connectors {
-        let class = find(classes, &connector.class).ok_or_else(|| {
-            connector.settings.error("connector.class", unknown_class(classes, &connector.class))
-        })?;
-        let mut handles = Vec::new();
-        for task in class.tasks(&connector.name, connector.settings, &pipeline.worker)? {
-            let (control, handle) = task_control();
-            handles.push(handle);
-            tasks.push((connector.name.clone(), task, control));
-        }
-        let known = Connector { kind: class.kind(), tasks: handles };
-        connectors.0.insert(connector.name, known);
+        build::build(&connector.name, &connector.given, &pipeline.worker, classes)?;
+        connectors.push((connector.name, connector.given));
     }
     let sockets = http::bind(&pipeline.worker.listeners).await?;
-    let tracker = TaskTracker::new();
-    http::serve(sockets, &Arc::new(connectors), &tracker, &stop);
-    let halted = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    for (name, task, control) in tasks {
-        let (stop, halted) = (stop.clone(), Arc::clone(&halted));
-        tracker.spawn(async move {
-            if supervise(&name, task, control, stop.clone()).await == Ended::Failed {
-                halted.store(true, std::sync::atomic::Ordering::Relaxed);
-                stop.cancel();
-            }
-        });
-    }
-    tracker.close();
-    stop.cancelled().await;
-    let in_time = tokio::time::timeout(STOP_DEADLINE, tracker.wait()).await.is_ok();
-    if !in_time {
-        tracing::error!("tasks did not end within 30 s; what is not committed will be repeated");
-    }
-    let failed = halted.load(std::sync::atomic::Ordering::Relaxed) || !in_time;
-    Ok(if failed { Ended::Failed } else { Ended::Stopped })
+    let (log, events) = ConfigLog::in_memory();
+    let worker = Worker::new(pipeline.worker, classes, &sockets, (log, events));
+    worker.work((Members::Alone, AfterHalt::End), (sockets, connectors), stop).await
 }
 
-fn find<'a>(classes: &[&'a dyn ConnectorClass], name: &str) -> Option<&'a dyn ConnectorClass> {
-    classes.iter().copied().find(|class| class.names().contains(&name))
-}
-
-fn unknown_class(classes: &[&dyn ConnectorClass], found: &str) -> String {
-    let known: Vec<_> = classes.iter().flat_map(|class| class.names()).copied().collect();
-    format!("is {found:?}, expected one of {}", known.join(", "))
-}
-
-/// Runs a task again and again while its errors can pass.
-async fn supervise(
-    name: &ConnectorName,
-    task: Box<dyn Task>,
-    mut control: TaskControl,
+/// Runs the connectors that this worker has of all those of its cluster, until `stop` is cancelled.
+///
+/// # Errors
+///
+/// Returns [`WorkerError`] when it cannot be a member of its cluster.
+pub async fn run_distributed(
+    config: WorkerConfig,
+    classes: &'static [&'static dyn ConnectorClass],
     stop: CancellationToken,
-) -> Ended {
-    let ended = run_until_ended(name, task, &mut control, stop).await;
-    if ended == Ended::Stopped {
-        control.set_run_state(RunState::Stopped);
-    }
-    ended
+) -> Result<Ended, WorkerError> {
+    let sockets = http::bind(&config.listeners).await?;
+    let made = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(Ended::Stopped),
+        made = until_topics_are_there(&config) => made,
+    };
+    made?;
+    let log = ConfigLog::in_topic(&config.cluster.config_topic, &config)?;
+    let members = Members::join(&config, &config.cluster.slots_topic);
+    let group = config.group_id.clone();
+    let members = members.map_err(|source| HerderError::Group { group, source })?;
+    let mut worker = Worker::new(config, classes, &sockets, log);
+    worker.read_statuses()?;
+    worker.work((members, AfterHalt::TryAgain), (sockets, Vec::new()), stop).await
 }
 
-async fn run_until_ended(
-    name: &ConnectorName,
-    mut task: Box<dyn Task>,
-    control: &mut TaskControl,
-    stop: CancellationToken,
-) -> Ended {
-    let mut backoff = Backoff::new(RESTART_FIRST, RESTART_LONGEST);
+/// Makes the workers' topics; waits for Kafka.
+async fn until_topics_are_there(config: &WorkerConfig) -> Result<(), WorkerError> {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
     loop {
-        let started = tokio::time::Instant::now();
-        // A library that panics on damaged input ends one run, not the task without a trace.
-        control.set_run_state(RunState::Running);
-        let run = AssertUnwindSafe(task.run(stop.clone(), control)).catch_unwind().await;
-        let Err(error) = run.unwrap_or_else(|_| Err(Panicked.into())) else {
-            return Ended::Stopped;
+        match make_topics(config).await {
+            Err(WorkerError::Kafka(error)) if error.disposition() == Disposition::Retry => {
+                let (error, hint) = (chain(&error), error.hint());
+                tracing::warn!(error, hint = hint.as_deref(), "kafka is waited for");
+                tokio::time::sleep(backoff.next_delay()).await;
+            }
+            made => return made,
+        }
+    }
+}
+
+async fn make_topics(config: &WorkerConfig) -> Result<(), WorkerError> {
+    let admin = Admin::new(config)?;
+    let cluster = &config.cluster;
+    let compacted = [("cleanup.policy", "compact")];
+    let (topic, copies) = (&cluster.config_topic, cluster.config_replication);
+    let partitions = admin.ensure_topic(topic, 1, copies, &compacted).await?;
+    if partitions != 1 {
+        return Err(WorkerError::ConfigTopicDivided { topic: topic.clone(), partitions });
+    }
+    admin.check_offset_topic(topic).await?;
+    let (topic, copies) = (&cluster.status_topic, cluster.status_replication);
+    admin.ensure_topic(topic, cluster.status_partitions, copies, &compacted).await?;
+    let (topic, copies) = (&cluster.slots_topic, cluster.config_replication);
+    admin.ensure_topic(topic, cluster.slots, copies, &[]).await?;
+    Ok(())
+}
+
+/// What a worker is made of.
+struct Worker {
+    channels: Channels,
+    cluster: Arc<Cluster>,
+    records: mpsc::Receiver<ConfigRecord>,
+    told: mpsc::Receiver<(StatusOf, Option<Status>)>,
+    /// To the status topic; none in a process of its own.
+    status_log: Option<LogProducer>,
+}
+
+impl Worker {
+    fn new(
+        config: WorkerConfig,
+        classes: Classes,
+        sockets: &[TcpListener],
+        (log, events): (ConfigLog, mpsc::Receiver<LogEvent>),
+    ) -> Self {
+        let identity =
+            Identity { id: worker_id(&config, sockets), config: Arc::new(config), classes };
+        let (records_sender, records) = mpsc::channel(WAITING_RECORDS);
+        let (told_sender, told) = mpsc::channel(WAITING_RECORDS);
+        let (view, viewed) = watch::channel(Arc::default());
+        let (local, located) = watch::channel(Arc::default());
+        let (seen, statuses) = watch::channel(Arc::default());
+        let channels = Channels {
+            log: events,
+            statuses: None,
+            records: records_sender,
+            told: told_sender,
+            view,
+            local,
+            seen,
         };
-        let told = chain(error.fault());
-        if stop.is_cancelled() {
-            tracing::warn!(connector = %name, error = chain(error.fault()), "task failed while stopping");
-            return Ended::Stopped;
+        let requests = AtomicU64::new(0);
+        let (view, local) = (viewed, located);
+        let cluster = Arc::new(Cluster { identity, log, view, local, statuses, requests });
+        Self { channels, cluster, records, told, status_log: None }
+    }
+
+    fn read_statuses(&mut self) -> Result<(), KafkaError> {
+        let config = &self.cluster.identity.config;
+        let topic = &config.cluster.status_topic;
+        self.channels.statuses = Some(shared_log::read(topic, &config.kafka));
+        self.status_log = Some(LogProducer::new(topic, &config.kafka)?);
+        Ok(())
+    }
+
+    async fn work(
+        self,
+        (members, after_halt): (Members, AfterHalt),
+        (sockets, connectors): (Vec<TcpListener>, Vec<(ConnectorName, ConnectorSettings)>),
+        stop: CancellationToken,
+    ) -> Result<Ended, WorkerError> {
+        let Self { channels, cluster, records, told, status_log } = self;
+        let tracker = TaskTracker::new();
+        http::serve(sockets, &cluster, &tracker, &stop);
+        tracker.close();
+        let first = tokio::spawn(make_first(Arc::clone(&cluster), connectors));
+        let records = tokio::spawn(write_records(Arc::clone(&cluster), records));
+        let told = tokio::spawn(write_statuses(status_log, told));
+        let identity = cluster.identity.clone();
+        let herder = Herder::new(identity, channels, members, after_halt);
+        let ended = herder.run(&stop).await;
+        stop.cancel();
+        first.abort();
+        for writing in [records, told] {
+            last_words(writing).await;
         }
-        match error.disposition() {
-            Disposition::Retry => {}
-            Disposition::DeadLetter | Disposition::Halt => {
-                log_halt(name, &error);
-                control.set_run_state(RunState::Failed { error: told });
-                return Ended::Failed;
-            }
+        tracker.wait().await;
+        Ok(match ended? {
+            TaskEnd::Stopped => Ended::Stopped,
+            TaskEnd::Failed => Ended::Failed,
+        })
+    }
+}
+
+/// The connectors of the pipeline file.
+async fn make_first(cluster: Arc<Cluster>, connectors: Vec<(ConnectorName, ConnectorSettings)>) {
+    let mut local = cluster.local.clone();
+    if local.wait_for(|local| local.is_ready).await.is_err() {
+        return;
+    }
+    let record = |(name, settings)| ConfigRecord::Connector {
+        name,
+        settings: Some(settings),
+        creation: None,
+    };
+    if let Err(error) = cluster.append(connectors.into_iter().map(record)).await {
+        tracing::error!(error = chain(&error), "the connectors of the file cannot be started");
+    }
+}
+
+/// Writes what the herder wants written, each until it is there.
+async fn write_records(cluster: Arc<Cluster>, mut records: mpsc::Receiver<ConfigRecord>) {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
+    while let Some(record) = records.recv().await {
+        while let Err(error) = cluster.log.append(&record).await {
+            tracing::warn!(error = chain(&error), "the config topic cannot be written to");
+            tokio::time::sleep(backoff.next_delay()).await;
         }
-        if started.elapsed() >= HEALTHY_AFTER {
-            backoff.reset();
-        }
-        let delay = backoff.next_delay();
-        tracing::warn!(
-            connector = %name,
-            error = told,
-            hint = error.fault().hint().as_deref(),
-            delay_ms = delay.as_millis(),
-            "task failed, starting it again"
-        );
-        control.set_run_state(RunState::Restarting { error: told });
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ended::Stopped,
-            () = refuse_commands(control) => {}
-            () = tokio::time::sleep(delay) => {}
+        backoff.reset();
+    }
+}
+
+async fn write_statuses(
+    log: Option<LogProducer>,
+    mut told: mpsc::Receiver<(StatusOf, Option<Status>)>,
+) {
+    while let Some((of, status)) = told.recv().await {
+        let Some(log) = &log else { continue };
+        let (key, value) = status_record(&of, status.as_ref());
+        if let Err(error) = log.write(&key, value.as_deref()).await {
+            tracing::warn!(error = chain(&error), "the status topic cannot be written to");
         }
     }
 }
 
-/// Answers commands while the task does not run. Never ends. Cancel safe.
-async fn refuse_commands(control: &mut TaskControl) {
-    loop {
-        let command = control.next_command().await;
-        command.answer(Err("the task has failed and is about to start again".to_owned()));
+async fn last_words(mut writing: JoinHandle<()>) {
+    if tokio::time::timeout(LAST_WORDS_WITHIN, &mut writing).await.is_err() {
+        writing.abort();
     }
 }
 
-/// A run ended in a panic. The panic's own message is on standard error.
-#[derive(Debug, thiserror::Error)]
-#[error("task panicked")]
-struct Panicked;
-
-impl Fault for Panicked {
-    fn disposition(&self) -> Disposition {
-        Disposition::Retry
-    }
-
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        Some("report the panic; rowcast starts the task again from its stored offset".into())
+/// `host:port`, by which Kafka Connect knows a worker: where others reach it.
+fn worker_id(config: &WorkerConfig, sockets: &[TcpListener]) -> Arc<str> {
+    let address = sockets.first().and_then(|socket| socket.local_addr().ok());
+    let cluster = &config.cluster;
+    let host = cluster.advertised_host.clone().or_else(|| {
+        let address = address.filter(|address| !address.ip().is_unspecified())?;
+        Some(address.ip().to_string())
+    });
+    let host = host.or_else(host_name).unwrap_or_else(|| "127.0.0.1".to_owned());
+    let port = cluster.advertised_port.or_else(|| Some(address?.port()));
+    match port {
+        Some(port) => format!("{host}:{port}").into(),
+        // Without an endpoint several may be on one machine.
+        None => format!("{host}/{}", std::process::id()).into(),
     }
 }
 
-fn log_halt(name: &ConnectorName, error: &TaskError) {
-    tracing::error!(
-        connector = %name,
-        error = chain(error.fault()),
-        hint = error.fault().hint().as_deref(),
-        "task halted"
-    );
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::control::{CommandError, TableAction};
-    use crate::task::TaskRun;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("told to fail")]
-    struct Told(Disposition);
-
-    impl Fault for Told {
-        fn disposition(&self) -> Disposition {
-            self.0
-        }
-    }
-
-    /// What each run of a task does, in order.
-    enum Run {
-        Fail(Disposition),
-        Panic,
-        UntilStopped,
-    }
-
-    struct Scripted(std::vec::IntoIter<Run>);
-
-    impl Task for Scripted {
-        fn run<'a>(&'a mut self, stop: CancellationToken, _: &'a mut TaskControl) -> TaskRun<'a> {
-            let next = self.0.next().expect("no run is expected any more");
-            Box::pin(async move {
-                match next {
-                    Run::Fail(disposition) => Err(Told(disposition).into()),
-                    Run::Panic => panic!("told to panic"),
-                    Run::UntilStopped => {
-                        stop.cancelled().await;
-                        Ok(())
-                    }
-                }
-            })
-        }
-    }
-
-    async fn supervised(script: Vec<Run>, stop_after: Option<Duration>) -> Ended {
-        let stop = CancellationToken::new();
-        let task = Box::new(Scripted(script.into_iter()));
-        let name = ConnectorName::new("x");
-        let supervising = supervise(&name, task, task_control().0, stop.clone());
-        let stopping = async {
-            match stop_after {
-                Some(after) => tokio::time::sleep(after).await,
-                None => std::future::pending().await,
-            }
-            stop.cancel();
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            ended = supervising => ended,
-            () = stopping => unreachable!("it never ends"),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_run_that_fails_or_panics_is_followed_by_another() {
-        let script = vec![Run::Fail(Disposition::Retry), Run::Panic, Run::UntilStopped];
-
-        let ended = supervised(script, Some(Duration::from_secs(60))).await;
-
-        assert_eq!(ended, Ended::Stopped);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_task_that_waits_for_its_next_run_says_why_and_takes_no_commands() {
-        let script = vec![Run::Fail(Disposition::Retry), Run::UntilStopped];
-        let (control, handle) = task_control();
-        let (stop, name) = (CancellationToken::new(), ConnectorName::new("x"));
-        let task = Box::new(Scripted(script.into_iter()));
-        let asking = async {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            let waiting = handle.run_state();
-            let table = schema::table::TableId::new("a", "b");
-            let patience = Duration::from_secs(20);
-            let refused = handle.command(table, TableAction::Pause, patience).await;
-            tokio::time::sleep(RESTART_LONGEST).await;
-            let after = handle.run_state();
-            stop.cancel();
-            (waiting, refused, after)
-        };
-
-        assert_eq!(handle.run_state(), RunState::Unassigned);
-        let (ended, (waiting, refused, after)) =
-            tokio::join!(supervise(&name, task, control, stop.clone()), asking);
-
-        assert_eq!(waiting, RunState::Restarting { error: "told to fail".to_owned() });
-        assert!(matches!(refused, Err(CommandError::Refused(_))), "{refused:?}");
-        assert_eq!(after, RunState::Running);
-        assert_eq!((ended, handle.run_state()), (Ended::Stopped, RunState::Stopped));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_halt_is_final() {
-        let script = vec![Run::Fail(Disposition::Retry), Run::Fail(Disposition::Halt)];
-
-        assert_eq!(supervised(script, None).await, Ended::Failed);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stop_ends_the_wait_between_two_runs() {
-        let script = vec![Run::Fail(Disposition::Retry)];
-
-        let ended = supervised(script, Some(Duration::from_millis(1))).await;
-
-        assert_eq!(ended, Ended::Stopped);
-    }
-}
+mod tests;

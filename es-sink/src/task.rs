@@ -35,6 +35,10 @@ impl ConnectorClass for ElasticsearchSink {
         ]
     }
 
+    fn task_class(&self) -> &'static str {
+        "io.confluent.connect.elasticsearch.ElasticsearchSinkTask"
+    }
+
     fn kind(&self) -> ConnectorKind {
         ConnectorKind::Sink
     }

@@ -25,8 +25,19 @@ pub(crate) enum Command {
     /// connector cannot go on; the last log line says why and what to do. The
     /// environment variable `RUST_LOG` sets what is logged (default: info).
     Run {
-        /// The pipeline file, YAML.
+        /// The pipeline file, YAML; or Kafka Connect's worker.properties, as connect-standalone takes
+        /// it.
         pipeline: PathBuf,
+        /// Behind worker.properties: connectors, as .properties or .json.
+        connectors: Vec<PathBuf>,
+    },
+    /// Run as one of several workers that share their connectors, as connect-distributed does.
+    ///
+    /// Connectors are made and changed by Kafka Connect's REST API, on any of the workers; which runs
+    /// what they settle by themselves. Exits with 0 after a stop in good order.
+    Worker {
+        /// Kafka Connect's worker.properties.
+        properties: PathBuf,
     },
     /// List every captured table with its state, position, Lsn, snapshot progress and lag.
     ///

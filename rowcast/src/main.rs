@@ -4,18 +4,20 @@ mod arguments;
 mod commands;
 mod telemetry;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
-use connect::config::PipelineConfig;
-use connect::worker::{self, Ended};
+use connect::config::{PipelineConfig, WorkerConfig};
+use connect::connector::ConnectorClass;
+use connect::worker::{self, Ended, WorkerError};
 use schema::fault::{Fault, chain};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let is_run = matches!(arguments.command, Command::Run { .. });
+    let is_run = matches!(arguments.command, Command::Run { .. } | Command::Worker { .. });
     telemetry::start(arguments.log_format, is_run);
     // Named before the first connection: were a library to link a second TLS provider in, rustls
     // would panic when it has to choose.
@@ -30,7 +32,12 @@ fn main() -> ExitCode {
         }
     };
     let exit = match arguments.command {
-        Command::Run { pipeline } => runtime.block_on(run(&pipeline)),
+        Command::Run { pipeline, connectors } => {
+            runtime.block_on(until_signal(|stop| run(&pipeline, &connectors, stop)))
+        }
+        Command::Worker { properties } => {
+            runtime.block_on(until_signal(|stop| work(&properties, stop)))
+        }
         Command::Tables { pipeline, url, output } => {
             runtime.block_on(commands::tables::run(pipeline.as_deref(), url, output)).into()
         }
@@ -46,20 +53,21 @@ fn main() -> ExitCode {
     exit
 }
 
-/// Runs a pipeline file until a signal or an error.
-async fn run(path: &std::path::Path) -> ExitCode {
+/// What `connector.class` may name.
+static CLASSES: [&dyn ConnectorClass; 2] =
+    [&cdc_source::MySqlConnector, &es_sink::ElasticsearchSink];
+
+/// Runs a worker until a signal or an error.
+async fn until_signal<F>(work: impl FnOnce(CancellationToken) -> F) -> ExitCode
+where
+    F: Future<Output = Result<Ended, WorkerError>>,
+{
     let stop = CancellationToken::new();
     if let Err(error) = stop_on_signal(&stop) {
         tracing::error!(%error, "signals cannot be received");
         return ExitCode::FAILURE;
     }
-    let classes: [&dyn connect::connector::ConnectorClass; 2] =
-        [&cdc_source::MySqlConnector, &es_sink::ElasticsearchSink];
-    let ended = match PipelineConfig::load(path) {
-        Ok(pipeline) => worker::run(pipeline, &classes, stop).await,
-        Err(error) => Err(error),
-    };
-    match ended {
+    match work(stop).await {
         Ok(Ended::Stopped) => {
             tracing::info!("stopped");
             ExitCode::SUCCESS
@@ -71,6 +79,27 @@ async fn run(path: &std::path::Path) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Connectors of files, in a process of their own.
+async fn run(
+    path: &Path,
+    connectors: &[PathBuf],
+    stop: CancellationToken,
+) -> Result<Ended, WorkerError> {
+    let is_properties = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("properties"));
+    let pipeline = if is_properties {
+        let connectors: Vec<_> = connectors.iter().map(PathBuf::as_path).collect();
+        PipelineConfig::from_properties(path, &connectors)?
+    } else {
+        PipelineConfig::load(path)?
+    };
+    worker::run(pipeline, &CLASSES, stop).await
+}
+
+/// One of several workers.
+async fn work(path: &Path, stop: CancellationToken) -> Result<Ended, WorkerError> {
+    worker::run_distributed(WorkerConfig::from_properties(path)?, &CLASSES, stop).await
 }
 
 /// The first SIGTERM or SIGINT stops in good order.

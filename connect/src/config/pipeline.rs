@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::WorkerConfig;
 use super::settings::{ConfigError, Origin, Settings};
 use super::yaml::{self, Node};
-use super::{WorkerConfig, variables};
 use crate::connector::ConnectorName;
 
 /// Largest pipeline file that is read: 1 MiB, our choice; a thousand connectors fit.
-const FILE_MAX_BYTES: u64 = 1 << 20;
+pub(super) const FILE_MAX_BYTES: u64 = 1 << 20;
 
 /// Everything that `rowcast run` needs to know.
 pub struct PipelineConfig {
@@ -27,6 +27,8 @@ pub struct ConnectorConfig {
     pub class: String,
     /// All its other settings.
     pub settings: Settings,
+    /// All settings as they were given: variables are not replaced.
+    pub given: BTreeMap<String, String>,
 }
 
 impl PipelineConfig {
@@ -37,15 +39,7 @@ impl PipelineConfig {
     /// Returns [`ConfigError`] when the file cannot be read, is not YAML, or has a setting that
     /// is missing, unknown or out of its range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |problem: String| ConfigError::Unreadable {
-            path: path.display().to_string(),
-            problem: problem.into(),
-        };
-        let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-        if size > FILE_MAX_BYTES {
-            return Err(unreadable("it is larger than 1 MiB".to_owned()));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let text = read_file(path, FILE_MAX_BYTES)?;
         Self::parse(&text, &|name| std::env::var(name).ok())
     }
 
@@ -82,6 +76,19 @@ impl PipelineConfig {
     }
 }
 
+/// Reads a file that is not too large.
+pub(super) fn read_file(path: &Path, limit: u64) -> Result<String, ConfigError> {
+    let unreadable = |problem: String| ConfigError::Unreadable {
+        path: path.display().to_string(),
+        problem: problem.into(),
+    };
+    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    if size > limit {
+        return Err(unreadable(format!("it is larger than {} MiB", limit >> 20)));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
+}
+
 fn connector(
     name: &str,
     settings: &Node,
@@ -90,12 +97,11 @@ fn connector(
     let Node::Map(settings) = settings else {
         return Err(ConfigError::new(format!("connectors.{name}"), "is not a map of settings"));
     };
-    let mut settings = flatten(&format!("connector `{name}`"), settings, environment)?;
+    let given = join(&format!("connector `{name}`"), settings)?;
+    let name = ConnectorName::new(name);
+    let mut settings = Settings::of_connector_in(&name, &given, environment)?;
     let class = settings.required("connector.class")?;
-    // A Java class is how a configuration of Kafka Connect names it: then Connect's rules hold.
-    let origin = if class.contains('.') { Origin::Connect } else { Origin::PipelineFile };
-    let settings = settings.with_origin(origin);
-    Ok(ConnectorConfig { name: ConnectorName::new(name), class, settings })
+    Ok(ConnectorConfig { name, class, settings, given })
 }
 
 /// Joins nested names by dots and lists by commas, and replaces variables in values.
@@ -104,19 +110,24 @@ fn flatten(
     tree: &[(String, Node)],
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, ConfigError> {
+    let values = join(scope, tree)?;
+    Settings::resolved(scope, Origin::PipelineFile, (&values, environment))
+}
+
+/// Joins nested names by dots and lists by commas.
+fn join(scope: &str, tree: &[(String, Node)]) -> Result<BTreeMap<String, String>, ConfigError> {
     let mut flat = Vec::new();
     collect("", tree, &mut flat);
     let named = Settings::new(scope, Origin::PipelineFile, BTreeMap::new());
     let mut values = BTreeMap::new();
     for (key, text) in flat {
-        let value = variables::resolve(&text, environment)
-            .map_err(|error| named.error(&key, error.to_string()))?;
         // YAML sees two keys where one is nested and the other has dots.
-        if values.insert(key.clone(), value).is_some() {
+        if values.contains_key(&key) {
             return Err(named.error(&key, "is given twice"));
         }
+        values.insert(key, text);
     }
-    Ok(Settings::new(scope, Origin::PipelineFile, values))
+    Ok(values)
 }
 
 fn collect(prefix: &str, children: &[(String, Node)], flat: &mut Vec<(String, String)>) {

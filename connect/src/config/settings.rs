@@ -8,6 +8,9 @@ use std::time::Duration;
 use schema::fault::{Disposition, Fault};
 use secrecy::SecretString;
 
+use super::variables;
+use crate::connector::ConnectorName;
+
 /// Where settings come from, which decides what an unknown key is and which defaults hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -35,6 +38,50 @@ impl Settings {
     /// Wraps a map. `scope` names the connector (or the worker) in errors.
     pub fn new(scope: impl Into<String>, origin: Origin, values: BTreeMap<String, String>) -> Self {
         Self { scope: scope.into(), origin, values }
+    }
+
+    /// Wraps a connector's settings as they were given, with the variables replaced as this machine
+    /// has them.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] for a variable that cannot be replaced.
+    pub fn of_connector(
+        name: &ConnectorName,
+        given: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        Self::of_connector_in(name, given, &|name| std::env::var(name).ok())
+    }
+
+    pub(super) fn of_connector_in(
+        name: &ConnectorName,
+        given: &BTreeMap<String, String>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let scope = format!("connector `{name}`");
+        // A Java class is how a configuration of Kafka Connect names it: then Connect's rules hold.
+        let class = given.get("connector.class").map(String::as_str).unwrap_or_default();
+        let is_java = class.contains(|c: char| c == '.' || c.is_ascii_uppercase());
+        let origin = if is_java { Origin::Connect } else { Origin::PipelineFile };
+        let mut settings = Self::resolved(&scope, origin, (given, environment))?;
+        // It is known already.
+        settings.values.remove("name");
+        Ok(settings)
+    }
+
+    /// Wraps a map, with the variables in it replaced.
+    pub(super) fn resolved(
+        scope: &str,
+        origin: Origin,
+        (given, environment): (&BTreeMap<String, String>, &dyn Fn(&str) -> Option<String>),
+    ) -> Result<Self, ConfigError> {
+        let mut settings = Self::new(scope, origin, BTreeMap::new());
+        for (key, text) in given {
+            let value = variables::resolve(text, environment)
+                .map_err(|error| settings.error(key, error.to_string()))?;
+            settings.values.insert(key.clone(), value);
+        }
+        Ok(settings)
     }
 
     /// Takes a setting that may be absent.
@@ -244,6 +291,16 @@ pub enum ConfigError {
         /// Why.
         problem: Cow<'static, str>,
     },
+    /// A line of a properties file is none.
+    #[error("{path} is not a properties file: line {line} {problem}")]
+    Properties {
+        /// Its path as it was given.
+        path: String,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it, without any text of the file.
+        problem: &'static str,
+    },
     /// The pipeline file is not what YAML is, or no map.
     #[error("the pipeline file is not valid YAML: {problem}")]
     Yaml {
@@ -271,6 +328,7 @@ impl Fault for ConfigError {
             Self::Unreadable { .. } => {
                 "correct the path of the pipeline file, or its access".into()
             }
+            Self::Properties { .. } => "correct the file at this line".into(),
             Self::Yaml { .. } => "correct the pipeline file at this place".into(),
         })
     }

@@ -1,66 +1,355 @@
-//! What Kafka Connect's REST API has of connectors and the worker.
+//! Connectors by Kafka Connect's REST API: their settings, what is wanted of them, how they are.
+
+use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use serde::Serialize;
-use serde_json::{Value, json};
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
-use super::{HttpError, Shared};
-use crate::control::{RunState, SinkStatus, TaskHandle};
+use super::body::{self, CreateConnector};
+use super::{Endpoint, HttpError, Shared};
+use crate::connector::ConnectorName;
+use crate::runtime::{
+    ConfigRecord, ConnectorEntry, ConnectorSettings, Created, Status, TargetState, TaskId,
+};
 
-/// The worker itself, as Kafka Connect has it: that a connector has failed says its status.
-pub(super) async fn health() -> Json<Value> {
-    let message = "Worker has completed startup and is ready to handle requests.";
-    Json(json!({ "status": "healthy", "message": message }))
+/// `?expand=info&expand=status`.
+#[derive(Debug, Default)]
+struct Expand {
+    info: bool,
+    status: bool,
 }
 
-pub(super) async fn names(State(endpoint): Shared) -> Json<Vec<String>> {
-    Json(endpoint.connectors.0.keys().map(ToString::to_string).collect())
-}
-
-/// The state of a connector or a task, in Kafka Connect's order of fields.
-#[derive(Serialize)]
-struct StateOf<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<usize>,
-    state: &'static str,
-    worker_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace: Option<String>,
-    version: &'static str,
-    /// Ours: what Kafka Connect does not know.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sink: Option<SinkStatus>,
-}
-
-impl<'a> StateOf<'a> {
-    fn new(run: &RunState, worker_id: &'a str) -> Self {
-        let (id, sink) = (None, None);
-        let (state, trace) = (run.as_str(), run.error().map(str::to_owned));
-        Self { id, state, worker_id, trace, version: env!("CARGO_PKG_VERSION"), sink }
+impl Expand {
+    fn of(pairs: &[(String, String)]) -> Self {
+        let asks = |word: &str| pairs.iter().any(|(key, it)| key == "expand" && it == word);
+        Self { info: asks("info"), status: asks("status") }
     }
+}
 
-    fn of_task(id: usize, task: &TaskHandle, worker_id: &'a str) -> Self {
-        let sink = task.sink_status().as_deref().cloned();
-        Self { id: Some(id), sink, ..Self::new(&task.run_state(), worker_id) }
+pub(super) async fn list(
+    State(endpoint): Shared,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<Value>, HttpError> {
+    endpoint.ready()?;
+    let (expand, state) = (Expand::of(&pairs), endpoint.cluster.state());
+    if !expand.info && !expand.status {
+        return Ok(Json(state.connectors.keys().map(ConnectorName::as_str).collect()));
     }
+    let mut all = Map::new();
+    for (name, entry) in &state.connectors {
+        let mut one = Map::new();
+        if expand.info {
+            one.insert("info".to_owned(), endpoint.info(name, entry));
+        }
+        if expand.status {
+            one.insert("status".to_owned(), endpoint.status(name, entry));
+        }
+        all.insert(name.to_string(), Value::Object(one));
+    }
+    Ok(Json(Value::Object(all)))
+}
+
+pub(super) async fn create(State(endpoint): Shared, body: Bytes) -> Result<Response, HttpError> {
+    endpoint.ready()?;
+    let CreateConnector { name, config, target } = body::create(&body)?;
+    let (name, settings) = endpoint.valid(name, config)?;
+    if endpoint.cluster.connector(name.as_str()).is_some() {
+        return Err(exists(&name));
+    }
+    endpoint.make(&name, settings, target).await
+}
+
+pub(super) async fn info(
+    State(endpoint): Shared,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, HttpError> {
+    let (name, entry) = endpoint.connector(name)?;
+    Ok(Json(endpoint.info(&name, &entry)))
+}
+
+pub(super) async fn config(
+    State(endpoint): Shared,
+    Path(name): Path<String>,
+) -> Result<Json<ConnectorSettings>, HttpError> {
+    let (_, entry) = endpoint.connector(name)?;
+    Ok(Json((*entry.settings).clone()))
+}
+
+pub(super) async fn put_config(
+    State(endpoint): Shared,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    endpoint.ready()?;
+    let config = body::settings(&body)?;
+    if let Some(other) = config.get("name").filter(|other| **other != name) {
+        let message = format!(
+            "Connector name configuration ({other}) doesn't match connector name in the URL ({name})"
+        );
+        return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
+    }
+    let (name, settings) = endpoint.valid(name, config)?;
+    if endpoint.cluster.connector(name.as_str()).is_none() {
+        return endpoint.make(&name, settings, TargetState::Started).await;
+    }
+    endpoint.change(&name, settings).await
+}
+
+pub(super) async fn patch_config(
+    State(endpoint): Shared,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    let (name, entry) = endpoint.connector(name)?;
+    let mut settings = (*entry.settings).clone();
+    for (key, value) in body::patch(&body)? {
+        match value {
+            Some(value) => drop(settings.insert(key, value)),
+            None => drop(settings.remove(&key)),
+        }
+    }
+    let (name, settings) = endpoint.valid(name.to_string(), settings)?;
+    endpoint.change(&name, settings).await
+}
+
+pub(super) async fn delete(
+    State(endpoint): Shared,
+    Path(name): Path<String>,
+) -> Result<StatusCode, HttpError> {
+    let (name, _) = endpoint.connector(name)?;
+    let gone = ConfigRecord::Connector { name: name.clone(), settings: None, creation: None };
+    endpoint.cluster.append([gone, ConfigRecord::Target { name, state: None }]).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn status(
     State(endpoint): Shared,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, HttpError> {
-    let connector = endpoint.connectors.get(&name);
+    endpoint.ready()?;
     let missing = || HttpError::not_found(format!("No status found for connector {name}"));
-    let connector = connector.ok_or_else(missing)?;
-    let worker_id = endpoint.worker_id.as_str();
-    let tasks = connector.tasks.iter().enumerate();
-    let tasks: Vec<_> = tasks.map(|(id, task)| StateOf::of_task(id, task, worker_id)).collect();
-    Ok(Json(json!({
-        "name": name,
-        // A failed task does not stop its connector, which has nothing to do by itself.
-        "connector": StateOf::new(&RunState::Running, worker_id),
-        "tasks": tasks,
-        "type": connector.kind.as_str(),
-    })))
+    let entry = endpoint.cluster.connector(&name).ok_or_else(missing)?;
+    Ok(Json(endpoint.status(&ConnectorName::new(name), &entry)))
+}
+
+pub(super) async fn tasks(
+    State(endpoint): Shared,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, HttpError> {
+    let (name, entry) = endpoint.connector(name)?;
+    let mut config = json!(&*entry.settings);
+    if let (Some(config), Some(class)) = (config.as_object_mut(), endpoint.class(&entry)) {
+        config.insert("task.class".to_owned(), Value::from(class.task_class()));
+    }
+    let tasks = endpoint.cluster.tasks(&name, &entry);
+    let tasks = tasks.iter().map(|id| {
+        json!({ "id": { "connector": id.connector.as_str(), "task": id.task }, "config": config })
+    });
+    Ok(Json(tasks.collect()))
+}
+
+pub(super) async fn task_status(
+    State(endpoint): Shared,
+    Path((name, task)): Path<(String, usize)>,
+) -> Result<Json<Value>, HttpError> {
+    let (connector, entry) = endpoint.connector(name.clone())?;
+    let id = TaskId { connector: connector.clone(), task };
+    if !endpoint.cluster.tasks(&connector, &entry).contains(&id) {
+        return Err(HttpError::not_found(format!("No status found for task {name}-{task}")));
+    }
+    Ok(Json(endpoint.task(&id, &entry)))
+}
+
+pub(super) async fn pause(endpoint: Shared, name: Path<String>) -> Result<StatusCode, HttpError> {
+    set_target(endpoint, name, TargetState::Paused).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+pub(super) async fn resume(endpoint: Shared, name: Path<String>) -> Result<StatusCode, HttpError> {
+    set_target(endpoint, name, TargetState::Started).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+pub(super) async fn stop(endpoint: Shared, name: Path<String>) -> Result<StatusCode, HttpError> {
+    set_target(endpoint, name, TargetState::Stopped).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set_target(
+    State(endpoint): Shared,
+    Path(name): Path<String>,
+    target: TargetState,
+) -> Result<(), HttpError> {
+    endpoint.ready()?;
+    if endpoint.cluster.connector(&name).is_none() {
+        return Err(HttpError::not_found(format!("Unknown connector {name}")));
+    }
+    let name = ConnectorName::new(name);
+    endpoint.cluster.append([ConfigRecord::Target { name, state: Some(target) }]).await?;
+    Ok(())
+}
+
+/// `?includeTasks=true&onlyFailed=true`; both are `false` unless they are given.
+#[derive(Debug, Deserialize)]
+pub(super) struct RestartQuery {
+    #[serde(default, rename = "includeTasks")]
+    include_tasks: bool,
+    #[serde(default, rename = "onlyFailed")]
+    only_failed: bool,
+}
+
+pub(super) async fn restart(
+    State(endpoint): Shared,
+    Path(name): Path<String>,
+    Query(RestartQuery { include_tasks, only_failed }): Query<RestartQuery>,
+) -> Result<Response, HttpError> {
+    let (name, entry) = endpoint.known(&name)?;
+    let restart = ConfigRecord::Restart { name: name.clone(), include_tasks, only_failed };
+    let starts = |status: &Status| !only_failed || status.state == "FAILED";
+    let mut answer = endpoint.status(&name, &entry);
+    let tasks = endpoint.cluster.tasks(&name, &entry);
+    let tasks: Vec<_> = tasks.iter().map(|id| endpoint.cluster.task_status(id, &entry)).collect();
+    endpoint.cluster.append([restart]).await?;
+    if !include_tasks && !only_failed {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    if starts(&endpoint.cluster.connector_status(&name, &entry)) {
+        answer["connector"]["state"] = "RESTARTING".into();
+    }
+    for (number, _) in tasks.iter().enumerate().filter(|(_, it)| include_tasks && starts(it)) {
+        answer["tasks"][number]["state"] = "RESTARTING".into();
+    }
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+pub(super) async fn restart_task(
+    State(endpoint): Shared,
+    Path((name, task)): Path<(String, usize)>,
+) -> Result<StatusCode, HttpError> {
+    let (connector, entry) = endpoint.known(&name)?;
+    let id = TaskId { connector: connector.clone(), task };
+    if !endpoint.cluster.tasks(&connector, &entry).contains(&id) {
+        return Err(HttpError::not_found(format!("Unknown task: {name}-{task}")));
+    }
+    endpoint.cluster.append([ConfigRecord::RestartTask { name: connector, task }]).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn exists(name: &ConnectorName) -> HttpError {
+    HttpError::new(StatusCode::CONFLICT, format!("Connector {name} already exists"))
+}
+
+impl Endpoint {
+    /// A connector that has to be there.
+    pub(super) fn connector(
+        &self,
+        name: String,
+    ) -> Result<(ConnectorName, Arc<ConnectorEntry>), HttpError> {
+        self.ready()?;
+        let entry = self.cluster.connector(&name).ok_or_else(|| HttpError::no_connector(&name))?;
+        Ok((ConnectorName::new(name), entry))
+    }
+
+    /// The same in the words of restarts.
+    fn known(&self, name: &str) -> Result<(ConnectorName, Arc<ConnectorEntry>), HttpError> {
+        self.ready()?;
+        let unknown = || HttpError::not_found(format!("Unknown connector: {name}"));
+        Ok((ConnectorName::new(name), self.cluster.connector(name).ok_or_else(unknown)?))
+    }
+
+    async fn make(
+        &self,
+        name: &ConnectorName,
+        settings: ConnectorSettings,
+        target: TargetState,
+    ) -> Result<Response, HttpError> {
+        match self.cluster.create(name, settings, target).await? {
+            Created::Exists => Err(exists(name)),
+            Created::Made => {
+                let (_, entry) = self.connector(name.to_string())?;
+                let mut answer = self.info(name, &entry);
+                // Kafka Connect makes a connector's tasks later.
+                answer["tasks"] = json!([]);
+                let mut response = (StatusCode::CREATED, Json(answer)).into_response();
+                let place = format!("http://{}/connectors/{name}", self.cluster.identity.id);
+                if let Ok(place) = HeaderValue::from_str(&place) {
+                    response.headers_mut().insert(header::LOCATION, place);
+                }
+                Ok(response)
+            }
+        }
+    }
+
+    async fn change(
+        &self,
+        name: &ConnectorName,
+        settings: ConnectorSettings,
+    ) -> Result<Response, HttpError> {
+        let (settings, name) = (Some(settings), name.clone());
+        let changed = ConfigRecord::Connector { name: name.clone(), settings, creation: None };
+        self.cluster.append([changed]).await?;
+        let (_, entry) = self.connector(name.to_string())?;
+        Ok(Json(self.info(&name, &entry)).into_response())
+    }
+
+    fn info(&self, name: &ConnectorName, entry: &ConnectorEntry) -> Value {
+        let tasks = self.cluster.tasks(name, entry);
+        let tasks = tasks.iter().map(|id| json!({ "connector": name.as_str(), "task": id.task }));
+        json!({
+            "name": name.as_str(),
+            "config": &*entry.settings,
+            "tasks": tasks.collect::<Value>(),
+            "type": self.cluster.kind(entry).as_str(),
+        })
+    }
+
+    fn status(&self, name: &ConnectorName, entry: &ConnectorEntry) -> Value {
+        let tasks = self.cluster.tasks(name, entry);
+        json!({
+            "name": name.as_str(),
+            "connector": state(&self.cluster.connector_status(name, entry)),
+            "tasks": tasks.iter().map(|id| self.task(id, entry)).collect::<Value>(),
+            "type": self.cluster.kind(entry).as_str(),
+        })
+    }
+
+    fn task(&self, id: &TaskId, entry: &ConnectorEntry) -> Value {
+        let mut task = Map::from_iter([("id".to_owned(), Value::from(id.task))]);
+        if let Value::Object(rest) = state(&self.cluster.task_status(id, entry)) {
+            task.extend(rest);
+        }
+        // Ours: what Kafka Connect does not know.
+        if let Some(sink) = self.cluster.handle(id).and_then(|handle| handle.sink_status()) {
+            task.insert("sink".to_owned(), json!(&*sink));
+        }
+        Value::Object(task)
+    }
+
+    /// Settings that make a connector, with its name among them.
+    fn valid(
+        &self,
+        name: String,
+        mut settings: ConnectorSettings,
+    ) -> Result<(ConnectorName, ConnectorSettings), HttpError> {
+        settings.entry("name".to_owned()).or_insert_with(|| name.clone());
+        super::plugins::check(&self.cluster.identity, &name, &settings)?;
+        Ok((ConnectorName::new(name), settings))
+    }
+}
+
+/// In Kafka Connect's order of fields.
+fn state(status: &Status) -> Value {
+    let mut state = Map::new();
+    state.insert("state".to_owned(), Value::from(&*status.state));
+    state.insert("worker_id".to_owned(), Value::from(&*status.worker_id));
+    if let Some(trace) = &status.trace {
+        state.insert("trace".to_owned(), Value::from(&**trace));
+    }
+    state.insert("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
+    Value::Object(state)
 }

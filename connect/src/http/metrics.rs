@@ -20,7 +20,7 @@ use crate::control::{
 };
 
 pub(super) async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> Response {
-    match text(Arc::clone(&endpoint.connectors)) {
+    match text(endpoint.connectors()) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => {
             HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
@@ -104,7 +104,7 @@ const METRICS: [Metric; 27] = [
         samples: |connectors| {
             let mut samples = Vec::new();
             for (name, connector) in &connectors.0 {
-                for (id, task) in connector.tasks.iter().enumerate() {
+                for (id, task) in &connector.tasks {
                     let labels = vec![
                         ("connector", name.to_string()),
                         ("task", id.to_string()),
@@ -335,7 +335,7 @@ fn each_sink(
     mut each: impl FnMut(Vec<(&'static str, String)>, &SinkStatus),
 ) {
     for (name, connector) in &connectors.0 {
-        for (id, task) in connector.tasks.iter().enumerate() {
+        for (id, task) in &connector.tasks {
             let Some(status) = task.sink_status() else { continue };
             each(vec![("connector", name.to_string()), ("task", id.to_string())], &status);
         }

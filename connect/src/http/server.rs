@@ -12,8 +12,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Connectors, router};
+use super::router;
 use crate::config::{ConfigError, Listeners};
+use crate::runtime::Cluster;
 
 /// Connections at a time. The next ones wait in the operating system's queue.
 const CONNECTIONS_MAX: usize = 64;
@@ -52,14 +53,14 @@ pub(crate) async fn bind(listeners: &Listeners) -> Result<Vec<TcpListener>, Conf
 /// Answers until `stop` is cancelled.
 pub(crate) fn serve(
     sockets: Vec<TcpListener>,
-    connectors: &Arc<Connectors>,
+    cluster: &Arc<Cluster>,
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) {
     for socket in sockets {
         let address = socket.local_addr().map(|address| address.to_string()).unwrap_or_default();
         tracing::info!(address, "http endpoint listens");
-        let router = router(Arc::clone(connectors), address);
+        let router = router(cluster);
         tracker.spawn(accept(socket, router, tracker.clone(), stop.clone()));
     }
 }

@@ -22,7 +22,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 const FILTER_MAX_BYTES: usize = 16 << 10;
 
 pub(super) async fn all(State(endpoint): Shared) -> Json<AllTables> {
-    let sources = endpoint.connectors.sources();
+    let connectors = endpoint.connectors();
+    let sources = connectors.sources();
     Json(AllTables { connectors: sources.map(|(name, it)| tables_of(name, it)).collect() })
 }
 
@@ -30,7 +31,8 @@ pub(super) async fn of_connector(
     State(endpoint): Shared,
     Path(name): Path<String>,
 ) -> Result<Json<ConnectorTables>, HttpError> {
-    let connector = endpoint.connectors.get(&name).ok_or_else(|| HttpError::no_connector(&name))?;
+    let connectors = endpoint.connectors();
+    let connector = connectors.get(&name).ok_or_else(|| HttpError::no_connector(&name))?;
     Ok(Json(tables_of(&ConnectorName::new(name), connector)))
 }
 
@@ -64,7 +66,8 @@ pub(super) async fn command(
         let message = "Commands from web pages are not taken";
         return Err(HttpError::new(StatusCode::FORBIDDEN, message));
     }
-    let connector = endpoint.connectors.get(&name).ok_or_else(|| HttpError::no_connector(&name))?;
+    let connectors = endpoint.connectors();
+    let connector = connectors.get(&name).ok_or_else(|| HttpError::no_connector(&name))?;
     let action = action_of(&action, &body)?;
     let (task, table) = captured(&name, connector, &table)?;
     let done = task.command(table, action, ANSWER_WITHIN).await;
@@ -127,7 +130,7 @@ fn captured<'a>(
         Some(error) => conflict(format!("Connector {name} does not run: {error}")),
         None => conflict(format!("Connector {name} has not begun yet")),
     };
-    let begun = connector.tasks.iter().find_map(|task| Some((task, task.status()?)));
+    let begun = connector.tasks.values().find_map(|task| Some((task, task.status()?)));
     let (task, status) = begun.ok_or_else(not_begun)?;
     let found = status.tables.iter().find(|status| status.table.to_string() == table);
     let missing = || HttpError::not_found(format!("Table {table} is not captured by {name}"));

@@ -6,11 +6,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::config::{Listener, Listeners};
+use crate::config::{ConfigError, Listener, Listeners, PipelineConfig, Settings, WorkerConfig};
 use crate::control::{
     IndexStatus, RequestStatus, SinkStatus, SnapshotStatus, TableAction, TableActivity,
     TableStatus, TaskControl, task_control,
 };
+use crate::runtime::{ClusterState, ConfigLog, ConfigRecord, Identity};
+use crate::task::Task;
 
 /// An endpoint with the source `shop` and the sink `shop-sink`, and their tasks.
 struct Running {
@@ -26,11 +28,66 @@ fn any_port() -> Listeners {
     Listeners { addresses: vec![listener], is_chosen: true }
 }
 
+/// A connector of a class that never runs.
+struct Quiet(&'static [&'static str], ConnectorKind);
+
+impl ConnectorClass for Quiet {
+    fn names(&self) -> &'static [&'static str] {
+        self.0
+    }
+
+    fn task_class(&self) -> &'static str {
+        "test.Task"
+    }
+
+    fn kind(&self) -> ConnectorKind {
+        self.1
+    }
+
+    fn tasks(
+        &self,
+        _: &ConnectorName,
+        _: Settings,
+        _: &WorkerConfig,
+    ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+        Ok(Vec::new())
+    }
+}
+
+static CLASSES: [&dyn ConnectorClass; 2] =
+    [&Quiet(&["test.Source"], ConnectorKind::Source), &Quiet(&["test.Sink"], ConnectorKind::Sink)];
+
+/// A cluster in which somebody else makes connectors run.
+fn cluster(connectors: Connectors, address: String) -> Arc<Cluster> {
+    let yaml = "bootstrap.servers: none:1\nschema.registry.url: http://none\nconnectors: {x: \
+                {connector.class: y}}";
+    let config = Arc::new(PipelineConfig::parse(yaml, &|_| None).unwrap().worker);
+    let identity = Identity { id: address.into(), config, classes: &CLASSES };
+    let mut state = ClusterState::default();
+    let mut local = Local { is_ready: true, ..Local::default() };
+    for (position, (name, connector)) in (0..).zip(&connectors.0) {
+        let class = match connector.kind {
+            ConnectorKind::Source => "test.Source",
+            ConnectorKind::Sink => "test.Sink",
+        };
+        let settings = Some([("connector.class".to_owned(), class.to_owned())].into());
+        let record = ConfigRecord::Connector { name: name.clone(), settings, creation: None };
+        state.apply(position, record);
+        local.counts.insert(name.clone(), connector.tasks.len());
+    }
+    local.connectors = Arc::new(connectors);
+    let (log, _) = ConfigLog::in_memory();
+    let view = tokio::sync::watch::channel(Arc::new(state)).1;
+    let local = tokio::sync::watch::channel(Arc::new(local)).1;
+    let statuses = tokio::sync::watch::channel(Arc::default()).1;
+    Arc::new(Cluster { identity, log, view, local, statuses, requests: 0.into() })
+}
+
 async fn running() -> Running {
     let ((shop, handle), (sink, sink_handle)) = (task_control(), task_control());
     shop.set_run_state(RunState::Running);
     sink.set_run_state(RunState::Restarting { error: "elasticsearch is away".to_owned() });
-    let connector = |kind, handle| Connector { kind, tasks: vec![handle] };
+    let connector = |kind, handle| Connector { kind, tasks: [(0, handle)].into() };
     let connectors = Connectors(
         [
             (ConnectorName::new("shop"), connector(ConnectorKind::Source, handle)),
@@ -39,9 +96,10 @@ async fn running() -> Running {
         .into(),
     );
     let sockets = bind(&any_port()).await.unwrap();
-    let url = format!("http://{}", sockets[0].local_addr().unwrap());
+    let address = sockets[0].local_addr().unwrap().to_string();
+    let url = format!("http://{address}");
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    serve(sockets, &Arc::new(connectors), &tracker, &stop);
+    serve(sockets, &cluster(connectors, address), &tracker, &stop);
     tracker.close();
     Running { url, shop, sink, stop, tracker }
 }

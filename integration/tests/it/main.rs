@@ -102,4 +102,6 @@ mod unlogged;
 #[cfg(test)]
 mod without_names;
 #[cfg(test)]
+mod worker;
+#[cfg(test)]
 mod xa;
