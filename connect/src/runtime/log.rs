@@ -27,6 +27,8 @@ impl ConfigLog {
     /// A log that is empty at first and gone with the process.
     pub(crate) fn in_memory() -> (Self, mpsc::Receiver<LogEvent>) {
         let (records, events) = mpsc::channel(WAITING_RECORDS);
+        // Nothing was there: the channel has room for that.
+        drop(records.try_send(LogEvent::CaughtUp));
         (Self::Memory(Mutex::new(Memory { next: 0, records })), events)
     }
 
