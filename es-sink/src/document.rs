@@ -7,7 +7,6 @@ mod ready;
 mod schemas;
 pub(crate) mod soft;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,6 +26,7 @@ use crate::bulk::DocVersion;
 use crate::bulk_action::{LineOptions, Verb};
 use crate::config::{DocumentsConfig, IndexConfig};
 use crate::error::{Origin, SinkError};
+use crate::fast::FastMap;
 use crate::mapping::{Indices, TOPIC_FIELD, VersionKind, table_of};
 use dated::Name;
 use key::{Key, KeyColumns, KeyPlan};
@@ -47,11 +47,11 @@ pub(crate) struct Documents {
     is_shared: bool,
     /// Whether the documents of rows that are gone stay and are marked.
     soft_delete: bool,
-    values: HashMap<(Arc<str>, SchemaRef), Arc<DocumentPlan>>,
-    keys: HashMap<(Arc<str>, SchemaRef), Arc<KeyPlan>>,
-    names: HashMap<Arc<str>, Name>,
+    values: FastMap<(Arc<str>, SchemaRef), Arc<DocumentPlan>>,
+    keys: FastMap<(Arc<str>, SchemaRef), Arc<KeyPlan>>,
+    names: FastMap<Arc<str>, Name>,
     /// The names of dates, by topic.
-    dated: HashMap<(Arc<str>, DateHour), Arc<str>>,
+    dated: FastMap<(Arc<str>, DateHour), Arc<str>>,
     ready: Ready,
     /// Of the record at hand, and used again for the next one.
     key: Key,
@@ -86,10 +86,10 @@ impl Documents {
             options: index.types.document_options(),
             is_shared: index.shared,
             soft_delete: index.soft_delete,
-            values: HashMap::new(),
-            keys: HashMap::new(),
-            names: HashMap::new(),
-            dated: HashMap::new(),
+            values: FastMap::default(),
+            keys: FastMap::default(),
+            names: FastMap::default(),
+            dated: FastMap::default(),
             ready: Ready::default(),
             key: Key::default(),
             document: Vec::new(),
@@ -285,7 +285,7 @@ impl Documents {
 }
 
 fn remember<P>(
-    plans: &mut HashMap<(Arc<str>, SchemaRef), Arc<P>>,
+    plans: &mut FastMap<(Arc<str>, SchemaRef), Arc<P>>,
     key: (Arc<str>, SchemaRef),
     plan: &Arc<P>,
 ) {

@@ -6,6 +6,7 @@
 //! from a tenth of the documents to all: neither the start of a process nor the first meeting of a
 //! consumer group is in it.
 
+mod cores;
 mod loader;
 mod records;
 
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use crate::pipeline::PipelineFile;
 use crate::process::{ProcessError, Rowcast};
 use crate::stack::Stack;
+pub use cores::keep_apart;
 use records::Topic;
 
 /// Pairs of runs that do not count.

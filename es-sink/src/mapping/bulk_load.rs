@@ -5,7 +5,6 @@
 //! it back. Only indices that rowcast has made are touched. A setting that cannot be put back is
 //! tried again and told of; it never ends the task, as the documents are right in any case.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::mark;
 use super::state::IndexState;
 use crate::client::{Answer, EsClient, Method, Request};
+use crate::fast::FastMap;
 
 /// Rows of a snapshot after which it is worth two changes of settings: a second's worth.
 const ROWS_MIN: u32 = 10_000;
@@ -34,7 +34,7 @@ pub(crate) struct BulkLoad {
     is_enabled: bool,
     /// [`QUIET`], but in tests.
     pub(super) quiet: Duration,
-    loads: HashMap<Arc<str>, Load>,
+    loads: FastMap<Arc<str>, Load>,
 }
 
 #[derive(Debug)]
@@ -59,7 +59,7 @@ type Failure = Box<str>;
 
 impl BulkLoad {
     pub(super) fn new(client: Arc<EsClient>, is_enabled: bool) -> Self {
-        Self { client, is_enabled, quiet: QUIET, loads: HashMap::new() }
+        Self { client, is_enabled, quiet: QUIET, loads: FastMap::default() }
     }
 
     /// Counts a row that goes to an index. Cheap.
