@@ -9,6 +9,7 @@ pub mod control;
 pub mod http;
 pub mod kafka;
 pub mod offsets;
+pub mod pem;
 pub mod task;
 pub mod webhook;
 pub mod worker;
