@@ -1,13 +1,19 @@
 //! The HTTP endpoint of a running process: how far each connector and table is, metrics, and
 //! commands for one table. Paths and errors that Kafka Connect has are Kafka Connect's.
 //!
-//! It asks for no password, so by default it listens on this machine only.
+//! Unless it is told to ask who somebody is, it listens on this machine only.
 
+mod audit;
+mod auth;
 pub mod client;
 mod connectors;
+mod guard;
 mod metrics;
+mod openapi;
 mod server;
 mod tables;
+mod tls;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -107,6 +113,7 @@ fn router(connectors: Arc<Connectors>, worker_id: String) -> Router {
         .route("/tables", get(tables::all))
         .route(&format!("{table}/{{action}}"), post(tables::command))
         .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::document))
         .fallback(|| async { HttpError::not_found("HTTP 404 Not Found") })
         .method_not_allowed_fallback(|| async {
             HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")
