@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use reqwest::{Certificate, Client, Method};
 use serde_json::{Value, json};
 
-use crate::scene::{DEADLINE, SECRET, Scene, endpoint, stop, until};
+use crate::scene::{DEADLINE, SECRET, Scene, endpoint, stop, until, wait_for_log};
 
 /// Begins every secret of these tests; it must be in no log.
 const TOKEN: &str = "geheim-4711-x-0123456789abcdef";
@@ -130,4 +130,20 @@ async fn a_command_logs_in_as_its_environment_says() {
     let told = text(&outside.stderr);
     assert!(told.contains("without a login") && told.contains("ROWCAST_HTTP_LOGIN"), "{told}");
     stop(&running).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_others_reach_without_a_login_is_warned_of() {
+    let mut scene = Scene::new("rest_security_open").await;
+    scene.worker.insert("listeners".to_owned(), "http://:0,http://:0".to_owned());
+    let open = scene.start().await;
+    wait_for_log(&open, "asks for no login").await;
+    stop(&open).await;
+    assert_eq!(open.log().unwrap().matches("asks for no login").count(), 1);
+
+    scene.worker.insert("listeners".to_owned(), "http://127.0.0.1:0".to_owned());
+    let closed = scene.start().await;
+    wait_for_log(&closed, "http endpoint listens").await;
+    stop(&closed).await;
+    assert!(!closed.log().unwrap().contains("asks for no login"));
 }
