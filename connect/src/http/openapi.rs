@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: what can be asked, for programs (OpenAPI 3.1).
+//! `GET /openapi.json`: what can be asked, for programs (`OpenAPI` 3.1).
 //!
 //! `openapi/document.json` is written by hand and sent as it is; tests hold it to the router.
 
