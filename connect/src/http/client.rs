@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Certificate, ClientBuilder, Identity, RequestBuilder};
-use schema::fault::{Disposition, Fault};
+use schema::fault::{Disposition, Fault, chain};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::AllTables;
@@ -191,8 +191,10 @@ impl Asked {
     }
 
     fn failed(&self, source: reqwest::Error) -> AskError {
-        let nobody = source.is_connect() || source.is_timeout();
-        let (url, source) = (self.url.clone(), source.without_url());
+        let (url, nobody) = (self.url.clone(), source.is_connect() || source.is_timeout());
+        let source = source.without_url();
+        // A connection that fails for a certificate has found somebody.
+        let nobody = nobody && !chain(&source).contains("certificate");
         if nobody { AskError::Nobody { url, source } } else { AskError::Failed { url, source } }
     }
 
@@ -263,7 +265,11 @@ impl Fault for AskError {
                                     (`http endpoint listens`) as --url, or the pipeline file for \
                                     what the offsets topic says"
                 .into(),
-            Self::Failed { .. } | Self::Other { .. } => {
+            Self::Failed { .. } => "give the address that rowcast's log names (`http endpoint \
+                                    listens`) as --url, and with https:// let ROWCAST_HTTP_CA name \
+                                    the authority of its certificate"
+                .into(),
+            Self::Other { .. } => {
                 "give the address that rowcast's log names (`http endpoint listens`) as --url"
                     .into()
             }
