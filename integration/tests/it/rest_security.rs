@@ -90,9 +90,10 @@ async fn every_refusal_has_a_line_without_a_secret() {
     }
     assert_eq!(ask(Method::GET, "/health", None).await.0, 200);
     assert_eq!(ask(Method::GET, "/connectors", Some((TOKEN, ""))).await.0, 200);
-    // An admin's change, which its task does not take.
-    let (status, body) = ask(Method::POST, pause, Some(("ann", SECRET))).await;
-    assert_eq!(status, 409, "{body}");
+    // An admin's change, of a table that is not there.
+    let absent = "/connectors/rest_security/tables/rest_security.absent/pause";
+    let (status, body) = ask(Method::POST, absent, Some(("ann", SECRET))).await;
+    assert_eq!(status, 404, "{body}");
 
     let lines = audited(&scene, 8).await;
     for (line, (method, path, _, status)) in lines.iter().zip(&refusals) {
@@ -121,8 +122,9 @@ async fn a_command_logs_in_as_its_environment_says() {
         run_rowcast(&["tables", "--url", &url], environment, DEADLINE).await.unwrap()
     };
 
-    let inside = tables(&[("ROWCAST_HTTP_CA", &ca), ("ROWCAST_HTTP_LOGIN", &login)]).await;
-    let outside = tables(&[("ROWCAST_HTTP_CA", &ca)]).await;
+    let (ca, login) = (("ROWCAST_HTTP_CA", ca.as_str()), ("ROWCAST_HTTP_LOGIN", login.as_str()));
+    let inside = tables(&[ca, login]).await;
+    let outside = tables(&[ca]).await;
 
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(text(&inside.stdout).starts_with("rest_security_command: "), "{inside:?}");
