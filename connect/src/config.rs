@@ -9,6 +9,7 @@ mod kafka_names;
 mod listener;
 mod pipeline;
 mod properties;
+mod security;
 mod settings;
 mod topics;
 mod variables;
@@ -22,8 +23,10 @@ use schema::registry::RegistryConfig;
 pub use cluster::ClusterConfig;
 pub use listener::{Listener, Listeners};
 pub use pipeline::{ConnectorConfig, PipelineConfig};
+pub use security::{Authentication, HttpSecurity, HttpsFiles, KeyStore, TrustStore};
 pub use settings::{ConfigError, Origin, Settings};
 pub use topics::{TopicCreation, TopicRules};
+pub(crate) use variables::properties;
 
 /// How often a source's record can be in its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

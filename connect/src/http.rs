@@ -1,16 +1,22 @@
 //! The HTTP endpoint of a running process: how far each connector and table is, metrics, and
 //! commands for one table. Paths and errors that Kafka Connect has are Kafka Connect's.
 //!
-//! It asks for no password, so by default it listens on this machine only.
+//! Unless it is told to ask who somebody is, it listens on this machine only.
 
+mod audit;
+mod auth;
 mod body;
 pub mod client;
 mod connectors;
+mod guard;
 mod metrics;
 mod offsets;
+mod openapi;
 mod plugins;
 mod server;
 mod tables;
+mod tls;
+mod watched;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -28,7 +34,7 @@ use crate::connector::{ConnectorKind, ConnectorName};
 use crate::control::{RunState, SourceStatus, TaskHandle};
 use crate::runtime::{Cluster, ClusterError, ConnectorEntry, Local, class_of};
 
-pub(crate) use server::{bind, serve};
+pub(crate) use server::{Socket, bind, serve};
 
 /// Largest body of a request: 1 MiB, our choice; a connector's settings with lists of a thousand
 /// tables fit.
@@ -147,6 +153,7 @@ fn router(cluster: &Arc<Cluster>) -> Router {
         .route("/admin/loggers/{logger}", get(worker::logger).put(worker::set_logger))
         .route("/tables", get(tables::all))
         .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::document))
         .fallback(|| async { HttpError::not_found("HTTP 404 Not Found") })
         .method_not_allowed_fallback(|| async {
             HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")

@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod loggers;
 pub mod offsets;
 mod runtime;
+pub mod pem;
 pub mod task;
 pub mod webhook;
 pub mod worker;

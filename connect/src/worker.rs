@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use schema::fault::{Disposition, Fault, chain};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::backoff::Backoff;
 use crate::config::{ConfigError, PipelineConfig, WorkerConfig};
 use crate::connector::{ConnectorClass, ConnectorName};
-use crate::http;
+use crate::http::{self, Socket};
 use crate::kafka::consumer::ConsumerError;
 use crate::kafka::shared_log::{self, LogEvent, LogProducer};
 use crate::kafka::{Admin, KafkaError};
@@ -195,7 +194,7 @@ impl Worker {
     fn new(
         config: WorkerConfig,
         classes: Classes,
-        sockets: &[TcpListener],
+        sockets: &[Socket],
         (log, events): (ConfigLog, mpsc::Receiver<LogEvent>),
     ) -> Self {
         let identity =
@@ -231,7 +230,7 @@ impl Worker {
     async fn work(
         self,
         (members, after_halt): (Members, AfterHalt),
-        (sockets, connectors): (Vec<TcpListener>, Vec<(ConnectorName, ConnectorSettings)>),
+        (sockets, connectors): (Vec<Socket>, Vec<(ConnectorName, ConnectorSettings)>),
         stop: CancellationToken,
     ) -> Result<Ended, WorkerError> {
         let Self { channels, cluster, records, told, status_log } = self;
@@ -305,7 +304,7 @@ async fn last_words(mut writing: JoinHandle<()>) {
 }
 
 /// `host:port`, by which Kafka Connect knows a worker: where others reach it.
-fn worker_id(config: &WorkerConfig, sockets: &[TcpListener]) -> Arc<str> {
+fn worker_id(config: &WorkerConfig, sockets: &[Socket]) -> Arc<str> {
     let address = sockets.first().and_then(|socket| socket.local_addr().ok());
     let cluster = &config.cluster;
     let host = cluster.advertised_host.clone().or_else(|| {

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use connect::pem::{self, PemError};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -65,7 +65,8 @@ impl TlsSettings {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let chain = certificates("database.ssl.cert", certificate)?;
-                let private = PrivateKeyDer::from_pem_file(key)
+                let private = pem::read(key)
+                    .and_then(|text| pem::private_key(&text))
                     .map_err(|_| self.error("database.ssl.key", key, "no private key in PEM"))?;
                 builder.with_client_auth_cert(chain, private).map_err(|_| {
                     self.error("database.ssl.key", key, "it is not the key of database.ssl.cert")
@@ -113,13 +114,18 @@ fn certificates(
     setting: &'static str,
     path: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
-    let error = |problem| TlsFileError { setting, path: path.to_owned(), problem };
-    let pem = CertificateDer::pem_file_iter(path).map_err(|_| error("it cannot be read"))?;
-    let certificates: Result<Vec<_>, _> = pem.collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) | Err(_) => Err(error("no certificate in PEM")),
-    }
+    let found = pem::read(path).and_then(|text| pem::certificates(&text));
+    found.map_err(|problem| {
+        let problem = match problem {
+            PemError::Unreadable { .. } | PemError::TooLarge => "it cannot be read",
+            PemError::NotPem
+            | PemError::NoCertificate
+            | PemError::NoAuthority
+            | PemError::NoKey
+            | PemError::EncryptedKey => "no certificate in PEM",
+        };
+        TlsFileError { setting, path: path.to_owned(), problem }
+    })
 }
 
 /// The name that the certificate has to be for. A name that no certificate can have is left to the

@@ -212,6 +212,12 @@ impl Settings {
         )
     }
 
+    /// Whether a setting that nobody has taken begins with `prefix`.
+    #[must_use]
+    pub fn has_prefix(&self, prefix: &str) -> bool {
+        self.values.keys().any(|key| key.starts_with(prefix))
+    }
+
     /// Takes all settings that begin with `prefix`, without it.
     pub fn with_prefix(&mut self, prefix: &str) -> BTreeMap<String, String> {
         let (taken, left) = std::mem::take(&mut self.values)

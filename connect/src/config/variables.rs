@@ -79,14 +79,20 @@ fn without_line_break(content: String) -> String {
     content.trim_end_matches(['\r', '\n']).to_owned()
 }
 
-/// The value of a key of a Java properties file: `=`, `:` or blanks behind the key, comments, lines
-/// that go on behind a backslash, and escapes. Of several lines with the key the last counts.
+/// The value of a key of a Java properties file. Of several lines with the key the last counts.
 fn property(content: &str, key: &str) -> Option<String> {
-    let mut found = None;
+    let found = properties(content).into_iter().rfind(|(name, _)| name == key);
+    found.map(|(_, value)| value)
+}
+
+/// The entries of a Java properties file in their order: `=`, `:` or blanks behind the key,
+/// comments, lines that go on behind a backslash, and escapes.
+pub(crate) fn properties(content: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
     let mut lines = content.lines();
     while let Some(first) = lines.next() {
         let mut line = first.trim_start().to_owned();
-        if line.starts_with(['#', '!']) {
+        if line.is_empty() || line.starts_with(['#', '!']) {
             continue;
         }
         while goes_on(&line) {
@@ -94,9 +100,7 @@ fn property(content: &str, key: &str) -> Option<String> {
             line.push_str(lines.next().unwrap_or_default().trim_start());
         }
         let (name, value) = split_property(&line);
-        if unescaped(name) == key {
-            found = Some(unescaped(value));
-        }
+        found.push((unescaped(name), unescaped(value)));
     }
     found
 }

@@ -1,3 +1,5 @@
+mod security;
+
 use std::time::Duration;
 
 use schema::table::TableId;
@@ -6,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::config::{ConfigError, Listener, Listeners, PipelineConfig, Settings, WorkerConfig};
+use crate::config::{
+    ConfigError, HttpSecurity, Listener, Listeners, PipelineConfig, Settings, WorkerConfig,
+};
 use crate::control::{
     IndexStatus, RequestStatus, SinkStatus, SnapshotStatus, TableAction, TableActivity,
     TableStatus, TaskControl, task_control,
@@ -24,8 +28,8 @@ struct Running {
 }
 
 fn any_port() -> Listeners {
-    let listener = Listener { host: "127.0.0.1".to_owned(), port: 0 };
-    Listeners { addresses: vec![listener], is_chosen: true }
+    let listener = Listener { host: "127.0.0.1".to_owned(), port: 0, is_https: false };
+    Listeners { addresses: vec![listener], is_chosen: true, security: HttpSecurity::default() }
 }
 
 /// A connector of a class that never runs.
@@ -368,8 +372,8 @@ async fn a_stop_ends_the_endpoint_though_a_connection_is_open() {
 async fn a_taken_address_is_an_error_only_if_it_was_chosen() {
     let taken = bind(&any_port()).await.unwrap();
     let port = taken[0].local_addr().unwrap().port();
-    let listener = Listener { host: "127.0.0.1".to_owned(), port };
-    let mut listeners = Listeners { addresses: vec![listener], is_chosen: true };
+    let mut listeners = any_port();
+    listeners.addresses[0].port = port;
 
     let error = bind(&listeners).await.unwrap_err().to_string();
     listeners.is_chosen = false;

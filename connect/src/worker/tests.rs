@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::{ConfigError, Listener, Listeners, Settings};
+use crate::config::{ConfigError, HttpSecurity, Listener, Listeners, Settings};
 use crate::connector::ConnectorKind;
 use crate::control::TaskControl;
 use crate::task::{Task, TaskRun};
@@ -86,8 +86,12 @@ impl Running {
         let yaml = "bootstrap.servers: none:1\nschema.registry.url: http://none\nconnectors: {x: \
                     {connector.class: Waiting}}";
         let mut config = PipelineConfig::parse(yaml, &|_| None).unwrap().worker;
-        let listener = Listener { host: "127.0.0.1".to_owned(), port: 0 };
-        config.listeners = Listeners { addresses: vec![listener], is_chosen: true };
+        let listener = Listener { host: "127.0.0.1".to_owned(), port: 0, is_https: false };
+        config.listeners = Listeners {
+            addresses: vec![listener],
+            is_chosen: true,
+            security: HttpSecurity::default(),
+        };
         let sockets = http::bind(&config.listeners).await.unwrap();
         let url = format!("http://{}", sockets[0].local_addr().unwrap());
         let worker = Worker::new(config, &CLASSES, &sockets, ConfigLog::in_memory());

@@ -70,6 +70,8 @@ mod random_types;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod rest_security;
+#[cfg(test)]
 mod rolled_back;
 #[cfg(test)]
 mod scenario;

@@ -62,6 +62,10 @@ async fn of_pipeline(sources: &Sources) -> Result<AllTables, CommandError> {
                 }
                 reasons.push(format!("the process at {url} has other connectors"));
             }
+            // What the topic says instead would hide that the process is there.
+            Err(error @ (AskError::Denied { .. } | AskError::Access { .. })) => {
+                return Err(error.into());
+            }
             Err(error @ (AskError::Nobody { .. } | AskError::Other { .. })) => {
                 reasons.push(error.to_string());
             }
