@@ -7,6 +7,7 @@ pub mod config;
 pub mod connector;
 pub mod control;
 pub mod converter;
+pub mod file_stream;
 pub mod http;
 pub mod kafka;
 pub mod offsets;

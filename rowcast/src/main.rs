@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use arguments::{Arguments, Command};
 use clap::Parser;
 use connect::config::PipelineConfig;
+use connect::connector::ConnectorClass;
+use connect::file_stream::{FileStreamSink, FileStreamSource};
 use connect::worker::{self, Ended};
 use schema::fault::{Fault, chain};
 use tokio_util::sync::CancellationToken;
@@ -53,8 +55,12 @@ async fn run(path: &std::path::Path) -> ExitCode {
         tracing::error!(%error, "signals cannot be received");
         return ExitCode::FAILURE;
     }
-    let classes: [&dyn connect::connector::ConnectorClass; 2] =
-        [&cdc_source::MySqlConnector, &es_sink::ElasticsearchSink];
+    let classes: [&dyn ConnectorClass; 4] = [
+        &cdc_source::MySqlConnector,
+        &es_sink::ElasticsearchSink,
+        &FileStreamSource,
+        &FileStreamSink,
+    ];
     let ended = match PipelineConfig::load(path) {
         Ok(pipeline) => worker::run(pipeline, &classes, stop).await,
         Err(error) => Err(error),
