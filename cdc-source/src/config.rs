@@ -359,16 +359,6 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_than_avro_are_refused_wherever_they_are_asked_for() {
-        let avro = ("value.converter", "io.confluent.connect.avro.AvroConverter");
-        let json = ("key.converter", "org.apache.kafka.connect.json.JsonConverter");
-
-        assert!(read_as(Origin::Connect, &[avro]).is_ok());
-        let refused = read_as(Origin::Connect, &[avro, json]).unwrap_err();
-        assert!(refused.contains("`key.converter` must be `avro`"), "{refused}");
-    }
-
-    #[test]
     fn debeziums_class_tells_definitions_and_transactions_have_a_topic_if_they_are_told() {
         let topic = |pairs: &[(&str, &str)]| read(pairs).unwrap().transaction_topic;
         let told = ("provide.transaction.metadata", "true");

@@ -72,6 +72,7 @@ async fn ends_inside_line(file: &str) -> bool {
     let last: io::Result<u8> = last.await;
     match last {
         Ok(byte) => byte != b'\n',
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => {
             tracing::debug!(file, %error, "the end of the file is not looked at");
             false

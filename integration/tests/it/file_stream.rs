@@ -11,10 +11,13 @@ use integration::stack::{Stack, shared};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::scenario::LOG;
 use crate::scene::{records, refusal, stop, until};
 
 const SOURCE: &str = "org.apache.kafka.connect.file.FileStreamSourceConnector";
+
+/// What is logged: the last line of one that halts is why, which the sink beside it must not follow
+/// with what it commits.
+const LOG: (&str, &str) = ("RUST_LOG", "info");
 
 /// How often the process is killed.
 const KILLS: usize = 8;
