@@ -63,7 +63,7 @@ pub(super) enum FileStreamError {
     Record {
         place: String,
         #[source]
-        source: TextError,
+        source: Box<TextError>,
     },
 }
 

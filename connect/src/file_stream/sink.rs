@@ -128,7 +128,8 @@ impl FileSink {
         for record in records {
             let value = record.value.as_deref();
             if let Err(source) = self.decoder.push(value, &mut lines).await {
-                failed = Some(FileStreamError::Record { place: place(record), source });
+                let (place, source) = (place(record), Box::new(source));
+                failed = Some(FileStreamError::Record { place, source });
                 break;
             }
             lines.push(b'\n');

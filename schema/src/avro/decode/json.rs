@@ -38,15 +38,17 @@ fn write(reader: &mut Reader<'_>, node: &Node, out: &mut Vec<u8>) -> Result<(), 
         Shape::Int | Shape::Long => push(reader.long()?, out),
         Shape::Float => {
             let number = f32::from_le_bytes(reader.array()?);
-            if number.is_finite() {
-                push(number, out)
-            } else {
-                write_string(word(number.into()), out)
+            match word(number.into()) {
+                Some(word) => write_string(word, out),
+                None => push(number, out),
             }
         }
         Shape::Double => {
             let number = f64::from_le_bytes(reader.array()?);
-            if number.is_finite() { push(number, out) } else { write_string(word(number), out) }
+            match word(number) {
+                Some(word) => write_string(word, out),
+                None => push(number, out),
+            }
         }
         Shape::Bytes => write_string(&STANDARD.encode(reader.bytes()?), out),
         Shape::Fixed(size) => write_string(&STANDARD.encode(reader.take(*size)?), out),
@@ -120,11 +122,12 @@ fn push(scalar: impl std::fmt::Debug, out: &mut Vec<u8>) {
 }
 
 /// Jackson's word for a number that JSON has not.
-fn word(number: f64) -> &'static str {
+fn word(number: f64) -> Option<&'static str> {
     match number {
-        _ if number.is_nan() => "NaN",
-        _ if number > 0.0 => "Infinity",
-        _ => "-Infinity",
+        _ if number.is_nan() => Some("NaN"),
+        f64::INFINITY => Some("Infinity"),
+        f64::NEG_INFINITY => Some("-Infinity"),
+        _ => None,
     }
 }
 
