@@ -2,6 +2,7 @@
 
 mod compatibility;
 mod connection;
+mod converters;
 mod heartbeat;
 mod notification;
 mod oversized;
@@ -107,6 +108,7 @@ impl SourceConfig {
         worker: &WorkerConfig,
         settings: &mut Settings,
     ) -> Result<Self, ConfigError> {
+        converters::check(worker, settings)?;
         let topic_prefix = settings
             .topic_name("topic.prefix")?
             .ok_or_else(|| settings.error("topic.prefix", "is required"))?;
@@ -136,7 +138,7 @@ impl SourceConfig {
                 16 << 20,
                 64 << 10..=1 << 30,
             )?,
-            delivery: read_delivery(worker, settings)?,
+            delivery: Delivery::read(worker, settings)?,
             topics: TopicCreation::read(settings, &worker.topics)?,
             oversized: OversizedConfig::read(settings)?,
             notification: NotificationConfig::read(settings)?,
@@ -180,26 +182,6 @@ fn read_online_schema_changes(settings: &mut Settings) -> Result<OnlineSchemaCha
     let choices =
         [("follow", OnlineSchemaChanges::Follow), ("capture", OnlineSchemaChanges::Capture)];
     settings.choice("online.schema.changes", default, &choices)
-}
-
-/// `exactly.once`, and Connect's `exactly.once.support`, which asks for it and changes nothing.
-fn read_delivery(worker: &WorkerConfig, settings: &mut Settings) -> Result<Delivery, ConfigError> {
-    let delivery = settings.choice(
-        "exactly.once",
-        worker.delivery,
-        &[("enabled", Delivery::ExactlyOnce), ("disabled", Delivery::AtLeastOnce)],
-    )?;
-    let is_required = settings.choice(
-        "exactly.once.support",
-        false,
-        &[("requested", false), ("required", true)],
-    )?;
-    if is_required && delivery == Delivery::AtLeastOnce {
-        let problem =
-            "is required, but `exactly.once` or `exactly.once.source.support` is disabled";
-        return Err(settings.error("exactly.once.support", problem));
-    }
-    Ok(delivery)
 }
 
 /// Which tables are captured: regular expressions on `database` and `database.table`, anchored, as

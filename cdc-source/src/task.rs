@@ -34,6 +34,7 @@ impl ConnectorClass for MySqlConnector {
         mut settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+        worker.require_registry(name)?;
         let config = SourceConfig::read(name.as_str(), worker, &mut settings)?;
         settings.finish()?;
         let (name, config) = (name.clone(), Arc::new(config));

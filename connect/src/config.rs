@@ -5,12 +5,15 @@
 //! pipeline file end up as the same [`Settings`].
 
 mod cluster;
+mod delivery;
 mod kafka_names;
 mod listener;
 mod pipeline;
 mod properties;
+mod registry;
 mod security;
 mod settings;
+mod sink_topics;
 mod topics;
 mod variables;
 mod yaml;
@@ -20,22 +23,18 @@ use std::time::Duration;
 
 use schema::registry::RegistryConfig;
 
+use crate::connector::ConnectorName;
+use crate::converter::ConverterDefaults;
+
 pub use cluster::ClusterConfig;
+pub use delivery::Delivery;
 pub use listener::{Listener, Listeners};
 pub use pipeline::{ConnectorConfig, PipelineConfig};
 pub use security::{Authentication, HttpSecurity, HttpsFiles, KeyStore, TrustStore};
 pub use settings::{ConfigError, Origin, Settings};
+pub use sink_topics::read_topics;
 pub use topics::{TopicCreation, TopicRules};
 pub(crate) use variables::properties;
-
-/// How often a source's record can be in its topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// Records and offsets are one Kafka transaction.
-    ExactlyOnce,
-    /// Offsets are written after the records that they cover: a crash repeats records.
-    AtLeastOnce,
-}
 
 /// What all connectors of a process share.
 #[derive(Clone)]
@@ -57,8 +56,10 @@ pub struct WorkerConfig {
     pub delivery: Delivery,
     /// `topic.creation.*`: how topics are made.
     pub topics: TopicCreation,
-    /// The schema registry.
+    /// The schema registry. It has no addresses if none were given.
     pub registry: RegistryConfig,
+    /// `key.converter` and `value.converter`: those of connectors that name none.
+    pub converters: ConverterDefaults,
     /// `listeners`: where the HTTP endpoint listens.
     pub listeners: Listeners,
     /// What it shares with the other workers of its cluster.
@@ -68,11 +69,7 @@ pub struct WorkerConfig {
 impl WorkerConfig {
     /// Reads the settings that are not any connector's.
     fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
-        let registry = RegistryConfig {
-            urls: registry_urls(&mut settings)?,
-            basic_auth: basic_auth(&mut settings)?,
-            timeout: settings.duration_ms("schema.registry.timeout.ms", 10_000, 100..=600_000)?,
-        };
+        let registry = registry::read(&mut settings)?;
         let mut kafka = settings.with_prefix("kafka.");
         crate::kafka::check_properties(&kafka)
             .map_err(|found| settings.error(&format!("kafka.{}", found.property), found.problem))?;
@@ -103,39 +100,25 @@ impl WorkerConfig {
             cluster: ClusterConfig::read(&mut settings, topics.replication())?,
             topics,
             registry,
+            converters: ConverterDefaults::read(&mut settings)?,
             listeners: Listeners::read(&mut settings)?,
         };
         settings.finish()?;
         Ok(config)
     }
-}
 
-/// `schema.registry.url`: addresses, which are shown in messages, so they may hold no password.
-fn registry_urls(settings: &mut Settings) -> Result<Vec<String>, ConfigError> {
-    const KEY: &str = "schema.registry.url";
-    let urls = settings.required_list(KEY)?;
-    for url in &urls {
-        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-        let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
-            let problem = "expected an address that begins with http:// or https://";
-            return Err(settings.error(KEY, problem));
-        };
-        if rest.split('/').next().is_some_and(|host| host.contains('@')) {
-            let problem = "has a user or password in it; give them as \
-                           `schema.registry.basic.auth.user.info`";
-            return Err(settings.error(KEY, problem));
+    /// Looks whether there is a registry, for a connector that cannot do without.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] if there is none.
+    pub fn require_registry(&self, connector: &ConnectorName) -> Result<(), ConfigError> {
+        if self.registry.urls.is_empty() {
+            let problem = format!("is required: connector `{connector}` writes or reads Avro");
+            return Err(ConfigError::new("schema.registry.url", problem));
         }
+        Ok(())
     }
-    Ok(urls)
-}
-
-/// `schema.registry.basic.auth.user.info`: `user:password`, as Confluent's clients have it.
-fn basic_auth(settings: &mut Settings) -> Result<Option<(String, String)>, ConfigError> {
-    const KEY: &str = "schema.registry.basic.auth.user.info";
-    let Some(info) = settings.optional(KEY) else { return Ok(None) };
-    let (user, password) =
-        info.split_once(':').ok_or_else(|| ConfigError::new(KEY, "expected user:password"))?;
-    Ok(Some((user.to_owned(), password.to_owned())))
 }
 
 /// Longest wait for one answer of a Kafka broker before the call counts as failed.

@@ -34,6 +34,19 @@ pub async fn read(
     Ok(values.into_iter().filter_map(|(key, value)| Some((own(&key)?, value))).collect())
 }
 
+/// As [`read`], for a source whose partitions are its own matter.
+///
+/// # Errors
+///
+/// As [`read`].
+pub async fn committed(
+    worker: &WorkerConfig,
+    connector: &ConnectorName,
+) -> Result<Vec<StoredOffset>, KafkaError> {
+    make_topic(worker).await?;
+    stored(worker, connector).await
+}
+
 async fn make_topic(worker: &WorkerConfig) -> Result<(), KafkaError> {
     let admin = Admin::new(worker)?;
     let (topic, partitions) = (&worker.offset_topic, worker.offset_partitions);
@@ -62,7 +75,7 @@ pub struct StoredOffset {
 
 impl StoredOffset {
     /// A record's connector and the record, if its key is one of Kafka Connect's.
-    fn of(key: Vec<u8>, value: Vec<u8>) -> Option<(String, Self)> {
+    pub(crate) fn of(key: Vec<u8>, value: Vec<u8>) -> Option<(String, Self)> {
         let (owner, partition) = serde_json::from_slice(&key).ok()?;
         Some((owner, Self { key, partition, value }))
     }

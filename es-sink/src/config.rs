@@ -9,7 +9,7 @@ mod index;
 mod large;
 mod malformed;
 
-use connect::config::{ConfigError, Settings};
+use connect::config::{ConfigError, Settings, read_topics};
 use connect::kafka::consumer::Topics;
 
 pub use append::AppendConfig;
@@ -58,7 +58,7 @@ impl SinkConfig {
         let large = LargeConfig::from_settings(&mut settings)?;
         let index = IndexConfig::from_settings(&mut settings)?;
         let config = Self {
-            topics: topics(&mut settings)?,
+            topics: read_topics(&mut settings)?,
             tasks_max: settings.integer("tasks.max", 1, 1..=1_000)?,
             group_id: settings.optional("consumer.override.group.id"),
             connection: Connection::from_settings(&mut settings)?,
@@ -93,16 +93,6 @@ fn refuse_what_loses_rows(settings: &mut Settings) -> Result<(), ConfigError> {
         }
     }
     Ok(())
-}
-
-fn topics(settings: &mut Settings) -> Result<Topics, ConfigError> {
-    let list = settings.list("topics");
-    match (list.is_empty(), settings.optional("topics.regex")) {
-        (false, None) => Ok(Topics::List(list)),
-        (true, Some(regex)) if !regex.is_empty() => Ok(Topics::Regex(regex)),
-        (true, _) => Err(settings.error("topics", "is required, or `topics.regex` instead")),
-        (false, Some(_)) => Err(settings.error("topics", "cannot be set beside `topics.regex`")),
-    }
 }
 
 #[cfg(test)]

@@ -46,10 +46,14 @@ impl ConnectorClass for ElasticsearchSink {
     fn tasks(
         &self,
         name: &ConnectorName,
-        settings: Settings,
+        mut settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+        worker.converters.fill(&mut settings);
         let config = Arc::new(SinkConfig::from_settings(settings)?);
+        if config.documents.converters.need_registry() {
+            worker.require_registry(name)?;
+        }
         let tasks = (0..config.tasks_max).map(|number| {
             let consumer = ConsumerConfig {
                 client_id: format!("{}-{name}-{number}", worker.group_id),

@@ -56,6 +56,12 @@ impl PipelineFile {
         self.connector(name, settings.map(|(key, value)| (key.to_owned(), value)).into())
     }
 
+    /// Adds a connector of a class, without settings.
+    #[must_use]
+    pub fn of_class(self, name: &str, class: &str) -> Self {
+        self.connector(name, vec![("connector.class".to_owned(), class.to_owned())])
+    }
+
     /// Gives the connector that was added last one more setting, or another value.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {

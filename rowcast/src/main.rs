@@ -11,6 +11,7 @@ use arguments::{Arguments, Command};
 use clap::Parser;
 use connect::config::{PipelineConfig, WorkerConfig};
 use connect::connector::ConnectorClass;
+use connect::file_stream::{FileStreamSink, FileStreamSource};
 use connect::worker::{self, Ended, WorkerError};
 use schema::fault::{Fault, chain};
 use tokio_util::sync::CancellationToken;
@@ -54,8 +55,8 @@ fn main() -> ExitCode {
 }
 
 /// What `connector.class` may name.
-static CLASSES: [&dyn ConnectorClass; 2] =
-    [&cdc_source::MySqlConnector, &es_sink::ElasticsearchSink];
+static CLASSES: [&dyn ConnectorClass; 4] =
+    [&cdc_source::MySqlConnector, &es_sink::ElasticsearchSink, &FileStreamSource, &FileStreamSink];
 
 /// Runs a worker until a signal or an error.
 async fn until_signal<F>(work: impl FnOnce(CancellationToken) -> F) -> ExitCode

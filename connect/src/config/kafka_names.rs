@@ -41,6 +41,8 @@ pub(super) fn of_connect(given: BTreeMap<String, String>) -> BTreeMap<String, St
         let key = match &*key {
             key if NEEDLESS.contains(&key) || key.starts_with("config.providers.") => continue,
             key if CLIENT.contains(&key) => format!("kafka.{key}"),
+            // There is one registry for all.
+            key if key.starts_with("key.converter.schema.registry.") => continue,
             "value.converter.schema.registry.url" => "schema.registry.url".to_owned(),
             "value.converter.schema.registry.basic.auth.user.info" => {
                 "schema.registry.basic.auth.user.info".to_owned()

@@ -239,6 +239,16 @@ impl Settings {
         keys.into_iter().filter_map(|key| Some((middle(&key)?, self.optional(&key)?))).collect()
     }
 
+    /// Whether a setting is there and nobody has taken it.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// Adds a setting, or gives it another value.
+    pub(crate) fn insert(&mut self, key: &str, value: &str) {
+        self.values.insert(key.to_owned(), value.to_owned());
+    }
+
     /// Takes over where the settings come from, which a connector's class can tell.
     #[must_use]
     pub fn with_origin(self, origin: Origin) -> Self {

@@ -1,20 +1,20 @@
 //! Settings about what the bytes of keys and values are: Kafka Connect's names.
 
 use connect::config::{ConfigError, Settings};
+use connect::converter;
 
-/// What the bytes of keys or values are.
+/// What the bytes of keys or values are, of those that documents can be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Converter {
-    /// `io.confluent.connect.avro.AvroConverter`, or `avro`: Avro by Confluent's wire format.
+    /// Avro by Confluent's wire format.
     #[default]
     Avro,
-    /// `org.apache.kafka.connect.json.JsonConverter`, or `json`.
+    /// What `JsonConverter` writes.
     Json {
-        /// `*.converter.schemas.enable`: whether each record has its schema. Default `true`,
-        /// Connect's.
+        /// `*.converter.schemas.enable`: whether each record has its schema.
         schemas: bool,
     },
-    /// `org.apache.kafka.connect.storage.StringConverter`, or `string`. For keys only.
+    /// Text. For keys only.
     Text,
 }
 
@@ -25,37 +25,37 @@ pub struct Converters {
     pub(crate) value: Converter,
 }
 
-const AVRO: [&str; 2] = ["io.confluent.connect.avro.AvroConverter", "avro"];
-const JSON: [&str; 2] = ["org.apache.kafka.connect.json.JsonConverter", "json"];
-const TEXT: [&str; 2] = ["org.apache.kafka.connect.storage.StringConverter", "string"];
-
 impl Converters {
     pub(super) fn from_settings(settings: &mut Settings) -> Result<Self, ConfigError> {
-        let key_schemas = settings.boolean("key.converter.schemas.enable", true)?;
-        let value_schemas = settings.boolean("value.converter.schemas.enable", true)?;
-        let key = converter(settings, "key.converter", key_schemas)?;
-        let value = converter(settings, "value.converter", value_schemas)?;
-        if value == Converter::Text {
-            let problem = "must be `avro` or `json`: a text has no fields to make a document of";
+        let converter::Converters { key, value } = converter::Converters::read(settings)?;
+        let Some(key) = Converter::of(key) else {
+            let problem = "must be `avro`, `json` or `string`: bytes are no id of a document";
+            return Err(settings.error("key.converter", problem));
+        };
+        let Some(value) = Converter::of(value).filter(|value| *value != Converter::Text) else {
+            let problem = "must be `avro` or `json`: a text has no fields to make a document of, \
+                           nor have bytes";
             return Err(settings.error("value.converter", problem));
-        }
+        };
         Ok(Self { key, value })
+    }
+
+    /// Whether schemas are in a registry.
+    pub(crate) fn need_registry(&self) -> bool {
+        self.key == Converter::Avro || self.value == Converter::Avro
     }
 }
 
-fn converter(settings: &mut Settings, key: &str, schemas: bool) -> Result<Converter, ConfigError> {
-    let name = settings.text(key, AVRO[0]);
-    let is = |names: [&str; 2]| names.iter().any(|known| known.eq_ignore_ascii_case(&name));
-    Ok(match () {
-        () if is(AVRO) => Converter::Avro,
-        () if is(JSON) => Converter::Json { schemas },
-        () if is(TEXT) => Converter::Text,
-        () => {
-            let problem = "is no converter that rowcast has, expected `avro`, `json`, or `string` \
-                           for keys, or their Java classes";
-            return Err(settings.error(key, problem));
+impl Converter {
+    /// The same one, if documents can be made of it.
+    fn of(converter: converter::Converter) -> Option<Self> {
+        match converter {
+            converter::Converter::Avro => Some(Self::Avro),
+            converter::Converter::Json { schemas } => Some(Self::Json { schemas }),
+            converter::Converter::Text => Some(Self::Text),
+            converter::Converter::Bytes => None,
         }
-    })
+    }
 }
 
 #[cfg(test)]
@@ -72,17 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn converters_have_their_classes_and_short_names() {
+    fn documents_are_made_of_avro_and_json_and_ids_of_texts_too() {
         assert_eq!(parse(&[]).unwrap(), (Converter::Avro, Converter::Avro));
         let json = [
-            ("key.converter", TEXT[0]),
-            ("value.converter", JSON[0]),
+            ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
+            ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
             ("value.converter.schemas.enable", "false"),
         ];
         assert_eq!(parse(&json).unwrap(), (Converter::Text, Converter::Json { schemas: false }));
-        let short = [("key.converter", "json"), ("value.converter", "JSON")];
-        let json = Converter::Json { schemas: true };
-        assert_eq!(parse(&short).unwrap(), (json, json));
     }
 
     #[test]
@@ -90,6 +87,8 @@ mod tests {
         let error = |pairs: &[(&str, &str)]| parse(pairs).unwrap_err();
 
         assert!(error(&[("value.converter", "string")]).contains("no fields"));
+        assert!(error(&[("value.converter", "bytes")]).contains("no fields"));
+        assert!(error(&[("key.converter", "bytes")]).contains("no id"));
         assert!(error(&[("key.converter", "Protobuf")]).contains("no converter that rowcast has"));
     }
 }

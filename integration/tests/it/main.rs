@@ -34,6 +34,8 @@ mod exactly_once;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod file_stream;
+#[cfg(test)]
 mod foreign_keys;
 #[cfg(test)]
 mod golden;

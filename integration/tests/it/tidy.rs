@@ -82,7 +82,13 @@ fn config_files() -> Vec<PathBuf> {
     let mut files = rust_files(&root.join("connect/src/config"));
     files.extend(rust_files(&root.join("cdc-source/src/config")));
     files.extend(rust_files(&root.join("es-sink/src/config")));
-    for file in ["connect/src/config.rs", "cdc-source/src/config.rs", "es-sink/src/config.rs"] {
+    for file in [
+        "connect/src/config.rs",
+        "connect/src/converter.rs",
+        "connect/src/file_stream/config.rs",
+        "cdc-source/src/config.rs",
+        "es-sink/src/config.rs",
+    ] {
         files.push(root.join(file));
     }
     files
@@ -103,9 +109,9 @@ fn settings_of(code: &str) -> BTreeSet<String> {
             let text = text.strip_prefix("{prefix}").unwrap_or(text);
             let is_dotted =
                 text.contains('.') && text.trim_end_matches('.').split('.').all(is_word);
-            let is_argument = ["optional(", "required(", "list(", "text(", "secret(", "choice("]
-                .iter()
-                .any(|method| before.ends_with(method));
+            let methods =
+                ["optional(", "required(", "list(", "text(", "secret(", "choice(", "topic_name("];
+            let is_argument = methods.iter().any(|method| before.ends_with(method));
             if is_dotted || (is_argument && is_word(text)) {
                 found.insert(format!("{text}{}", if text.ends_with('.') { "*" } else { "" }));
             }

@@ -8,6 +8,8 @@
 //! the end, and a record takes memory for its own bytes and for at most [`VALUES_MAX`] values in
 //! arrays and maps, whatever counts it claims.
 
+mod json;
+
 use std::sync::Arc;
 
 use super::error::SchemaError;

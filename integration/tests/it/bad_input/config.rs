@@ -74,7 +74,7 @@ async fn each_mistake_in_a_pipeline_file_names_its_key_and_what_is_expected() {
         (
             "schema.registry.url: http",
             "schema.registry.urls: http",
-            "`schema.registry.url` is requ",
+            "`schema.registry.urls` is not a known setting",
         ),
         ("bootstrap.servers: 127.0.0.1:1", "bootstrap.servers: ''", "`bootstrap.servers` is requi"),
         ("127.0.0.1:1\nschema", "${env:ROWCAST_NOT_SET}\nschema", "ROWCAST_NOT_SET, which is not"),

@@ -1,0 +1,188 @@
+//! What the bytes of keys and values are: Kafka Connect's converters, by its names.
+//!
+//! Only the choice is here, and what a record that is one text needs. How a row becomes bytes is the
+//! matter of `schema`.
+
+mod text;
+
+use std::collections::BTreeMap;
+
+use crate::config::{ConfigError, Settings};
+
+pub use text::{NotUtf8, TextDecoder, TextEncoder, TextError};
+
+/// What the bytes of keys or values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Converter {
+    /// `io.confluent.connect.avro.AvroConverter`, or `avro`: Avro by Confluent's wire format.
+    #[default]
+    Avro,
+    /// `org.apache.kafka.connect.json.JsonConverter`, or `json`.
+    Json {
+        /// `*.converter.schemas.enable`: whether each record has its schema. Default `true`,
+        /// Connect's.
+        schemas: bool,
+    },
+    /// `org.apache.kafka.connect.storage.StringConverter`, or `string`: the text itself.
+    Text,
+    /// `org.apache.kafka.connect.converters.ByteArrayConverter`, or `bytes`: whatever the bytes are.
+    Bytes,
+}
+
+const AVRO: [&str; 2] = ["io.confluent.connect.avro.AvroConverter", "avro"];
+const JSON: [&str; 2] = ["org.apache.kafka.connect.json.JsonConverter", "json"];
+const TEXT: [&str; 2] = ["org.apache.kafka.connect.storage.StringConverter", "string"];
+const BYTES: [&str; 2] = ["org.apache.kafka.connect.converters.ByteArrayConverter", "bytes"];
+
+impl Converter {
+    fn read(settings: &mut Settings, key: &str, schemas: bool) -> Result<Self, ConfigError> {
+        let name = settings.text(key, AVRO[0]);
+        let is = |names: [&str; 2]| names.iter().any(|known| known.eq_ignore_ascii_case(&name));
+        Ok(match () {
+            () if is(AVRO) => Self::Avro,
+            () if is(JSON) => Self::Json { schemas },
+            () if is(TEXT) => Self::Text,
+            () if is(BYTES) => Self::Bytes,
+            () => {
+                let problem = "is no converter that rowcast has, expected `avro`, `json`, `string` \
+                               or `bytes`, or their Java classes";
+                return Err(settings.error(key, problem));
+            }
+        })
+    }
+}
+
+/// `key.converter` and `value.converter`. Default: Avro.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Converters {
+    /// What the bytes of keys are.
+    pub key: Converter,
+    /// What the bytes of values are.
+    pub value: Converter,
+}
+
+impl Converters {
+    /// Reads a connector's converters. Where it names none, the worker's have to be in `settings`
+    /// already ([`ConverterDefaults::fill`]).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] for a converter that is not known.
+    pub fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
+        let key_schemas = settings.boolean("key.converter.schemas.enable", true)?;
+        let value_schemas = settings.boolean("value.converter.schemas.enable", true)?;
+        Ok(Self {
+            key: Converter::read(settings, "key.converter", key_schemas)?,
+            value: Converter::read(settings, "value.converter", value_schemas)?,
+        })
+    }
+}
+
+/// The worker's own converters, with all that is set for them, for connectors that name none.
+#[derive(Clone, Default)]
+pub struct ConverterDefaults {
+    key: BTreeMap<String, String>,
+    value: BTreeMap<String, String>,
+}
+
+impl ConverterDefaults {
+    /// Reads the worker's.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] for a converter that is not known.
+    pub(crate) fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
+        Converters::read(&mut settings.clone())?;
+        let mut all_of = |name: &str| {
+            let all = settings.with_prefix(name).into_iter();
+            all.map(|(rest, value)| (format!("{name}{rest}"), value)).collect()
+        };
+        Ok(Self { key: all_of("key.converter"), value: all_of("value.converter") })
+    }
+
+    /// Gives a connector that names no converter the worker's. What it sets for a converter without
+    /// naming one has no effect then, as in Kafka Connect.
+    pub fn fill(&self, settings: &mut Settings) {
+        for (name, ours) in [("key.converter", &self.key), ("value.converter", &self.value)] {
+            if !ours.contains_key(name) || settings.has(name) {
+                continue;
+            }
+            drop(settings.with_prefix(&format!("{name}.")));
+            ours.iter().for_each(|(key, value)| settings.insert(key, value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        let values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Settings::new("connector `s`", Origin::PipelineFile, values)
+    }
+
+    fn parse(pairs: &[(&str, &str)]) -> Result<Converters, String> {
+        let mut settings = settings(pairs);
+        let converters = Converters::read(&mut settings).map_err(|error| error.to_string())?;
+        settings.finish().map_err(|error| error.to_string())?;
+        Ok(converters)
+    }
+
+    #[test]
+    fn converters_have_their_classes_and_short_names() {
+        let of = |key, value| Converters { key, value };
+        assert_eq!(parse(&[]), Ok(Converters::default()));
+        let json = [
+            ("key.converter", TEXT[0]),
+            ("value.converter", JSON[0]),
+            ("value.converter.schemas.enable", "false"),
+        ];
+        assert_eq!(parse(&json), Ok(of(Converter::Text, Converter::Json { schemas: false })));
+        let short = [("key.converter", "bytes"), ("value.converter", "JSON")];
+        assert_eq!(parse(&short), Ok(of(Converter::Bytes, Converter::Json { schemas: true })));
+        let error = parse(&[("key.converter", "Protobuf")]).unwrap_err();
+        assert!(error.contains("`key.converter` is no converter that rowcast has"), "{error}");
+    }
+
+    fn filled(worker: &[(&str, &str)], connector: &[(&str, &str)]) -> Converters {
+        let mut worker = settings(worker);
+        let defaults = ConverterDefaults::read(&mut worker).unwrap();
+        worker.finish().unwrap();
+        let mut connector = settings(connector);
+        defaults.fill(&mut connector);
+        let converters = Converters::read(&mut connector).unwrap();
+        connector.finish().unwrap();
+        converters
+    }
+
+    /// Kafka Connect takes a converter with all its settings from one place.
+    #[test]
+    fn a_connector_that_names_no_converter_has_the_workers_as_it_is() {
+        let plain = Converter::Json { schemas: false };
+        let worker = [
+            ("key.converter", "json"),
+            ("key.converter.schemas.enable", "false"),
+            ("value.converter", "string"),
+        ];
+
+        let none = filled(&worker, &[]);
+        let half = filled(&worker, &[("key.converter.schemas.enable", "true")]);
+        let own = filled(&worker, &[("key.converter", "json"), ("value.converter", "bytes")]);
+        let neither = filled(&[], &[("value.converter", "json")]);
+
+        assert_eq!(none, Converters { key: plain, value: Converter::Text });
+        assert_eq!(half, none);
+        let with_schemas = Converter::Json { schemas: true };
+        assert_eq!(own, Converters { key: with_schemas, value: Converter::Bytes });
+        assert_eq!(neither, Converters { key: Converter::Avro, value: with_schemas });
+    }
+
+    #[test]
+    fn the_workers_converters_are_checked_when_it_starts() {
+        let read = ConverterDefaults::read(&mut settings(&[("value.converter", "xml")]));
+
+        assert!(read.err().unwrap().to_string().contains("`value.converter` is no converter"));
+    }
+}
