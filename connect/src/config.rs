@@ -6,7 +6,6 @@
 
 mod cluster;
 mod delivery;
-mod kafka_names;
 mod listener;
 mod pipeline;
 mod properties;

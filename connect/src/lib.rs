@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod clock;
 pub mod config;
+mod connect_names;
 pub mod connector;
 pub mod control;
 pub mod converter;

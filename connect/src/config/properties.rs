@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::pipeline::{ConnectorConfig, FILE_MAX_BYTES, PipelineConfig, read_file};
 use super::settings::{ConfigError, Origin, Settings};
-use super::{WorkerConfig, kafka_names};
+use super::WorkerConfig;
+use crate::connect_names;
 use crate::connector::ConnectorName;
 
 /// Parses a properties file as Java does: `key=value`, `key: value` or `key value`, comments, lines
@@ -103,7 +104,7 @@ impl WorkerConfig {
     ///
     /// Returns [`ConfigError`] when the file cannot be read, or a setting is not valid.
     pub fn from_properties(path: &Path) -> Result<Self, ConfigError> {
-        let given = kafka_names::of_connect(load(path)?);
+        let given = connect_names::of_connect(load(path)?);
         let environment = &|name: &str| std::env::var(name).ok();
         let settings = Settings::resolved("the worker", Origin::Connect, (&given, environment))?;
         Self::from_settings(settings)

@@ -244,6 +244,9 @@ fn links_lead_to_files() {
         "docs/semantics.md",
         "docs/snapshots.md",
         "docs/soaks.md",
+        "docs/file-stream.md",
+        "docs/rest-security.md",
+        "docs/worker.md",
     ] {
         let text = read(document);
         let folder = Path::new(document).parent().unwrap();

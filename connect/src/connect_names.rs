@@ -35,7 +35,7 @@ const NEEDLESS: [&str; 15] = [
 ];
 
 /// Our names for what stands in a `worker.properties`.
-pub(super) fn of_connect(given: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(crate) fn of_connect(given: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut ours = BTreeMap::new();
     for (key, value) in given {
         let key = match &*key {
