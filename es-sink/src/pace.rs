@@ -179,7 +179,7 @@ mod tests {
 
         answers(&mut pace, &mut now, (800, Outcome::Done), 10);
         assert_eq!(pace.in_flight(), 1);
-        answers(&mut pace, &mut now, (8_000, Outcome::Done), 500);
+        answers(&mut pace, &mut now, (8_000, Outcome::Done), 1_000);
         assert_eq!((pace.in_flight(), pace.bytes()), (5, 5 << 20));
     }
 
