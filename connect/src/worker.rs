@@ -54,7 +54,7 @@ pub enum WorkerError {
         group: String,
         /// Why.
         #[source]
-        source: ConsumerError,
+        source: Box<ConsumerError>,
     },
     /// The topic of the connectors' settings has several partitions.
     #[error("config topic {topic} has {partitions} partitions, expected 1: records have no order")]
@@ -142,7 +142,7 @@ pub async fn run_distributed(
     let log = ConfigLog::in_topic(&config.cluster.config_topic, &config)?;
     let members = Members::join(&config, &config.cluster.slots_topic);
     let group = config.group_id.clone();
-    let members = members.map_err(|source| HerderError::Group { group, source })?;
+    let members = members.map_err(|error| HerderError::Group { group, source: Box::new(error) })?;
     let mut worker = Worker::new(config, classes, &sockets, log);
     worker.read_statuses()?;
     worker.work((members, AfterHalt::TryAgain), (sockets, Vec::new()), stop).await

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::WorkerConfig;
 use super::pipeline::{ConnectorConfig, FILE_MAX_BYTES, PipelineConfig, read_file};
 use super::settings::{ConfigError, Origin, Settings};
-use super::WorkerConfig;
 use crate::connect_names;
 use crate::connector::ConnectorName;
 

@@ -23,6 +23,9 @@ pub enum Origin {
 /// Longest name of a topic, as Kafka limits it (`Topic.MAX_NAME_LENGTH`).
 const TOPIC_NAME_MAX: usize = 249;
 
+/// What a variable of the environment has.
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// The settings of one connector or of the worker, each read at most once.
 ///
 /// Reading takes a setting out, so what is left at the end is what nobody knows. Never printed:
@@ -73,7 +76,7 @@ impl Settings {
     pub(super) fn resolved(
         scope: &str,
         origin: Origin,
-        (given, environment): (&BTreeMap<String, String>, &dyn Fn(&str) -> Option<String>),
+        (given, environment): (&BTreeMap<String, String>, Environment<'_>),
     ) -> Result<Self, ConfigError> {
         let mut settings = Self::new(scope, origin, BTreeMap::new());
         for (key, text) in given {

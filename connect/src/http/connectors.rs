@@ -209,20 +209,21 @@ pub(super) async fn restart(
     Query(RestartQuery { include_tasks, only_failed }): Query<RestartQuery>,
 ) -> Result<Response, HttpError> {
     let (name, entry) = endpoint.known(&name)?;
-    let restart = ConfigRecord::Restart { name: name.clone(), include_tasks, only_failed };
-    let starts = |status: &Status| !only_failed || status.state == "FAILED";
-    let mut answer = endpoint.status(&name, &entry);
-    let tasks = endpoint.cluster.tasks(&name, &entry);
-    let tasks: Vec<_> = tasks.iter().map(|id| endpoint.cluster.task_status(id, &entry)).collect();
-    endpoint.cluster.append([restart]).await?;
+    let record = ConfigRecord::Restart { name: name.clone(), include_tasks, only_failed };
+    let starts = |status: &mut Status| {
+        if !only_failed || status.state == "FAILED" {
+            "RESTARTING".clone_into(&mut status.state);
+        }
+    };
+    let starts_task = |status: &mut Status| {
+        if include_tasks {
+            starts(status);
+        }
+    };
+    let answer = endpoint.status_with(&name, &entry, (&starts, &starts_task));
+    endpoint.cluster.append([record]).await?;
     if !include_tasks && !only_failed {
         return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    if starts(&endpoint.cluster.connector_status(&name, &entry)) {
-        answer["connector"]["state"] = "RESTARTING".into();
-    }
-    for (number, _) in tasks.iter().enumerate().filter(|(_, it)| include_tasks && starts(it)) {
-        answer["tasks"][number]["state"] = "RESTARTING".into();
     }
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
@@ -243,6 +244,9 @@ pub(super) async fn restart_task(
 fn exists(name: &ConnectorName) -> HttpError {
     HttpError::new(StatusCode::CONFLICT, format!("Connector {name} already exists"))
 }
+
+/// What becomes of a status.
+type Change<'a> = &'a dyn Fn(&mut Status);
 
 impl Endpoint {
     /// A connector that has to be there.
@@ -272,9 +276,8 @@ impl Endpoint {
             Created::Exists => Err(exists(name)),
             Created::Made => {
                 let (_, entry) = self.connector(name.to_string())?;
-                let mut answer = self.info(name, &entry);
                 // Kafka Connect makes a connector's tasks later.
-                answer["tasks"] = json!([]);
+                let answer = self.info_with(name, &entry, &[]);
                 let mut response = (StatusCode::CREATED, Json(answer)).into_response();
                 let place = format!("http://{}/connectors/{name}", self.cluster.identity.id);
                 if let Ok(place) = HeaderValue::from_str(&place) {
@@ -298,7 +301,10 @@ impl Endpoint {
     }
 
     fn info(&self, name: &ConnectorName, entry: &ConnectorEntry) -> Value {
-        let tasks = self.cluster.tasks(name, entry);
+        self.info_with(name, entry, &self.cluster.tasks(name, entry))
+    }
+
+    fn info_with(&self, name: &ConnectorName, entry: &ConnectorEntry, tasks: &[TaskId]) -> Value {
         let tasks = tasks.iter().map(|id| json!({ "connector": name.as_str(), "task": id.task }));
         json!({
             "name": name.as_str(),
@@ -309,18 +315,39 @@ impl Endpoint {
     }
 
     fn status(&self, name: &ConnectorName, entry: &ConnectorEntry) -> Value {
+        self.status_with(name, entry, (&|_| {}, &|_| {}))
+    }
+
+    /// As it will be when something has happened to the connector, and to its tasks.
+    fn status_with(
+        &self,
+        name: &ConnectorName,
+        entry: &ConnectorEntry,
+        (connector, task): (Change<'_>, Change<'_>),
+    ) -> Value {
+        let mut status = self.cluster.connector_status(name, entry);
+        connector(&mut status);
         let tasks = self.cluster.tasks(name, entry);
+        let tasks = tasks.iter().map(|id| {
+            let mut status = self.cluster.task_status(id, entry);
+            task(&mut status);
+            self.task_as(id, &status)
+        });
         json!({
             "name": name.as_str(),
-            "connector": state(&self.cluster.connector_status(name, entry)),
-            "tasks": tasks.iter().map(|id| self.task(id, entry)).collect::<Value>(),
+            "connector": state(&status),
+            "tasks": tasks.collect::<Value>(),
             "type": self.cluster.kind(entry).as_str(),
         })
     }
 
     fn task(&self, id: &TaskId, entry: &ConnectorEntry) -> Value {
+        self.task_as(id, &self.cluster.task_status(id, entry))
+    }
+
+    fn task_as(&self, id: &TaskId, status: &Status) -> Value {
         let mut task = Map::from_iter([("id".to_owned(), Value::from(id.task))]);
-        if let Value::Object(rest) = state(&self.cluster.task_status(id, entry)) {
+        if let Value::Object(rest) = state(status) {
             task.extend(rest);
         }
         // Ours: what Kafka Connect does not know.

@@ -74,7 +74,7 @@ pub(crate) enum HerderError {
     Group {
         group: String,
         #[source]
-        source: ConsumerError,
+        source: Box<ConsumerError>,
     },
 }
 
@@ -279,7 +279,7 @@ impl Herder {
     async fn join_again(&mut self, error: ConsumerError) -> Result<(), HerderError> {
         let group = self.identity.config.group_id.clone();
         if error.disposition() != Disposition::Retry {
-            return Err(HerderError::Group { group, source: error });
+            return Err(HerderError::Group { group, source: Box::new(error) });
         }
         self.slots.clear();
         self.reconcile();
@@ -288,7 +288,7 @@ impl Herder {
         tokio::time::sleep(delay).await;
         let topic = &self.identity.config.cluster.slots_topic;
         self.members = Members::join(&self.identity.config, topic)
-            .map_err(|source| HerderError::Group { group, source })?;
+            .map_err(|error| HerderError::Group { group, source: Box::new(error) })?;
         Ok(())
     }
 

@@ -107,10 +107,7 @@ impl ConfigRecord {
         let key = std::str::from_utf8(key).map_err(|_| corrupt())?;
         let value = match value {
             None => None,
-            Some(text) => match serde_json::from_slice(text).map_err(|_| corrupt())? {
-                Value::Null => None,
-                value => Some(value),
-            },
+            Some(text) => serde_json::from_slice::<Option<Value>>(text).map_err(|_| corrupt())?,
         };
         let name = |prefix: &str| key.strip_prefix(prefix).map(ConnectorName::new);
         if let Some(name) = name(CONNECTOR) {

@@ -1,6 +1,6 @@
 //! The config topic, folded: which connectors there are, what is wanted of them, and where.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::records::{ConfigRecord, ConnectorSettings, Placement, TargetState, WorkerNotice};
@@ -140,11 +140,6 @@ impl ClusterState {
         }
     }
 
-    /// The workers that have slots, in the order of their names.
-    pub(crate) fn workers(&self) -> BTreeSet<&str> {
-        self.slots.values().map(|worker| &**worker).collect()
-    }
-
     /// Who runs a task, if anybody does.
     pub(crate) fn worker_of(&self, name: &ConnectorName, task: usize) -> Option<&str> {
         let slot = self.placement.get(name)?.get(task)?;
@@ -215,7 +210,7 @@ mod tests {
 
         assert_eq!(state.worker_of(&name(), 0), Some("w2"));
         assert_eq!(state.worker_of(&name(), 1), None);
-        assert_eq!(state.workers().into_iter().collect::<Vec<_>>(), ["w1", "w2"]);
+        assert_eq!(state.slots.values().map(|it| &**it).collect::<Vec<_>>(), ["w1", "w2"]);
 
         state.apply(3, ConfigRecord::Worker { worker: "w2".to_owned(), notice: None });
         assert_eq!(state.worker_of(&name(), 0), None);
