@@ -4,6 +4,7 @@
 //! file may nest them; nesting is joined by dots, lists by commas. So a Connect JSON and a
 //! pipeline file end up as the same [`Settings`].
 
+mod connector_registry;
 mod listener;
 mod pipeline;
 mod settings;
@@ -18,7 +19,7 @@ use schema::registry::RegistryConfig;
 
 pub use listener::{Listener, Listeners};
 pub use pipeline::{ConnectorConfig, PipelineConfig};
-pub use settings::{ConfigError, Origin, Settings};
+pub use settings::{ConfigError, Leftover, Origin, Settings};
 pub use topics::{TopicCreation, TopicRules};
 
 /// How often a source's record can be in its topic.
@@ -57,6 +58,16 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
+    /// The same with what a connector may have of its own: the registry of its converters.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] for the first setting that is out of its range.
+    pub fn for_connector(&self, settings: &mut Settings) -> Result<Self, ConfigError> {
+        let registry = connector_registry::read(settings, &self.registry)?;
+        Ok(Self { registry, ..self.clone() })
+    }
+
     /// Reads the settings that are not any connector's.
     fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
         let registry = RegistryConfig {
@@ -105,18 +116,21 @@ fn registry_urls(settings: &mut Settings) -> Result<Vec<String>, ConfigError> {
     const KEY: &str = "schema.registry.url";
     let urls = settings.required_list(KEY)?;
     for url in &urls {
-        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-        let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
-            let problem = "expected an address that begins with http:// or https://";
-            return Err(settings.error(KEY, problem));
-        };
-        if rest.split('/').next().is_some_and(|host| host.contains('@')) {
-            let problem = "has a user or password in it; give them as \
-                           `schema.registry.basic.auth.user.info`";
-            return Err(settings.error(KEY, problem));
-        }
+        registry_url(url).map_err(|problem| settings.error(KEY, problem))?;
     }
     Ok(urls)
+}
+
+/// What is wrong with the address of a registry.
+fn registry_url(url: &str) -> Result<(), &'static str> {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
+        return Err("expected an address that begins with http:// or https://");
+    };
+    if rest.split('/').next().is_some_and(|host| host.contains('@')) {
+        return Err("has a user or password in it; give them as `….basic.auth.user.info`");
+    }
+    Ok(())
 }
 
 /// `schema.registry.basic.auth.user.info`: `user:password`, as Confluent's clients have it.

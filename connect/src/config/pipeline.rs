@@ -92,9 +92,7 @@ fn connector(
     };
     let mut settings = flatten(&format!("connector `{name}`"), settings, environment)?;
     let class = settings.required("connector.class")?;
-    // A Java class is how a configuration of Kafka Connect names it: then Connect's rules hold.
-    let origin = if class.contains('.') { Origin::Connect } else { Origin::PipelineFile };
-    let settings = settings.with_origin(origin);
+    let settings = settings.with_origin(Origin::of_class(&class));
     Ok(ConnectorConfig { name: ConnectorName::new(name), class, settings })
 }
 
