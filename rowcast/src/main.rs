@@ -53,8 +53,8 @@ async fn run(path: &std::path::Path) -> ExitCode {
         tracing::error!(%error, "signals cannot be received");
         return ExitCode::FAILURE;
     }
-    let classes: [&dyn connect::connector::ConnectorClass; 2] =
-        [&cdc_source::MySqlConnector, &es_sink::ElasticsearchSink];
+    let classes: [&dyn connect::connector::ConnectorClass; 3] =
+        [&cdc_source::MySqlConnector, &es_sink::ElasticsearchSink, &es_sink::OpenSearchSink];
     let ended = match PipelineConfig::load(path) {
         Ok(pipeline) => worker::run(pipeline, &classes, stop).await,
         Err(error) => Err(error),
