@@ -3,6 +3,7 @@
 mod compatibility;
 mod connection;
 mod converters;
+mod definitions;
 mod heartbeat;
 mod notification;
 mod oversized;
@@ -22,6 +23,7 @@ use crate::foreign_keys::CascadePolicy;
 
 pub(crate) use compatibility::Incompatible;
 pub(crate) use connection::{ConnectionConfig, Host};
+pub(crate) use definitions::definitions;
 pub(crate) use heartbeat::HeartbeatConfig;
 pub(crate) use notification::NotificationConfig;
 use oversized::OversizedConfig;

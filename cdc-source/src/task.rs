@@ -5,10 +5,11 @@ use std::sync::Arc;
 use connect::config::{ConfigError, Settings, WorkerConfig};
 use connect::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use connect::control::TaskControl;
+use connect::definition::Definitions;
 use connect::task::{Task, TaskRun};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::SourceConfig;
+use crate::config::{SourceConfig, definitions};
 use crate::pipeline::Pipeline;
 
 /// Captures MySQL: `io.debezium.connector.mysql.MySqlConnector`.
@@ -28,17 +29,22 @@ impl ConnectorClass for MySqlConnector {
         ConnectorKind::Source
     }
 
+    fn definitions(&self) -> &'static Definitions {
+        definitions()
+    }
+
     fn tasks(
         &self,
         name: &ConnectorName,
         mut settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+        let worker = worker.for_connector(&mut settings)?;
         worker.require_registry(name)?;
-        let config = SourceConfig::read(name.as_str(), worker, &mut settings)?;
-        settings.finish()?;
+        let config = SourceConfig::read(name.as_str(), &worker, &mut settings)?;
+        definitions().finish(settings)?;
         let (name, config) = (name.clone(), Arc::new(config));
-        let task = MySqlTask { name, config, worker: worker.clone(), has_run: false };
+        let task = MySqlTask { name, config, worker, has_run: false };
         Ok(vec![Box::new(task)])
     }
 }

@@ -5,6 +5,7 @@
 //! pipeline file end up as the same [`Settings`].
 
 mod cluster;
+mod connector_registry;
 mod delivery;
 mod listener;
 mod pipeline;
@@ -30,7 +31,7 @@ pub use delivery::Delivery;
 pub use listener::{Listener, Listeners};
 pub use pipeline::{ConnectorConfig, PipelineConfig};
 pub use security::{Authentication, HttpSecurity, HttpsFiles, KeyStore, TrustStore};
-pub use settings::{ConfigError, Origin, Settings};
+pub use settings::{ConfigError, Leftover, Origin, Settings};
 pub use sink_topics::read_topics;
 pub use topics::{TopicCreation, TopicRules};
 pub(crate) use variables::properties;
@@ -66,6 +67,16 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
+    /// The same with what a connector may have of its own: the registry of its converters.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] for the first setting that is out of its range.
+    pub fn for_connector(&self, settings: &mut Settings) -> Result<Self, ConfigError> {
+        let registry = connector_registry::read(settings, &self.registry)?;
+        Ok(Self { registry, ..self.clone() })
+    }
+
     /// Reads the settings that are not any connector's.
     fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
         let registry = registry::read(&mut settings)?;

@@ -1,6 +1,7 @@
 //! The unit of configuration: a class, and the tasks that a configuration of it makes.
 
 use crate::config::{ConfigError, Settings, WorkerConfig};
+use crate::definition::{self, Definitions};
 use crate::task::Task;
 
 /// One kind of connector, found by its name in `connector.class`.
@@ -19,6 +20,14 @@ pub trait ConnectorClass: Send + Sync {
 
     /// The Java class of its tasks, which Kafka Connect shows among their settings.
     fn task_class(&self) -> &'static str;
+    /// What settings it has, and what becomes of them. Without a table of its own, those that all
+    /// connectors of its kind have.
+    fn definitions(&self) -> &'static Definitions {
+        match self.kind() {
+            ConnectorKind::Source => definition::of_sources(),
+            ConnectorKind::Sink => definition::of_sinks(),
+        }
+    }
 
     /// Reads the connector's settings and makes its tasks. Connects to nothing.
     ///

@@ -22,6 +22,7 @@ mod source;
 mod tail;
 
 use crate::config::{ConfigError, Settings, WorkerConfig};
+use crate::definition::{self, Definitions};
 use crate::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use crate::task::Task;
 use config::{SinkConfig, SourceConfig};
@@ -43,6 +44,10 @@ impl ConnectorClass for FileStreamSource {
 
     fn task_class(&self) -> &'static str {
         "org.apache.kafka.connect.file.FileStreamSourceTask"
+    }
+
+    fn definitions(&self) -> &'static Definitions {
+        definition::of_file_stream_sources()
     }
 
     fn kind(&self) -> ConnectorKind {
@@ -76,6 +81,10 @@ impl ConnectorClass for FileStreamSink {
 
     fn task_class(&self) -> &'static str {
         "org.apache.kafka.connect.file.FileStreamSinkTask"
+    }
+
+    fn definitions(&self) -> &'static Definitions {
+        definition::of_file_stream_sinks()
     }
 
     fn kind(&self) -> ConnectorKind {

@@ -149,6 +149,8 @@ fn router(cluster: &Arc<Cluster>) -> Router {
         .route(&format!("{one}/tables"), get(tables::of_connector))
         .route(&format!("{table}/{{action}}"), post(tables::command))
         .route("/connector-plugins", get(plugins::list))
+        .route("/connector-plugins/{plugin}/config", get(plugins::config))
+        .route("/connector-plugins/{plugin}/config/validate", put(plugins::validate))
         .route("/admin/loggers", get(worker::all_loggers))
         .route("/admin/loggers/{logger}", get(worker::logger).put(worker::set_logger))
         .route("/tables", get(tables::all))

@@ -8,6 +8,7 @@ mod connect_names;
 pub mod connector;
 pub mod control;
 pub mod converter;
+pub mod definition;
 pub mod file_stream;
 pub mod http;
 pub mod kafka;

@@ -3,18 +3,23 @@
 mod append;
 mod connection;
 mod converters;
+mod definitions;
 mod delivery;
 mod documents;
 mod index;
 mod large;
 mod malformed;
+mod opensearch;
+mod transforms;
 
 use connect::config::{ConfigError, Settings, read_topics};
+use connect::definition::Definitions;
 use connect::kafka::consumer::Topics;
 
 pub use append::AppendConfig;
 pub(crate) use connection::{Connection, Login, Proxy, TlsFiles};
 pub use converters::{Converter, Converters};
+pub(crate) use definitions::{aivens, confluents};
 pub(crate) use delivery::DeliveryConfig;
 pub use documents::{DocumentsConfig, DynamicTopics, FieldsConfig, TopicIndex};
 pub(crate) use index::IndexConfig;
@@ -23,6 +28,7 @@ pub use index::{
 };
 pub use large::{LargeConfig, LargePolicy, TruncateConfig};
 pub use malformed::{MalformedConfig, MalformedPolicy};
+pub(crate) use opensearch::translate;
 
 /// The settings of one sink.
 #[derive(Clone)]
@@ -53,8 +59,14 @@ impl SinkConfig {
     /// # Errors
     ///
     /// Returns [`ConfigError`] for the first setting that is missing, unknown or out of its range.
-    pub fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
+    pub fn from_settings(settings: Settings) -> Result<Self, ConfigError> {
+        Self::read(settings, confluents())
+    }
+
+    /// Reads the settings of a sink whose other settings `known` knows.
+    pub(crate) fn read(mut settings: Settings, known: &Definitions) -> Result<Self, ConfigError> {
         refuse_what_loses_rows(&mut settings)?;
+        transforms::refuse_others(&mut settings)?;
         let large = LargeConfig::from_settings(&mut settings)?;
         let index = IndexConfig::from_settings(&mut settings)?;
         let config = Self {
@@ -68,7 +80,7 @@ impl SinkConfig {
             malformed: MalformedConfig::from_settings(&mut settings, large.dead_letters.is_some())?,
             large,
         };
-        settings.finish()?;
+        known.finish(settings)?;
         Ok(config)
     }
 }
@@ -116,6 +128,16 @@ mod tests {
         assert_eq!(config.topics, Topics::List(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(config.delivery.max_actions, 2_000);
         assert_eq!(config.connection.timeout, Duration::from_secs(61));
+    }
+
+    #[test]
+    fn times_and_limits_are_read_as_confluent_has_them() {
+        let idle = ("max.connection.idle.time.ms", "60000");
+        let config = parse(&[MINIMAL[0], MINIMAL[1], idle, ("max.in.flight.requests", "500")]);
+        let config = config.unwrap();
+
+        assert_eq!(config.connection.max_idle, Duration::from_secs(60));
+        assert_eq!(config.delivery.max_in_flight, 500);
     }
 
     #[test]

@@ -37,4 +37,4 @@ pub use config::{
     SinkConfig, StringType, TopicIndex, TruncateConfig, TypeChoices, VectorType,
 };
 pub use error::{DateError, FieldConflict, IndexError, LostIndex, SinkError};
-pub use task::ElasticsearchSink;
+pub use task::{ElasticsearchSink, OpenSearchSink};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use connect::config::{ConfigError, Settings, WorkerConfig};
 use connect::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use connect::control::TaskControl;
+use connect::definition::Definitions;
 use connect::kafka::consumer::{ConsumerConfig, SinkConsumer};
 use connect::kafka::dead_letters::DeadLetters;
 use connect::task::{Task, TaskRun};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bulk::Bulk;
 use crate::client::EsClient;
-use crate::config::SinkConfig;
+use crate::config::{SinkConfig, aivens, confluents, translate};
 use crate::document::Documents;
 use crate::error::SinkError;
 use crate::mapping::Indices;
@@ -43,30 +44,81 @@ impl ConnectorClass for ElasticsearchSink {
         ConnectorKind::Sink
     }
 
+    fn definitions(&self) -> &'static Definitions {
+        confluents()
+    }
+
+    fn tasks(
+        &self,
+        name: &ConnectorName,
+        settings: Settings,
+        worker: &WorkerConfig,
+    ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+        sink_tasks(name, settings, worker, confluents())
+    }
+}
+
+/// The same by the names of Aiven's sink for OpenSearch:
+/// `io.aiven.kafka.connect.opensearch.OpenSearchSinkConnector`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenSearchSink;
+
+impl ConnectorClass for OpenSearchSink {
+    fn names(&self) -> &'static [&'static str] {
+        &[
+            "io.aiven.kafka.connect.opensearch.OpenSearchSinkConnector",
+            "OpenSearchSinkConnector",
+            "opensearch",
+        ]
+    }
+
+    fn task_class(&self) -> &'static str {
+        "io.aiven.kafka.connect.opensearch.OpenSearchSinkTask"
+    }
+
+    fn kind(&self) -> ConnectorKind {
+        ConnectorKind::Sink
+    }
+
+    fn definitions(&self) -> &'static Definitions {
+        aivens()
+    }
+
     fn tasks(
         &self,
         name: &ConnectorName,
         mut settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
-        worker.converters.fill(&mut settings);
-        let config = Arc::new(SinkConfig::from_settings(settings)?);
-        if config.documents.converters.need_registry() {
-            worker.require_registry(name)?;
-        }
-        let tasks = (0..config.tasks_max).map(|number| {
-            let consumer = ConsumerConfig {
-                client_id: format!("{}-{name}-{number}", worker.group_id),
-                group_id: config.group_id.clone().unwrap_or_else(|| format!("connect-{name}")),
-                kafka: worker.kafka.clone(),
-                topics: config.topics.clone(),
-            };
-            let (config, worker) = (Arc::clone(&config), worker.clone());
-            let place = (name.clone(), number);
-            Box::new(SinkTask { config, consumer, worker, place }) as Box<dyn Task>
-        });
-        Ok(tasks.collect())
+        translate(&mut settings)?;
+        sink_tasks(name, settings, worker, aivens())
     }
+}
+
+fn sink_tasks(
+    name: &ConnectorName,
+    mut settings: Settings,
+    worker: &WorkerConfig,
+    known: &Definitions,
+) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+    worker.converters.fill(&mut settings);
+    let worker = worker.for_connector(&mut settings)?;
+    let config = Arc::new(SinkConfig::read(settings, known)?);
+    if config.documents.converters.need_registry() {
+        worker.require_registry(name)?;
+    }
+    let tasks = (0..config.tasks_max).map(|number| {
+        let consumer = ConsumerConfig {
+            client_id: format!("{}-{name}-{number}", worker.group_id),
+            group_id: config.group_id.clone().unwrap_or_else(|| format!("connect-{name}")),
+            kafka: worker.kafka.clone(),
+            topics: config.topics.clone(),
+        };
+        let (config, worker) = (Arc::clone(&config), worker.clone());
+        let place = (name.clone(), number);
+        Box::new(SinkTask { config, consumer, worker, place }) as Box<dyn Task>
+    });
+    Ok(tasks.collect())
 }
 
 /// One member of the connector's consumer group.

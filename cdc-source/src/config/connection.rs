@@ -306,6 +306,16 @@ mod tests {
     }
 
     #[test]
+    fn times_are_read_as_debezium_has_them() {
+        let times = [("connect.timeout.ms", "10000"), ("database.query.timeout.ms", "600000")];
+        let config = read(&times).unwrap();
+
+        assert_eq!(config.connect_timeout, Duration::from_secs(10));
+        assert_eq!(config.query_timeout, Duration::from_secs(600));
+        assert!(error(&[("database.query.timeout.ms", "1")]).contains("from 1000 to 3600000"));
+    }
+
+    #[test]
     fn what_is_derived_from_the_name_is_stable() {
         assert_eq!(derived_server_id("g", "x"), derived_server_id("g", "x"));
         assert_ne!(derived_server_id("g", "x"), derived_server_id("g", "y"));

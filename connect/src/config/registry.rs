@@ -18,18 +18,21 @@ fn registry_urls(settings: &mut Settings) -> Result<Vec<String>, ConfigError> {
     const KEY: &str = "schema.registry.url";
     let urls = settings.list(KEY);
     for url in &urls {
-        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-        let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
-            let problem = "expected an address that begins with http:// or https://";
-            return Err(settings.error(KEY, problem));
-        };
-        if rest.split('/').next().is_some_and(|host| host.contains('@')) {
-            let problem = "has a user or password in it; give them as \
-                           `schema.registry.basic.auth.user.info`";
-            return Err(settings.error(KEY, problem));
-        }
+        registry_url(url).map_err(|problem| settings.error(KEY, problem))?;
     }
     Ok(urls)
+}
+
+/// What is wrong with the address of a registry.
+pub(super) fn registry_url(url: &str) -> Result<(), &'static str> {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
+        return Err("expected an address that begins with http:// or https://");
+    };
+    if rest.split('/').next().is_some_and(|host| host.contains('@')) {
+        return Err("has a user or password in it; give them as `….basic.auth.user.info`");
+    }
+    Ok(())
 }
 
 /// `schema.registry.basic.auth.user.info`: `user:password`, as Confluent's clients have it.

@@ -20,6 +20,16 @@ pub enum Origin {
     Connect,
 }
 
+impl Origin {
+    /// The origin of a configuration with this `connector.class`: a Java class, or the last part of
+    /// one, is how a configuration of Kafka Connect names it.
+    #[must_use]
+    pub fn of_class(class: &str) -> Self {
+        let is_java = class.contains(|c: char| c == '.' || c.is_ascii_uppercase());
+        if is_java { Self::Connect } else { Self::PipelineFile }
+    }
+}
+
 /// Longest name of a topic, as Kafka limits it (`Topic.MAX_NAME_LENGTH`).
 const TOPIC_NAME_MAX: usize = 249;
 
@@ -35,12 +45,39 @@ pub struct Settings {
     scope: String,
     origin: Origin,
     values: BTreeMap<String, String>,
+    /// Whether they are only looked at, so that nothing of them belongs into the log.
+    is_trial: bool,
+}
+
+/// What a setting is that no parser has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// Nobody knows it.
+    Unknown,
+    /// It is known, and not needed because of another one.
+    Unused,
+    /// It is known and changes nothing.
+    Harmless,
+    /// It is known and not done; the text says what to do instead.
+    Refused(&'static str),
 }
 
 impl Settings {
     /// Wraps a map. `scope` names the connector (or the worker) in errors.
     pub fn new(scope: impl Into<String>, origin: Origin, values: BTreeMap<String, String>) -> Self {
-        Self { scope: scope.into(), origin, values }
+        Self { scope: scope.into(), origin, values, is_trial: false }
+    }
+
+    /// The same settings, read only to find what is wrong with them.
+    #[must_use]
+    pub fn for_trial(self) -> Self {
+        Self { is_trial: true, ..self }
+    }
+
+    /// Looks at a setting without taking it.
+    #[must_use]
+    pub fn peek(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
     }
 
     /// Wraps a connector's settings as they were given, with the variables replaced as this machine
@@ -56,17 +93,22 @@ impl Settings {
         Self::of_connector_in(name, given, &|name| std::env::var(name).ok())
     }
 
+    /// The same settings with the variables replaced as this machine has them.
+    pub(crate) fn variables(
+        given: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, ConfigError> {
+        let environment = &|name: &str| std::env::var(name).ok();
+        Ok(Self::resolved("the connector", Origin::Connect, (given, environment))?.values)
+    }
+
     pub(super) fn of_connector_in(
         name: &ConnectorName,
         given: &BTreeMap<String, String>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let scope = format!("connector `{name}`");
-        // A Java class is how a configuration of Kafka Connect names it: then Connect's rules hold.
         let class = given.get("connector.class").map(String::as_str).unwrap_or_default();
-        let is_java = class.contains(|c: char| c == '.' || c.is_ascii_uppercase());
-        let origin = if is_java { Origin::Connect } else { Origin::PipelineFile };
-        let mut settings = Self::resolved(&scope, origin, (given, environment))?;
+        let mut settings = Self::resolved(&scope, Origin::of_class(class), (given, environment))?;
         // It is known already.
         settings.values.remove("name");
         Ok(settings)
@@ -90,6 +132,18 @@ impl Settings {
     /// Takes a setting that may be absent.
     pub fn optional(&mut self, key: &str) -> Option<String> {
         self.values.remove(key)
+    }
+
+    /// Gives a setting another name, unless there is one of that name.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if let Some(value) = self.optional(from) {
+            self.values.entry(to.to_owned()).or_insert(value);
+        }
+    }
+
+    /// Gives a setting another value.
+    pub fn replace(&mut self, key: &str, value: &str) {
+        self.values.insert(key.to_owned(), value.to_owned());
     }
 
     /// Takes a setting that has a default.
@@ -189,9 +243,18 @@ impl Settings {
     pub fn boolean(&mut self, key: &str, default: bool) -> Result<bool, ConfigError> {
         match self.optional(key).as_deref().map(str::trim) {
             None => Ok(default),
-            Some("true") => Ok(true),
-            Some("false") => Ok(false),
+            Some(text) if self.is_word(text, "true") => Ok(true),
+            Some(text) if self.is_word(text, "false") => Ok(false),
             Some(_) => Err(self.error(key, "expected true or false")),
+        }
+    }
+
+    /// Whether a text is a word. Java's parsers do not look at capitals, so those of a Connect
+    /// configuration do not either.
+    fn is_word(&self, text: &str, word: &str) -> bool {
+        match self.origin {
+            Origin::PipelineFile => text == word,
+            Origin::Connect => text.eq_ignore_ascii_case(word),
         }
     }
 
@@ -207,12 +270,11 @@ impl Settings {
         choices: &[(&str, T)],
     ) -> Result<T, ConfigError> {
         let Some(text) = self.optional(key) else { return Ok(default) };
-        choices.iter().find(|(word, _)| *word == text.trim()).map(|(_, choice)| *choice).ok_or_else(
-            || {
-                let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-                self.error(key, format!("expected one of {}", words.join(", ")))
-            },
-        )
+        let found = choices.iter().find(|(word, _)| self.is_word(text.trim(), word));
+        found.map(|(_, choice)| *choice).ok_or_else(|| {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            self.error(key, format!("expected one of {}", words.join(", ")))
+        })
     }
 
     /// Whether a setting that nobody has taken begins with `prefix`.
@@ -265,12 +327,29 @@ impl Settings {
     /// Returns [`ConfigError`] naming the first unknown key, if the settings come from a pipeline
     /// file. For Connect's it logs a warning for each, as Connect does.
     pub fn finish(self) -> Result<(), ConfigError> {
-        for key in self.values.keys() {
-            match self.origin {
-                Origin::PipelineFile => return Err(self.error(key, "is not a known setting")),
-                Origin::Connect => {
+        self.finish_knowing(&|_, _| Leftover::Unknown)
+    }
+
+    /// Ends the reading: `judge` says what a key that nobody took, with its value, is.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] for the first key that is refused, and in a pipeline file for the
+    /// first that does nothing, whether it is known or not.
+    pub fn finish_knowing(self, judge: &dyn Fn(&str, &str) -> Leftover) -> Result<(), ConfigError> {
+        for (key, value) in &self.values {
+            match (judge(key, value), self.origin) {
+                (Leftover::Refused(remedy), _) => return Err(self.error(key, remedy)),
+                (Leftover::Harmless, Origin::PipelineFile) => {
+                    return Err(self.error(key, "changes nothing in rowcast: leave it out"));
+                }
+                (Leftover::Unknown | Leftover::Unused, Origin::PipelineFile) => {
+                    return Err(self.error(key, "is not a known setting"));
+                }
+                (Leftover::Unknown, Origin::Connect) if !self.is_trial => {
                     tracing::warn!(connector = self.scope, key, "unknown setting is ignored");
                 }
+                (Leftover::Unknown | Leftover::Unused | Leftover::Harmless, Origin::Connect) => {}
             }
         }
         Ok(())

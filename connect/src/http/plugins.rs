@@ -1,12 +1,15 @@
 //! The classes that there are, and whether settings fit them.
 
 use axum::Json;
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{HttpError, Shared};
-use crate::connector::ConnectorName;
+use super::{HttpError, Shared, body};
+use crate::config::Settings;
+use crate::connector::ConnectorClass;
+use crate::definition::{self, ConfigInfos, KeyInfo};
 use crate::runtime::{Classes, ConnectorSettings, Identity, build};
 
 pub(super) async fn list(State(endpoint): Shared) -> Json<Value> {
@@ -34,19 +37,56 @@ pub(super) fn check(
     let Some(class) = settings.get("connector.class") else {
         return refused(format!("Connector config {{name={name}}} contains no connector type"));
     };
-    if build::find(identity.classes, class).is_none() {
+    let Some(class) = build::find(identity.classes, class) else {
         return refused(unknown(identity.classes, class));
-    }
+    };
     if name.is_empty() || name.chars().any(char::is_control) {
         let problem = "The 'name' value is invalid: it is empty or has control characters";
         return refused(invalid(&[problem.to_owned()]));
     }
-    let built =
-        build::build(&ConnectorName::new(name), settings, &identity.config, identity.classes);
-    match built {
-        Ok(_) => Ok(()),
-        Err(error) => refused(invalid(&[error.to_string()])),
+    match infos(identity, class, settings)?.refusal() {
+        None => Ok(()),
+        Some(message) => refused(message),
     }
+}
+
+/// All that is wrong with the settings of a connector, variables replaced as this worker has them.
+fn infos(
+    identity: &Identity,
+    class: &'static dyn ConnectorClass,
+    settings: &ConnectorSettings,
+) -> Result<ConfigInfos, HttpError> {
+    let resolved = Settings::variables(settings).map_err(|error| {
+        HttpError::new(StatusCode::BAD_REQUEST, invalid(&[error.to_string()]))
+    })?;
+    Ok(ConfigInfos::of(class, &resolved, &identity.config))
+}
+
+/// What settings a class has.
+pub(super) async fn config(
+    State(endpoint): Shared,
+    Path(plugin): Path<String>,
+) -> Result<Json<Vec<KeyInfo>>, HttpError> {
+    let class = build::find(endpoint.cluster.identity.classes, &plugin);
+    let unknown = || HttpError::not_found(format!("Unknown plugin {plugin}."));
+    Ok(Json(definition::key_infos(class.ok_or_else(unknown)?)))
+}
+
+/// What is wrong with some settings, without making a connector of them.
+pub(super) async fn validate(
+    State(endpoint): Shared,
+    Path(plugin): Path<String>,
+    body: Bytes,
+) -> Result<Json<ConfigInfos>, HttpError> {
+    let (settings, identity) = (body::settings(&body)?, &endpoint.cluster.identity);
+    let class = build::find(identity.classes, &plugin)
+        .ok_or_else(|| HttpError::internal(unknown(identity.classes, &plugin)))?;
+    let given = settings.get("connector.class").map_or("", String::as_str);
+    if !class.names().contains(&given) {
+        let message = format!("Included connector type {given} does not match request type {plugin}");
+        return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
+    }
+    Ok(Json(infos(identity, class, &settings)?))
 }
 
 /// In Kafka Connect's words.

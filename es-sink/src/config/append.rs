@@ -1,6 +1,6 @@
 //! Settings of the mode that keeps every change instead of every row: `write.method` = `append`.
 
-use connect::config::{ConfigError, Settings};
+use connect::config::{ConfigError, Origin, Settings};
 
 /// How changes are appended.
 #[derive(Debug, Clone, Default)]
@@ -16,17 +16,32 @@ pub struct AppendConfig {
 }
 
 /// Reads `write.method`: whether changes are appended.
+///
+/// Confluent's `insert`, its default, writes whole documents under the record's key, which is what
+/// `upsert` does here; without keys (`key.ignore`), or into a data stream, it adds one for each
+/// record, which is `append`. Its `upsert` merges, and rows are whole.
 pub(super) fn is_append(settings: &mut Settings) -> Result<bool, ConfigError> {
     const METHOD: &str = "write.method";
-    match settings.text(METHOD, "upsert").to_ascii_lowercase().as_str() {
+    let is_connects = settings.origin() == Origin::Connect;
+    let default = if is_connects { "insert" } else { "upsert" };
+    match settings.text(METHOD, default).trim().to_ascii_lowercase().as_str() {
         "upsert" => Ok(false),
         "append" => Ok(true),
+        "insert" if is_connects => Ok(adds_each_record(settings)),
         _ => {
             let problem = "must be `upsert`: leave it out, whole rows are written under their \
                            primary key; or `append`, which keeps every change";
             Err(settings.error(METHOD, problem))
         }
     }
+}
+
+/// Whether Confluent's `insert` never writes one document twice.
+fn adds_each_record(settings: &Settings) -> bool {
+    let is_true = |text: &str| text.trim().eq_ignore_ascii_case("true");
+    let is_none = |text: &str| text.is_empty() || text.trim().eq_ignore_ascii_case("none");
+    settings.peek("key.ignore").is_some_and(is_true)
+        || settings.peek("data.stream.type").is_some_and(|kind| !is_none(kind))
 }
 
 impl AppendConfig {
@@ -73,11 +88,14 @@ fn stream(settings: &mut Settings) -> Result<Option<Box<str>>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use connect::config::Origin;
 
     fn parse(pairs: &[(&str, &str)]) -> Result<Option<AppendConfig>, String> {
+        parse_as(Origin::PipelineFile, pairs)
+    }
+
+    fn parse_as(origin: Origin, pairs: &[(&str, &str)]) -> Result<Option<AppendConfig>, String> {
         let values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut settings = Settings::new("connector `s`", Origin::PipelineFile, values);
+        let mut settings = Settings::new("connector `s`", origin, values);
         let text = |error: ConfigError| error.to_string();
         let is_append = is_append(&mut settings).map_err(text)?;
         let config = AppendConfig::from_settings(&mut settings, is_append).map_err(text)?;
@@ -94,6 +112,19 @@ mod tests {
         assert_eq!(parse(&[append]).unwrap().unwrap().stream, None);
         let stream = parse(&stream).unwrap().unwrap().stream;
         assert_eq!(stream.as_deref(), Some("logs-shop-${topic}"));
+    }
+
+    #[test]
+    fn confluents_insert_without_keys_keeps_every_record() {
+        let parse = |pairs: &[(&str, &str)]| parse_as(Origin::Connect, pairs).unwrap();
+        let (insert, no_keys) = (("write.method", "INSERT"), ("key.ignore", "true"));
+        let stream = [("data.stream.type", "LOGS"), ("data.stream.dataset", "shop")];
+
+        assert!(parse(&[]).is_none() && parse(&[insert]).is_none());
+        assert!(parse(&[("write.method", "UPSERT")]).is_none());
+        assert!(parse(&[no_keys]).unwrap().ignores_key);
+        assert!(parse(&[insert, no_keys]).unwrap().ignores_key);
+        assert!(parse(&stream).unwrap().stream.is_some());
     }
 
     #[test]

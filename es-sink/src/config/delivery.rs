@@ -18,7 +18,7 @@ pub struct DeliveryConfig {
     /// `linger.ms`: age of the oldest action while no request is under way, 0 to 60 s. Default
     /// 1 ms, Confluent's. Under load batches grow by themselves while they wait for each other.
     pub linger: Duration,
-    /// `max.in.flight.requests`: requests under way at most, 1 to 100. Default 5, Confluent's. How
+    /// `max.in.flight.requests`: requests under way at most, 1 to 1,000. Default 5, Confluent's. How
     /// many there are is found out by how the server answers.
     pub max_in_flight: usize,
 }
@@ -31,7 +31,7 @@ impl DeliveryConfig {
             max_actions: settings.integer("batch.size", 2_000, 1..=1_000_000)?,
             max_bytes: bulk_bytes(settings)?,
             linger: settings.duration_ms("linger.ms", 1, 0..=60_000)?,
-            max_in_flight: settings.integer("max.in.flight.requests", 5, 1..=100)?,
+            max_in_flight: settings.integer("max.in.flight.requests", 5, 1..=1_000)?,
         })
     }
 

@@ -16,6 +16,8 @@ mod charsets;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod compatibility;
+#[cfg(test)]
 mod compose;
 #[cfg(test)]
 mod compressed;
