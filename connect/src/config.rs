@@ -20,6 +20,7 @@ pub use listener::{Listener, Listeners};
 pub use pipeline::{ConnectorConfig, PipelineConfig};
 pub use settings::{ConfigError, Origin, Settings};
 pub use topics::{TopicCreation, TopicRules};
+pub use variables::properties;
 
 /// How often a source's record can be in its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

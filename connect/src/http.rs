@@ -4,6 +4,7 @@
 //! It asks for no password, so by default it listens on this machine only.
 
 pub mod client;
+pub mod cluster;
 mod connectors;
 mod metrics;
 mod server;

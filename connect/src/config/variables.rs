@@ -1,5 +1,6 @@
 //! `${env:NAME}`, `${file:PATH}` and `${dir:PATH:FILE}` in configuration values.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Replaces each variable in a text by its value.
@@ -66,7 +67,8 @@ fn file_value(reference: &str) -> Result<String, VariableError> {
     };
     let content = content(path)?;
     let Some(key) = key else { return Ok(without_line_break(content)) };
-    property(&content, key)
+    properties(&content)
+        .remove(key)
         .ok_or_else(|| VariableError::Key { path: path.to_owned(), key: key.to_owned() })
 }
 
@@ -79,14 +81,15 @@ fn without_line_break(content: String) -> String {
     content.trim_end_matches(['\r', '\n']).to_owned()
 }
 
-/// The value of a key of a Java properties file: `=`, `:` or blanks behind the key, comments, lines
-/// that go on behind a backslash, and escapes. Of several lines with the key the last counts.
-fn property(content: &str, key: &str) -> Option<String> {
-    let mut found = None;
+/// The entries of a Java properties file: `=`, `:` or blanks behind the key, comments, lines that go on
+/// behind a backslash, and escapes. Of several lines with one key the last counts.
+#[must_use]
+pub fn properties(content: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
     let mut lines = content.lines();
     while let Some(first) = lines.next() {
         let mut line = first.trim_start().to_owned();
-        if line.starts_with(['#', '!']) {
+        if line.is_empty() || line.starts_with(['#', '!']) {
             continue;
         }
         while goes_on(&line) {
@@ -94,9 +97,7 @@ fn property(content: &str, key: &str) -> Option<String> {
             line.push_str(lines.next().unwrap_or_default().trim_start());
         }
         let (name, value) = split_property(&line);
-        if unescaped(name) == key {
-            found = Some(unescaped(value));
-        }
+        found.insert(unescaped(name), unescaped(value));
     }
     found
 }
