@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use integration::oracle;
-use integration::process::Rowcast;
+use integration::process::{Rowcast, run_rowcast};
 use integration::stack::{MySql, shared};
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
 use self::worker::Worker;
-use crate::scenario::{DEADLINE, LOG, connect, log_has, own_server, stop, until_async};
+use crate::scenario::{DEADLINE, LOG, connect, log_has, own_server, stop, until, until_async};
 
 /// The server whose log these tests read: Debezium parses every statement in it.
 async fn server() -> &'static MySql {
@@ -91,10 +91,14 @@ impl Takeover {
         })
     }
 
-    /// Starts `rowcast` with the same connector, in the same group and with the same offsets, and a
+    /// Writes a pipeline with the same connector, in the same group and with the same offsets, and a
     /// sink into a new index.
-    async fn start(&self) -> Rowcast {
+    async fn pipeline(&self, extra: &[(&str, &str)]) -> String {
         let stack = shared().await.unwrap();
+        let mut source = self.source();
+        for (key, value) in extra {
+            source[*key] = json!(value);
+        }
         let sink = json!({
             "connector.class": "elasticsearch",
             "connection.url": stack.elasticsearch.url(),
@@ -107,13 +111,21 @@ impl Takeover {
             "group.id": self.worker.group(),
             "offset.storage.topic": self.worker.offset_topic(),
             "listeners": "http://127.0.0.1:0",
-            "connectors": { self.name: self.source(), format!("{}-sink", self.name): sink },
+            "connectors": { self.name: source, format!("{}-sink", self.name): sink },
         });
         let file = self.folder.path().join("pipeline.yaml");
         std::fs::write(&file, format!("{pipeline:#}")).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+
+    async fn start(&self) -> Rowcast {
+        self.run(&self.pipeline(&[]).await).await
+    }
+
+    async fn run(&self, file: &str) -> Rowcast {
         let runs = std::fs::read_dir(self.folder.path()).unwrap().count();
         let log = self.folder.path().join(format!("rowcast-{runs}.log"));
-        let rowcast = Rowcast::start(&["run", file.to_str().unwrap()], &[LOG], &log).await.unwrap();
+        let rowcast = Rowcast::start(&["run", file], &[LOG], &log).await.unwrap();
         log_has(&rowcast, "source starts").await;
         rowcast
     }
@@ -254,9 +266,8 @@ fn by_writer(changes: &[Change]) -> (usize, usize, usize) {
 }
 
 /// There and back again, while rows are changed all the time.
-async fn goes_there_and_back(name: &'static str, is_exactly_once: bool) {
-    let worker = Worker::shared(is_exactly_once).await;
-    let takeover = Takeover::new(name, server().await, worker).await;
+async fn goes_there_and_back(name: &'static str, mysql: &'static MySql, worker: &'static Worker) {
+    let takeover = Takeover::new(name, mysql, worker).await;
     worker.create(name, &takeover.source()).await;
     until_async(async || takeover.changes().await.len() >= 40).await;
 
@@ -295,10 +306,59 @@ async fn goes_there_and_back(name: &'static str, is_exactly_once: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stream_of_debezium_goes_on_and_debezium_goes_on_after_it() {
-    goes_there_and_back("handed_over", false).await;
+    goes_there_and_back("handed_over", server().await, Worker::shared(false).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stream_goes_on_from_a_worker_with_exactly_once() {
-    goes_there_and_back("handed_over_once", true).await;
+    goes_there_and_back("handed_over_once", server().await, Worker::shared(true).await).await;
+}
+
+/// MySQL's default. Debezium knows the columns from its history, rowcast from the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_stream_goes_on_where_rows_have_no_names() {
+    static SERVER: OnceCell<MySql> = OnceCell::const_new();
+    let minimal = ["--binlog-row-metadata=MINIMAL"];
+    let server = async || own_server("mysql-takeover-nameless", &minimal).await;
+    let mysql = SERVER.get_or_init(|| Box::pin(server())).await;
+
+    goes_there_and_back("handed_over_nameless", mysql, Worker::shared(false).await).await;
+}
+
+/// rowcast is killed between the parts of a transaction. What its offset says of that must not keep
+/// Kafka Connect from reading it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn debezium_goes_on_inside_a_transaction_that_rowcast_has_begun() {
+    let (name, worker) = ("handed_over_inside", Worker::shared(false).await);
+    let takeover = Takeover::new(name, server().await, worker).await;
+    worker.create(name, &takeover.source()).await;
+    until_async(async || takeover.changes().await.len() >= 40).await;
+    worker.stop(name).await;
+    takeover
+        .sql(&format!(
+            "INSERT /*+ SET_VAR(cte_max_recursion_depth = 100000) */ INTO {name}.t \
+             WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 60000) \
+             SELECT 1000 + i, 0, REPEAT('x', 40) FROM r"
+        ))
+        .await;
+    let file = takeover.pipeline(&[("transaction.max.bytes", "65536")]).await;
+
+    let rowcast = takeover.run(&file).await;
+    let parts = || rowcast.log().unwrap().matches("split=true").count();
+    assert!(until(|| parts() >= 2).await, "{}", rowcast.log().unwrap());
+    rowcast.kill().unwrap();
+    let export = ["offsets", "export", &file, "--commit"];
+    let exported = run_rowcast(&export, &[], DEADLINE).await.unwrap();
+    let exported: Value = serde_json::from_slice(&exported.stdout).unwrap();
+    let done = &exported["offsets"][0]["offset"]["done"];
+    assert!(done.is_string(), "it was killed too late: {exported}");
+    worker.resume(name).await;
+    let changes = takeover.topic_is_table().await;
+    worker.stop(name).await;
+
+    has_every_change_once(&changes);
+    let (of_debezium, ours, _) = by_writer(&changes);
+    println!("{name}: {ours} rows by rowcast, {} by Debezium", of_debezium - 40);
+    assert_eq!(ours + of_debezium, 60_040);
+    assert!(ours > 0 && of_debezium > 40, "{ours} {of_debezium}");
 }
