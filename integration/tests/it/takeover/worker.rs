@@ -1,15 +1,18 @@
 //! Kafka Connect's side.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use integration::stack::{ConnectOptions, KafkaConnect, shared};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::scenario::until_async;
-use crate::scene;
+use crate::scenario::{DEADLINE, until_async};
 
 /// A worker of Kafka Connect that tests share.
 pub(super) struct Worker {
@@ -98,13 +101,52 @@ impl Worker {
     }
 }
 
+/// The committed values of a topic of one partition that were there at the beginning of this call: more
+/// may come all the time, so that there is no end to be met. None if there is no topic.
+fn values(bootstrap: &str, topic: &str) -> Vec<Vec<u8>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "takeover")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .create()
+        .unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).unwrap();
+    if metadata.topics()[0].partitions().is_empty() {
+        return Vec::new();
+    }
+    let (_, end) = consumer.fetch_watermarks(topic, 0, DEADLINE).unwrap();
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+    consumer.assign(&assignment).unwrap();
+    let mut values = Vec::new();
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        assert!(Instant::now() < deadline, "no end of {topic} at {end}");
+        match consumer.poll(Duration::from_secs(1)) {
+            None => {}
+            Some(Err(KafkaError::PartitionEOF(_))) => return values,
+            Some(Err(error)) => panic!("{error}"),
+            // The last place may be a marker, which is no record.
+            Some(Ok(record)) if record.offset() >= end => return values,
+            Some(Ok(record)) => {
+                values.extend(record.payload().map(<[u8]>::to_vec));
+                if record.offset() + 1 == end {
+                    return values;
+                }
+            }
+        }
+    }
+}
+
 /// The committed envelopes of a topic in its order, without tombstones.
 pub(super) async fn envelopes(topic: &str) -> Vec<Value> {
     let stack = shared().await.unwrap();
-    let records = scene::records(&stack.kafka.bootstrap(), topic);
+    let records = values(&stack.kafka.bootstrap(), topic);
     let mut schemas: BTreeMap<u32, Schema> = BTreeMap::new();
     let mut values = Vec::new();
-    for value in records.into_iter().filter_map(|(_, value)| value) {
+    for value in records {
         let id = u32::from_be_bytes(value[1..5].try_into().unwrap());
         if let std::collections::btree_map::Entry::Vacant(place) = schemas.entry(id) {
             let url = format!("{}/schemas/ids/{id}", stack.registry.url());
