@@ -362,3 +362,40 @@ async fn debezium_goes_on_inside_a_transaction_that_rowcast_has_begun() {
     assert_eq!(ours + of_debezium, 60_040);
     assert!(ours > 0 && of_debezium > 40, "{ours} {of_debezium}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_migrate_writes_goes_on_where_debezium_has_stopped() {
+    let (name, worker) = ("handed_over_by_file", Worker::shared(false).await);
+    let takeover = Takeover::new(name, server().await, worker).await;
+    worker.create(name, &takeover.source()).await;
+    until_async(async || takeover.changes().await.len() >= 40).await;
+    worker.stop(name).await;
+    takeover.sql(&format!("UPDATE {name}.t SET n = n + 1")).await;
+
+    let folder = takeover.folder.path().join("moved");
+    let (output, properties) = (folder.to_str().unwrap(), worker.properties());
+    let (from, with) = (worker.url(), properties.to_str().unwrap());
+    let migrate = ["migrate", "--from", &from, "--worker", with, "--output", output];
+    let told = run_rowcast(&migrate, &[], DEADLINE).await.unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let is_ours = |line: &&str| line.starts_with(&format!("{name} "));
+    let line = told.lines().find(is_ours).unwrap_or_else(|| panic!("{told}"));
+    assert!(line.contains("STOPPED") && line.contains("goes on at binlog."), "{told}");
+    // The worker is shared: only this connector is meant.
+    let config = std::fs::read(folder.join(format!("connectors/{name}.json"))).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    let written = std::fs::read_to_string(folder.join("pipeline.yaml")).unwrap();
+    let (head, _) = written.split_once("connectors:\n").unwrap();
+    let listeners = "listeners: http://127.0.0.1:0";
+    let only = format!("{head}{listeners}\nconnectors:\n  {name}: {}\n", config["config"]);
+    let file = folder.join("only.yaml");
+    std::fs::write(&file, only).unwrap();
+
+    let rowcast = takeover.run(file.to_str().unwrap()).await;
+    log_has(&rowcast, "the stored offset is debezium's").await;
+    let changes = takeover.topic_is_table().await;
+    stop(&rowcast).await;
+
+    has_every_change_once(&changes);
+    assert_eq!(by_writer(&changes), (40, 40, 0));
+}

@@ -1,6 +1,7 @@
 //! Kafka Connect's side.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use apache_avro::Schema;
@@ -57,6 +58,11 @@ impl Worker {
     /// The address of its REST API.
     pub(super) fn url(&self) -> String {
         self.connect.url()
+    }
+
+    /// The file that it is started with.
+    pub(super) fn properties(&self) -> PathBuf {
+        self.connect.server.directory().join("worker.properties")
     }
 
     /// Makes a connector and waits until its task runs.
