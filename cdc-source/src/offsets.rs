@@ -19,7 +19,7 @@ use connect::offsets::{
 };
 use schema::fault::{Disposition, Fault, chain};
 use schema::lsn::Lsn;
-use schema::offset::{OffsetError, SourcePartition, StreamOffset, TableOffset};
+use schema::offset::{DebeziumCopies, OffsetError, SourcePartition, StreamOffset, TableOffset};
 use schema::position::BinlogPosition;
 use schema::table::TableId;
 use serde_json::Value;
@@ -222,11 +222,26 @@ impl SourceOffsets {
             tables,
             log,
             unusable,
-            copies_new_tables: self.config.snapshot.mode.copies(),
+            copies_new_tables: self.copies_new_tables(stored, changes),
         };
         let mut plan = plan::plan(&self.name, &situation, changes);
         plan.losses.extend(doubts);
         plan
+    }
+
+    /// Whether a table without an offset is copied. Not beside an offset of Debezium's, which has
+    /// copied it.
+    fn copies_new_tables(&self, stored: &[StoredOffset], changes: &[Change]) -> bool {
+        let is_stream = |it: &&StoredOffset| {
+            matches!(self.partition_of(&it.partition), Some(SourcePartition::Stream { .. }))
+        };
+        let new = changes.iter().find_map(|change| match change {
+            Change::Stream(new) => Some(new.as_ref().map(|new| new.json.as_slice())),
+            Change::Table(..) => None,
+        });
+        let stored = || stored.iter().find(is_stream).map(|it| it.value.as_slice());
+        let copies = new.unwrap_or_else(stored).and_then(DebeziumCopies::of);
+        self.config.snapshot.mode.copies() && copies.is_none_or(|copies| copies.is_copying_all)
     }
 
     fn partition_of_change(&self, change: &Change) -> SourcePartition {

@@ -34,7 +34,7 @@ pub use security::{Authentication, HttpSecurity, HttpsFiles, KeyStore, TrustStor
 pub use settings::{ConfigError, Leftover, Origin, Settings};
 pub use sink_topics::read_topics;
 pub use topics::{TopicCreation, TopicRules};
-pub(crate) use variables::properties;
+pub use variables::properties;
 
 /// What all connectors of a process share.
 #[derive(Clone)]

@@ -22,8 +22,8 @@ mod source;
 mod tail;
 
 use crate::config::{ConfigError, Settings, WorkerConfig};
-use crate::definition::{self, Definitions};
 use crate::connector::{ConnectorClass, ConnectorKind, ConnectorName};
+use crate::definition::{self, Definitions};
 use crate::task::Task;
 use config::{SinkConfig, SourceConfig};
 use sink::SinkTask;

@@ -7,6 +7,7 @@ mod audit;
 mod auth;
 mod body;
 pub mod client;
+pub mod cluster;
 mod connectors;
 mod guard;
 mod metrics;

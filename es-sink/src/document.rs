@@ -124,7 +124,7 @@ impl Documents {
         let index = &name.index;
         let lsn = row.lsn.or(record.lsn);
         let (kind, version) = version(lsn, record);
-        self.indices.expect(index, kind, &record.partition.topic).await?;
+        self.indices.expect(index, kind, record).await?;
         self.indices.bulk_load().seen(index, row.is_snapshot());
         let require_alias = self.indices.requires_alias(index);
         let mut pipeline = None;

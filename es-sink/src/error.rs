@@ -305,8 +305,8 @@ impl Fault for SinkError {
                 "give the user the privileges create_index, manage, read and index on these indices"
             }
             Self::MixedVersions { .. } => {
-                "set `index.name` to a new index: versions of two kinds do not compare, and rows \
-                 would be lost"
+                "set `index.name` to a new index and `consumer.override.group.id` to a new group: \
+                 versions of two kinds do not compare, and rows would be lost"
             }
             Self::ForeignIndex { .. } => {
                 "give each topic an index of its own in `index.name`, or set `index.shared` and \

@@ -29,6 +29,7 @@ mod mark;
 mod name_date;
 mod state;
 mod stream;
+mod takeover;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -56,6 +57,7 @@ use difference::{Difference, Existing};
 use field_type::FieldTypes;
 use lost::Standing;
 use state::IndexState;
+use takeover::TakenOver;
 
 /// How often an index that somebody else makes at the same moment is looked at: some two seconds
 /// in all.
@@ -80,6 +82,8 @@ pub(crate) struct Indices {
 #[derive(Debug)]
 struct Prepared {
     mark: Mark,
+    /// Where its records begin to have an Lsn, if there are others before.
+    taken_over: Option<TakenOver>,
     /// Its own name.
     index: Box<str>,
     uuid: Option<Box<str>>,
@@ -154,21 +158,6 @@ impl Indices {
             false => Owner::Topic(Arc::clone(topic)),
         };
         Mark { versions, owner }
-    }
-
-    /// Checks that an index has documents like those of a topic. An index that was not prepared
-    /// with fields yet, because its first record is a tombstone, is prepared without.
-    pub(crate) async fn expect(
-        &mut self,
-        index: &Arc<str>,
-        versions: VersionKind,
-        topic: &Arc<str>,
-    ) -> Result<(), SinkError> {
-        match self.prepared.get(index).map(|known| &known.mark) {
-            Some(known) if known.is(versions, topic) => Ok(()),
-            Some(known) => known.refuse(index, &self.mark(versions, topic), topic),
-            None => self.prepare(index, &[], versions, topic).await,
-        }
     }
 
     /// Makes an index ready for documents with these fields.
@@ -447,7 +436,12 @@ impl Indices {
         let uuid = state.uuid().map(Into::into);
         let is_alias = state.is_alias;
         let is_dated = wanted.is_dated;
-        Ok(Prepared { mark: wanted.mark.clone(), index: state.name, uuid, is_alias, is_dated })
+        let taken_over = TakenOver::of(&state.meta);
+        let mut mark = wanted.mark.clone();
+        if taken_over.is_some() {
+            mark.versions = VersionKind::Lsn;
+        }
+        Ok(Prepared { mark, taken_over, index: state.name, uuid, is_alias, is_dated })
     }
 
     fn find_load(&mut self, state: &IndexState, index: &Arc<str>) {

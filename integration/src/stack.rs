@@ -9,6 +9,7 @@
 
 mod apt;
 mod cache;
+mod connect;
 mod elasticsearch;
 mod error;
 mod install;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 pub use self::cache::Cache;
+pub use self::connect::{ConnectOptions, KafkaConnect};
 pub use self::elasticsearch::{Elasticsearch, ElasticsearchOptions};
 pub use self::error::StackError;
 pub use self::install::Installed;

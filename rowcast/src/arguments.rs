@@ -79,6 +79,23 @@ pub(crate) enum Command {
     /// List and show the dead letters of a pipeline file's sinks, or send them back.
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Write a pipeline file of what a Kafka Connect cluster runs.
+    ///
+    /// Asks a worker by its REST API and changes nothing there. Sources of Debezium go on at their
+    /// offsets; Confluent's sinks become new indices, which are filled from the beginning. Says what
+    /// becomes of each connector, and what is left to do. The files have the connectors' passwords.
+    Migrate {
+        /// The REST address of a worker, as `http://host:8083`.
+        #[arg(long)]
+        from: String,
+        /// The properties file that its workers are started with: where Kafka and the schema
+        /// registry are, and the group and topic whose offsets are gone on with.
+        #[arg(long)]
+        worker: Option<PathBuf>,
+        /// The folder to write; it must not exist.
+        #[arg(long)]
+        output: PathBuf,
+    },
 }
 
 /// What happens to a table.

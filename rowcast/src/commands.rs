@@ -2,6 +2,7 @@
 
 pub(crate) mod columns;
 pub(crate) mod dlq;
+pub(crate) mod migrate;
 pub(crate) mod offsets;
 pub(crate) mod table;
 pub(crate) mod tables;
@@ -16,6 +17,7 @@ use cdc_source::offsets::{OffsetsError, SourceOffsets};
 use connect::config::{ConfigError, Listeners, PipelineConfig};
 use connect::connector::ConnectorClass;
 use connect::http::client::AskError;
+use connect::http::cluster::ClusterError;
 use connect::kafka::letters::LettersError;
 use schema::fault::{Disposition, Fault, chain};
 use schema::registry::RegistryError;
@@ -91,6 +93,24 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Ask(#[from] AskError),
     #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error("kafka connect has nothing that rowcast could take over: {why}")]
+    NothingToMigrate { why: String },
+    #[error("{path} is there already")]
+    OutputExists { path: String },
+    #[error("{path} cannot be written")]
+    Output {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the worker's properties {path} cannot be read")]
+    WorkerFile {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
     Offsets(#[from] OffsetsError),
     #[error(transparent)]
     Letters(#[from] LettersError),
@@ -147,6 +167,20 @@ impl Fault for CommandError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Ask(error) => error.hint(),
+            Self::Cluster(error) => error.hint(),
+            Self::NothingToMigrate { .. } => {
+                Some("docs/migration.md says which connectors can be taken over".into())
+            }
+            Self::OutputExists { .. } => {
+                Some("give a folder that does not exist as --output; nothing is overwritten".into())
+            }
+            Self::Output { .. } => {
+                Some("give a folder as --output whose parent exists and can be written".into())
+            }
+            Self::WorkerFile { .. } => Some(
+                "give the properties file that a worker of the cluster is started with as --worker"
+                    .into(),
+            ),
             Self::Offsets(error) => error.hint(),
             Self::Letters(error) => error.hint(),
             Self::Registry(error) => error.hint(),

@@ -20,18 +20,19 @@ pub(crate) fn start(format: LogFormat, is_run: bool) {
     let directives = chosen.filter(|it| EnvFilter::try_new(it).is_ok());
     let directives = directives.unwrap_or_else(|| default.to_owned());
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&directives))
-        .with_filter_reloading()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
+    let filter = EnvFilter::new(&directives);
     let reload: Reload = match format {
         LogFormat::Text => {
+            let builder = builder.with_env_filter(filter).with_filter_reloading();
             let handle = builder.reload_handle();
             builder.init();
             reloading(move |filter| handle.reload(filter))
         }
         LogFormat::Json => {
             let builder = builder.json().flatten_event(true);
+            let builder = builder.with_env_filter(filter).with_filter_reloading();
             let handle = builder.reload_handle();
             builder.init();
             reloading(move |filter| handle.reload(filter))

@@ -2,6 +2,7 @@
 //! one for each captured table.
 
 mod counts;
+mod debezium;
 mod prepared;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::position::BinlogPosition;
 use crate::table::TableId;
 
 pub use counts::TransactionCounts;
+pub use debezium::DebeziumCopies;
 pub use prepared::PreparedXa;
 use prepared::RawPreparedXa;
 
@@ -27,10 +29,14 @@ use prepared::RawPreparedXa;
 ///
 /// 1: positions, Lsn, states, progress of a first copy. 2: what else a copy has to remember (the
 /// definition of its key, a sweep at its end, a condition, a pause), and prepared XA transactions.
-pub const FORMAT_VERSION: u32 = 2;
+/// 3: lists of the stream's offset as texts (ADR 0084).
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The oldest format.
 const FIRST_FORMAT: u32 = 1;
+
+/// The format of all that a copy has to remember.
+const COPY_FORMAT: u32 = 2;
 
 /// The logical partition of an offset.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -156,15 +162,45 @@ struct RawStreamOffset {
     file_created: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lsn: Option<u64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "as_text")]
     prepared: Vec<RawPreparedXa>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_text")]
     done: Option<Vec<TableRows>>,
     #[serde(default, rename = "rowcast", skip_serializing_if = "Option::is_none")]
     version: Option<u32>,
     /// Debezium's counts of the open transaction, each a field of its own.
     #[serde(flatten)]
     others: BTreeMap<String, Value>,
+}
+
+/// Lists as texts: Kafka Connect takes only plain values in an offset, and passes over one that has
+/// others, as if nothing were stored. Older records have them as lists.
+mod as_text {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        list: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&serde_json::to_string(list).map_err(S::Error::custom)?)
+    }
+
+    pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        let read = match Value::deserialize(deserializer)? {
+            Value::String(text) => serde_json::from_str(&text),
+            list @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_)) => serde_json::from_value(list),
+        };
+        read.map_err(D::Error::custom)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -176,6 +212,9 @@ impl StreamOffset {
     /// The value of its record.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
+        // Between transactions there is nothing to say.
+        let done = self.done.clone().filter(|done| self.is_inside() || !done.is_empty());
+        let has_texts = done.is_some() || !self.prepared.is_empty();
         to_json(&RawStreamOffset {
             ts_sec: self.ts_sec,
             file: self.position.file().to_owned(),
@@ -188,9 +227,8 @@ impl StreamOffset {
             file_created: self.file_created,
             lsn: self.lsn.map(Lsn::value),
             prepared: self.prepared.iter().map(PreparedXa::to_raw).collect(),
-            // Between transactions there is nothing to say.
-            done: self.done.clone().filter(|done| self.is_inside() || !done.is_empty()),
-            version: Some(if self.prepared.is_empty() { FIRST_FORMAT } else { FORMAT_VERSION }),
+            done,
+            version: Some(if has_texts { FORMAT_VERSION } else { FIRST_FORMAT }),
             others: self.transaction.as_ref().map(TransactionCounts::to_raw).unwrap_or_default(),
         })
     }
@@ -315,7 +353,7 @@ impl TableState {
             Self::Snapshot(progress) => {
                 let SnapshotProgress { key, sweep, filter, is_paused, .. } = progress;
                 let is_first = key.is_empty() && sweep.is_none() && filter.is_none() && !is_paused;
-                if is_first { FIRST_FORMAT } else { FORMAT_VERSION }
+                if is_first { FIRST_FORMAT } else { COPY_FORMAT }
             }
             Self::Streaming | Self::Parked { .. } => FIRST_FORMAT,
         }
@@ -376,7 +414,7 @@ impl TableOffset {
             state: self.state.clone(),
             // An older one would forget it and overlook what it is about.
             rowcast: match self.names_until {
-                Some(_) => FORMAT_VERSION,
+                Some(_) => COPY_FORMAT,
                 None => self.state.format(),
             },
         })
@@ -568,7 +606,7 @@ mod tests {
         let done = Some(vec![TableRows { db, table, rows: 4 }]);
         let inside = StreamOffset { done, ..offset.clone() };
         assert_eq!(StreamOffset::from_json(&inside.to_json()).unwrap(), inside);
-        assert!(inside.to_json().ends_with(br#""rowcast":1}"#), "an older rowcast can go on");
+        assert!(inside.to_json().ends_with(br#""rowcast":3}"#));
         let prepared = PreparedXa {
             xid: "X'61',X'',1".to_owned(),
             position: "binlog.000001:77".parse().unwrap(),
@@ -581,15 +619,35 @@ mod tests {
         assert_eq!(StreamOffset::from_json(&counted.to_json()).unwrap(), counted);
         let pending = StreamOffset { prepared: vec![prepared], ..offset.clone() };
         assert_eq!(StreamOffset::from_json(&pending.to_json()).unwrap(), pending);
-        assert!(pending.to_json().ends_with(br#""rowcast":2}"#));
+        assert!(pending.to_json().ends_with(br#""rowcast":3}"#));
 
         let newer = String::from_utf8(offset.to_json())
             .unwrap()
-            .replace(r#""rowcast":1"#, r#""rowcast":3"#);
+            .replace(r#""rowcast":1"#, r#""rowcast":4"#);
         assert!(matches!(
             StreamOffset::from_json(newer.as_bytes()),
-            Err(OffsetError::Newer { found: 3 })
+            Err(OffsetError::Newer { found: 4 })
         ));
         assert!(StreamOffset::from_json(b"{").is_err());
+    }
+
+    /// Kafka Connect passes over an offset with other values, and Debezium begins anew.
+    #[test]
+    fn the_streams_offset_has_plain_values_and_older_lists_are_read() {
+        let old = br#"{"ts_sec":1,"file":"b.000001","pos":4,"event":2,"row":1,"server_id":1,
+            "prepared":[{"xid":"X'61',X'',1","file":"b.000001","pos":77,
+                "server_uuid":"7b40b903-e54c-11f1-9537-02fc00000001"}],
+            "done":[{"db":"shop","table":"t","rows":4}],"rowcast":2}"#;
+
+        let offset = StreamOffset::from_json(old).unwrap();
+
+        assert_eq!((offset.prepared.len(), offset.done.as_ref().map(Vec::len)), (1, Some(1)));
+        let json: BTreeMap<String, Value> = serde_json::from_slice(&offset.to_json()).unwrap();
+        assert!(json.values().all(|value| !value.is_array() && !value.is_object()), "{json:?}");
+        assert_eq!(StreamOffset::from_json(&offset.to_json()).unwrap(), offset);
+        for damaged in [r#""prepared":"[""#, r#""done":"{}""#, r#""done":7"#] {
+            let json = format!(r#"{{"ts_sec":1,"file":"b.000001","pos":4,{damaged}}}"#);
+            assert!(StreamOffset::from_json(json.as_bytes()).is_err(), "{json}");
+        }
     }
 }

@@ -12,7 +12,8 @@ use schema::envelope::EventSource;
 use schema::gtid::GtidSet;
 use schema::lsn::{Lsn, LsnClock};
 use schema::offset::{
-    OffsetError, SnapshotProgress, SourcePartition, StreamOffset, TableOffset, TableState,
+    DebeziumCopies, OffsetError, SnapshotProgress, SourcePartition, StreamOffset, TableOffset,
+    TableState,
 };
 use schema::table::TableId;
 use schema::transaction_metadata::{key_schema, value_schema};
@@ -58,9 +59,10 @@ impl Pipeline {
         let mut producer = TransactionalProducer::start(worker, producer).await?;
         let offsets = connect::offsets::read(worker, &name).await?;
         let stored = Stored::of(&config.topic_prefix, offsets)?;
-        let mut lsn = first_lsn(stored.lsn(), worker, &config, &server).await?;
+        let mut lsn = first_lsn(&stored, worker, &config, &server).await?;
 
         let is_first = stored.stream.is_none();
+        let taken_over = stored.taken_over;
         let (start, offset, anew) =
             beginning(&mut connection, &config, &server, stored.stream).await?;
         let tables = server.tables.len();
@@ -73,7 +75,8 @@ impl Pipeline {
         let is_anew = anew || always;
         let redefined = lookahead::redefined(&at_server, &server, &start, &offset).await?;
         tables.know(&mut server, &offset, redefined);
-        begin_tables(&mut tables, &server, (&config.snapshot, is_anew), &mut lsn);
+        let how = (&config.snapshot, is_anew, taken_over.as_ref());
+        begin_tables(&mut tables, &server, how, &mut lsn);
         let signals = SignalTopicReader::start(&config, worker, &tables).await?;
         let first = (is_first || is_anew).then_some(&mut connection);
         let beside = Beside::start(&config, (&tables, &mut producer), &offset, first).await?;
@@ -181,6 +184,8 @@ fn producer_config(
 struct Stored {
     stream: Option<StreamOffset>,
     tables: BTreeMap<TableId, TableOffset>,
+    /// What Debezium had not copied yet, if the stream's offset is one of its own.
+    taken_over: Option<DebeziumCopies>,
 }
 
 impl Stored {
@@ -189,12 +194,22 @@ impl Stored {
         self.stream.as_ref()?.lsn
     }
 
+    /// The highest number that a table was given. Where Debezium has written the stream's offset over
+    /// ours, only these are left.
+    fn lsn_of_tables(&self) -> Option<Lsn> {
+        self.tables.values().filter_map(|table| table.lsn).max()
+    }
+
     fn of(prefix: &str, offsets: HashMap<SourcePartition, Vec<u8>>) -> Result<Self, OffsetError> {
-        let mut stored = Self { stream: None, tables: BTreeMap::new() };
+        let mut stored = Self { stream: None, tables: BTreeMap::new(), taken_over: None };
         for (partition, value) in offsets {
             match partition {
                 SourcePartition::Stream { server } if server == prefix => {
                     stored.stream = Some(StreamOffset::from_json(&value)?);
+                    stored.taken_over = DebeziumCopies::of(&value);
+                    if let Some(copies) = &stored.taken_over {
+                        tell_takeover(prefix, copies);
+                    }
                 }
                 SourcePartition::Table { server, table } if server == prefix => {
                     stored.tables.insert(table, TableOffset::from_json(&value)?);
@@ -206,18 +221,30 @@ impl Stored {
     }
 }
 
+fn tell_takeover(prefix: &str, copies: &DebeziumCopies) {
+    tracing::info!(
+        topic_prefix = prefix,
+        is_copying_all = copies.is_copying_all,
+        tables_in_copy = copies.tables.len(),
+        "the stored offset is debezium's: its stream goes on, and what it has copied is not copied \
+         again"
+    );
+}
+
 /// What happens to each table of the server from now on: what was stored of it, or, if it is new or
-/// all begin anew, what the settings say.
+/// all begin anew, what the settings say. What Debezium has copied is not copied again.
 fn begin_tables(
     tables: &mut Tables,
     server: &Server,
-    (snapshot, anew): (&SnapshotConfig, bool),
+    (snapshot, anew, taken_over): (&SnapshotConfig, bool, Option<&DebeziumCopies>),
     lsn: &mut LsnClock,
 ) {
     for table in &server.tables {
+        let is_copied = taken_over.is_some_and(|copies| !copies.include(table));
+        let state = if is_copied { TableState::Streaming } else { initial_state(snapshot.mode) };
         // Its table may be gone for a moment, between two renames.
         if tables.helper_of(table).is_none() {
-            tables.add(table, initial_state(snapshot.mode));
+            tables.add(table, state);
         }
     }
     if anew {
@@ -340,23 +367,24 @@ fn start_point(
 /// Where the numbers of changes go on: after the stored one, or else after all that were written
 /// and after both clocks.
 async fn first_lsn(
-    stored: Option<Lsn>,
+    offsets: &Stored,
     worker: &WorkerConfig,
     config: &SourceConfig,
     server: &Server,
 ) -> Result<LsnClock, SourceError> {
-    let now_us = connect::clock::now_micros();
+    let (stored, now_us) = (offsets.lsn(), connect::clock::now_micros());
     // Without transactions records are written before the offset that says so.
     let is_in_step = config.delivery == Delivery::ExactlyOnce;
     if stored.is_some() && is_in_step {
         return Ok(LsnClock::start(stored, now_us));
     }
     let written = lsn_tail::highest(worker, &config.topic_prefix, server).await?;
+    let written = written.max(offsets.lsn_of_tables());
     if stored.is_some() {
         return Ok(LsnClock::start(stored.max(written), now_us));
     }
     check_clocks(now_us, server.now_us, config)?;
-    if written.is_some() {
+    if written.is_some() && offsets.stream.is_none() {
         tracing::warn!(
             topic_prefix = config.topic_prefix,
             offset_topic = worker.offset_topic,

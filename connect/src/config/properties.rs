@@ -5,88 +5,14 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::WorkerConfig;
 use super::pipeline::{ConnectorConfig, FILE_MAX_BYTES, PipelineConfig, read_file};
 use super::settings::{ConfigError, Origin, Settings};
+use super::{WorkerConfig, properties};
 use crate::connect_names;
 use crate::connector::ConnectorName;
 
-/// Parses a properties file as Java does: `key=value`, `key: value` or `key value`, comments, lines
-/// that go on behind a backslash, and escapes.
-///
-/// # Errors
-///
-/// Returns the number of a line that is none, from 1, and what is wrong with it.
-pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, (usize, &'static str)> {
-    let mut values = BTreeMap::new();
-    let mut lines = text.lines().enumerate();
-    while let Some((number, first)) = lines.next() {
-        let first = first.trim_start();
-        if first.is_empty() || first.starts_with(['#', '!']) {
-            continue;
-        }
-        let mut line = first.to_owned();
-        while goes_on(&line) {
-            line.pop();
-            let Some((_, next)) = lines.next() else { break };
-            line.push_str(next.trim_start());
-        }
-        let wrong = |problem| (number + 1, problem);
-        let (key, value) = split(&line);
-        let (key, value) = (unescape(key).map_err(wrong)?, unescape(value).map_err(wrong)?);
-        values.insert(key, value);
-    }
-    Ok(values)
-}
-
-/// Whether a line ends with a backslash that is not itself escaped.
-fn goes_on(line: &str) -> bool {
-    line.chars().rev().take_while(|c| *c == '\\').count() % 2 == 1
-}
-
-fn split(line: &str) -> (&str, &str) {
-    let mut is_escaped = false;
-    let end = line.find(|c: char| {
-        let ends = !is_escaped && (c == '=' || c == ':' || c.is_ascii_whitespace());
-        is_escaped = !is_escaped && c == '\\';
-        ends
-    });
-    let Some(end) = end else { return (line, "") };
-    let (key, rest) = line.split_at(end);
-    let rest = rest.trim_start();
-    let rest = rest.strip_prefix(['=', ':']).unwrap_or(rest);
-    (key, rest.trim_start())
-}
-
-fn unescape(text: &str) -> Result<String, &'static str> {
-    let mut plain = String::with_capacity(text.len());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '\\' {
-            plain.push(letter);
-            continue;
-        }
-        match letters.next() {
-            Some('t') => plain.push('\t'),
-            Some('n') => plain.push('\n'),
-            Some('r') => plain.push('\r'),
-            Some('f') => plain.push('\u{c}'),
-            Some('u') => {
-                let digits: String = letters.by_ref().take(4).collect();
-                let code = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
-                plain.push(code.ok_or("has \\u without four digits of a letter")?);
-            }
-            Some(other) => plain.push(other),
-            None => {}
-        }
-    }
-    Ok(plain)
-}
-
 fn load(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    let text = read_file(path, FILE_MAX_BYTES)?;
-    let path = path.display().to_string();
-    parse(&text).map_err(|(line, problem)| ConfigError::Properties { path, line, problem })
+    Ok(properties(&read_file(path, FILE_MAX_BYTES)?).into_iter().collect())
 }
 
 /// A connector as `POST /connectors` takes it.
@@ -158,32 +84,6 @@ fn json(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parsed(text: &str) -> Vec<(String, String)> {
-        parse(text).unwrap().into_iter().collect()
-    }
-
-    fn pair(key: &str, value: &str) -> (String, String) {
-        (key.to_owned(), value.to_owned())
-    }
-
-    #[test]
-    fn lines_are_keys_and_values_as_in_java() {
-        for (text, expected) in [
-            ("a=b", pair("a", "b")),
-            ("  a = b ", pair("a", "b ")),
-            ("a: b", pair("a", "b")),
-            ("a b=c", pair("a", "b=c")),
-            ("a", pair("a", "")),
-            ("# c\n! d\n\na=b\\\n   c", pair("a", "bc")),
-            ("a\\=b=c\\tx\\u00e9\\\\", pair("a=b", "c\txé\\")),
-            ("topic.regex=a\\\\..*", pair("topic.regex", "a\\..*")),
-            ("a=b\\", pair("a", "b")),
-        ] {
-            assert_eq!(parsed(text), [expected], "{text:?}");
-        }
-        assert_eq!(parse("a=1\nb=\\uzz"), Err((2, "has \\u without four digits of a letter")));
-    }
 
     #[test]
     fn a_connector_is_properties_or_json() {

@@ -389,16 +389,6 @@ pub enum ConfigError {
         /// Why.
         problem: Cow<'static, str>,
     },
-    /// A line of a properties file is none.
-    #[error("{path} is not a properties file: line {line} {problem}")]
-    Properties {
-        /// Its path as it was given.
-        path: String,
-        /// Which line, from 1.
-        line: usize,
-        /// What is wrong with it, without any text of the file.
-        problem: &'static str,
-    },
     /// The pipeline file is not what YAML is, or no map.
     #[error("the pipeline file is not valid YAML: {problem}")]
     Yaml {
@@ -426,7 +416,6 @@ impl Fault for ConfigError {
             Self::Unreadable { .. } => {
                 "correct the path of the pipeline file, or its access".into()
             }
-            Self::Properties { .. } => "correct the file at this line".into(),
             Self::Yaml { .. } => "correct the pipeline file at this place".into(),
         })
     }

@@ -87,7 +87,8 @@ fn property(content: &str, key: &str) -> Option<String> {
 
 /// The entries of a Java properties file in their order: `=`, `:` or blanks behind the key,
 /// comments, lines that go on behind a backslash, and escapes.
-pub(crate) fn properties(content: &str) -> Vec<(String, String)> {
+#[must_use]
+pub fn properties(content: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut lines = content.lines();
     while let Some(first) = lines.next() {

@@ -183,9 +183,9 @@ fn parser_errors(
         let (key, problem) = match error {
             ConfigError::Setting { key, problem, .. } => (key, problem),
             // Errors about files are not about a connector's settings.
-            other @ (ConfigError::Unreadable { .. }
-            | ConfigError::Properties { .. }
-            | ConfigError::Yaml { .. }) => ("connector.class".to_owned(), other.to_string().into()),
+            other @ (ConfigError::Unreadable { .. } | ConfigError::Yaml { .. }) => {
+                ("connector.class".to_owned(), other.to_string().into())
+            }
         };
         let told = definitions.wording_of(&key).problem(&key, &problem);
         let of_key = errors.entry(key.clone()).or_default();

@@ -3,6 +3,7 @@
 use crate::config::{ConfigError, Delivery, Settings, TopicCreation, WorkerConfig, read_topics};
 use crate::connector::ConnectorName;
 use crate::converter::{Converter, Converters};
+use crate::definition;
 use crate::kafka::consumer::Topics;
 
 /// The settings of a source.
@@ -45,7 +46,7 @@ impl SourceConfig {
             creation: TopicCreation::read(&mut settings, &worker.topics)?,
         };
         read_tasks_max(&mut settings)?;
-        settings.finish()?;
+        definition::of_file_stream_sources().finish(settings)?;
         Ok(config)
     }
 }
@@ -77,7 +78,7 @@ impl SinkConfig {
             converter: value_converter(connector, &mut settings, worker)?,
         };
         read_tasks_max(&mut settings)?;
-        settings.finish()?;
+        definition::of_file_stream_sinks().finish(settings)?;
         Ok(config)
     }
 }

@@ -56,9 +56,8 @@ fn infos(
     class: &'static dyn ConnectorClass,
     settings: &ConnectorSettings,
 ) -> Result<ConfigInfos, HttpError> {
-    let resolved = Settings::variables(settings).map_err(|error| {
-        HttpError::new(StatusCode::BAD_REQUEST, invalid(&[error.to_string()]))
-    })?;
+    let resolved = Settings::variables(settings)
+        .map_err(|error| HttpError::new(StatusCode::BAD_REQUEST, invalid(&[error.to_string()])))?;
     Ok(ConfigInfos::of(class, &resolved, &identity.config))
 }
 
@@ -83,7 +82,8 @@ pub(super) async fn validate(
         .ok_or_else(|| HttpError::internal(unknown(identity.classes, &plugin)))?;
     let given = settings.get("connector.class").map_or("", String::as_str);
     if !class.names().contains(&given) {
-        let message = format!("Included connector type {given} does not match request type {plugin}");
+        let message =
+            format!("Included connector type {given} does not match request type {plugin}");
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
     Ok(Json(infos(identity, class, &settings)?))

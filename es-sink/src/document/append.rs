@@ -69,7 +69,7 @@ impl Documents {
         self.get_ready(record, &name, (&row, written)).await?;
         let index = &name.index;
         if config.stream.is_none() {
-            self.indices.expect(index, kind, topic).await?;
+            self.indices.expect(index, kind, record).await?;
         }
         let is_keyed = columns.is_some();
         complete(&mut body, &row, &config);

@@ -1,7 +1,8 @@
 //! What an index says about its documents: `rowcast` in `_meta` of its mapping.
 //!
-//! `versions`: a Kafka offset is always smaller than an [`schema::lsn::Lsn`], so an index with both
-//! would lose rows without an error. `topic`: two tables in one index would share the documents of
+//! `versions`: a Kafka offset is always smaller than an [`schema::lsn::Lsn`], so an index that gets
+//! offsets behind Lsns would lose rows without an error. The other way round is what comes of a topic
+//! that was taken over from another source (`takeover.rs`). `topic`: two tables in one index would share the documents of
 //! rows with the same key, and a sweep of one would take the other's with it. So an index belongs to
 //! the topic that has come first, or is `shared`: then ids begin with the topic and each document
 //! has it in a field.
@@ -30,6 +31,8 @@ pub(super) const KEY: &str = "rowcast";
 pub(super) const CREATED: &str = "created";
 /// Whether a template has said what some of its fields are.
 pub(super) const TEMPLATED: &str = "templated";
+/// Where its records begin to have an Lsn, if there are others before.
+pub(super) const TAKEN_OVER: &str = "taken_over";
 /// The index's UUID. A restored index has that of the one that was saved.
 pub(super) const INDEX_UUID: &str = "index_uuid";
 /// The settings that were in force before a snapshot.
@@ -68,18 +71,27 @@ impl VersionKind {
 }
 
 impl Mark {
-    /// Whether documents of a topic with such versions may be in the index.
-    pub(super) fn is(&self, versions: VersionKind, topic: &Arc<str>) -> bool {
-        let is_owner = match &self.owner {
+    /// Whether documents of a topic may be in the index.
+    pub(super) fn is_of(&self, topic: &Arc<str>) -> bool {
+        match &self.owner {
             Owner::Topic(owner) => owner == topic,
             Owner::Shared => true,
-        };
-        self.versions == versions && is_owner
+        }
     }
 
     /// This mark among what an index's `_meta` has already.
     pub(super) fn added_to(&self, meta: &Map<String, Value>) -> Map<String, Value> {
-        let meta = with_note(meta, "versions", json!(self.versions.word()));
+        let found = noted_versions(meta);
+        let is_taken_over = self.versions == VersionKind::Lsn
+            && found.is_some_and(|found| found == VersionKind::Offset.word());
+        let meta =
+            if is_taken_over { with_note(meta, TAKEN_OVER, json!({})) } else { meta.clone() };
+        // An index that was taken over stays so when an old record is read again.
+        let versions = match meta.get(KEY).and_then(|ours| ours.get(TAKEN_OVER)) {
+            Some(_) => VersionKind::Lsn,
+            None => self.versions,
+        };
+        let meta = with_note(&meta, "versions", json!(versions.word()));
         match &self.owner {
             Owner::Topic(topic) => with_note(&meta, "topic", json!(**topic)),
             Owner::Shared => with_note(&meta, "shared", json!(true)),
@@ -98,11 +110,16 @@ impl Mark {
         topic: &str,
     ) -> Result<bool, SinkError> {
         let Some(found) = meta.get(KEY) else { return Ok(false) };
-        let versions = found.get("versions").and_then(Value::as_str);
+        let versions = noted_versions(meta);
+        let mut is_taken_over = false;
         if let Some(versions) = versions
             && versions != self.versions.word()
         {
-            return Err(self.mixed(index, versions, topic));
+            // Offsets first and then Lsns is the order of a topic that was taken over.
+            is_taken_over = versions == VersionKind::Offset.word();
+            if !is_taken_over && found.get(TAKEN_OVER).is_none() {
+                return Err(self.mixed(index, versions, topic));
+            }
         }
         let owner = match (found.get("topic").and_then(Value::as_str), found.get("shared")) {
             (Some(owner), _) => Some(Owner::Topic(owner.into())),
@@ -111,7 +128,7 @@ impl Mark {
         };
         match owner {
             Some(owner) if owner != self.owner => Err(self.foreign(index, &owner, topic)),
-            owner => Ok(owner.is_some() && versions.is_some()),
+            owner => Ok(owner.is_some() && versions.is_some() && !is_taken_over),
         }
     }
 
@@ -148,6 +165,11 @@ impl Mark {
             topic: topic.into(),
         }
     }
+}
+
+/// What an index says that its versions are.
+fn noted_versions(meta: &Map<String, Value>) -> Option<&str> {
+    meta.get(KEY)?.get("versions")?.as_str()
 }
 
 /// `_meta` with one more note of rowcast's, or another value of it; null takes it away.

@@ -354,20 +354,62 @@ async fn an_outage_is_waited_for() {
 }
 
 #[tokio::test]
-async fn versions_of_two_kinds_do_not_meet_in_one_index() {
+async fn records_without_an_lsn_do_not_follow_those_with_one() {
+    for first in [0, 5] {
+        let mut bench = Bench::start(FakeServer::start().await, &[]);
+        let p = partition(0);
+        bench.feed.assigned(vec![p.clone()]).await;
+        // Another source's, as long as they come first.
+        for offset in 0..first {
+            bench.deliver(vec![record(&p, offset, 1, Change::Write { n: 5 }, None)]).await;
+        }
+        bench.deliver(vec![record(&p, first, 1, Change::Write { n: 6 }, Some(7))]).await;
+        bench.deliver(vec![record(&p, first + 1, 1, Change::Write { n: 7 }, None)]).await;
+
+        let error = failure(bench).await;
+
+        assert_eq!(
+            error.to_string(),
+            "index `shop.db.orders` has versions from lsn, expected kafka offset as in topic \
+             shop.db.orders"
+        );
+    }
+}
+
+/// Each partition on its own, over restarts, and when records are read again.
+#[tokio::test]
+async fn a_topic_that_was_taken_over_goes_on_in_its_index() {
+    let (p, q) = (partition(0), partition(1));
+    let without = |p, offset, id| record(p, offset, id, Change::Write { n: offset }, None);
+    let with = |p, offset: i64, id| {
+        let lsn = Some(900 + offset.unsigned_abs());
+        record(p, offset, id, Change::Write { n: offset }, lsn)
+    };
     let mut bench = Bench::start(FakeServer::start().await, &[]);
-    let p = partition(0);
-    bench.feed.assigned(vec![p.clone()]).await;
-    bench.deliver(vec![record(&p, 0, 1, Change::Write { n: 5 }, None)]).await;
-    bench.deliver(vec![record(&p, 1, 1, Change::Write { n: 6 }, Some(7))]).await;
+    bench.feed.assigned(vec![p.clone(), q.clone()]).await;
+
+    bench
+        .deliver(vec![without(&p, 3, 1), without(&q, 3, 2), with(&p, 4, 1), without(&q, 4, 2)])
+        .await;
+    bench.until(|bench, _| bench.committed.get(&0) == Some(&5)).await;
+    let noted = bench.server.mapping(TOPIC)["_meta"]["rowcast"].clone();
+    assert_eq!(
+        (&noted["versions"], &noted["taken_over"]),
+        (&json!("lsn"), &json!({"shop.db.orders/0": 4}))
+    );
+    let server = bench.end().await.1;
+    let mut bench = Bench::start(server, &[]);
+    bench.feed.assigned(vec![p.clone(), q.clone()]).await;
+    // What is old is void; the other partition has not come so far.
+    bench.deliver(vec![without(&p, 2, 1), without(&q, 5, 2), with(&q, 6, 2), with(&p, 5, 3)]).await;
+    bench.until(|bench, _| bench.committed.get(&1) == Some(&7)).await;
+    let noted = bench.server.mapping(TOPIC)["_meta"]["rowcast"]["taken_over"].clone();
+    assert_eq!(noted, json!({"shop.db.orders/0": 4, "shop.db.orders/1": 6}));
+    bench.deliver(vec![without(&q, 7, 2)]).await;
 
     let error = failure(bench).await;
 
-    assert_eq!(
-        error.to_string(),
-        "index `shop.db.orders` has versions from kafka offset, expected lsn as in topic \
-         shop.db.orders"
-    );
+    assert!(error.to_string().contains("has versions from lsn"), "{error}");
 }
 
 #[tokio::test]

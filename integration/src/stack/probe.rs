@@ -23,6 +23,8 @@ pub(super) enum Probe {
     Registry(String),
     /// Elasticsearch: the primary shards are there. `GET /` answers before that.
     Elasticsearch(String),
+    /// Kafka Connect: the worker has read its topics and takes requests.
+    Connect(String),
     /// Any server that wants a login or encryption: its port is open.
     Listening(SocketAddr),
 }
@@ -36,6 +38,7 @@ impl Probe {
                 Self::Kafka(address) => is_kafka_ready(*address).await,
                 Self::Registry(url) => is_registry_ready(url).await,
                 Self::Elasticsearch(url) => is_elasticsearch_ready(url).await,
+                Self::Connect(url) => is_connect_ready(url).await,
                 Self::Listening(address) => TcpStream::connect(address).await.is_ok(),
             }
         };
@@ -79,5 +82,10 @@ async fn is_registry_ready(url: &str) -> bool {
 async fn is_elasticsearch_ready(url: &str) -> bool {
     let health = "_cluster/health?wait_for_status=yellow&wait_for_no_initializing_shards=true";
     let request = reqwest::Client::new().get(format!("{url}/{health}&timeout=2s"));
+    request.send().await.is_ok_and(|response| response.status().is_success())
+}
+
+async fn is_connect_ready(url: &str) -> bool {
+    let request = reqwest::Client::new().get(format!("{url}/health"));
     request.send().await.is_ok_and(|response| response.status().is_success())
 }

@@ -30,6 +30,10 @@ pub(super) const ELASTICSEARCH: &str = "9.5.3";
 /// OpenSearch's version.
 pub(super) const OPENSEARCH: &str = "3.8.0";
 
+/// The version of the Python package that brings along Debezium's connectors of the same version,
+/// and Confluent's Avro converter, which Maven's usual repository does not have.
+pub(super) const DEBEZIUM: &str = "3.6.3.0";
+
 /// The plugin that copies jars; pinned so that a new release cannot change what is fetched.
 pub(super) const MAVEN_DEPENDENCY_PLUGIN: &str = "3.6.1";
 

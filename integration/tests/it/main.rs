@@ -96,6 +96,8 @@ mod stalled_commit;
 #[cfg(test)]
 mod sweep;
 #[cfg(test)]
+mod takeover;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod too_large;

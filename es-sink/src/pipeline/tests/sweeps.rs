@@ -207,10 +207,24 @@ async fn without_an_index_there_is_nothing_to_sweep_and_an_empty_one_is_made() {
     bench.end().await.0.unwrap();
 }
 
+/// The source has taken the topic over, and its first record is a sweep.
 #[tokio::test]
-async fn an_index_with_other_versions_or_of_another_topic_is_not_swept() {
+async fn documents_of_the_source_before_are_swept() {
+    let server = FakeServer::start().await;
+    let mark = json!({"versions": "kafka offset", "topic": TOPIC});
+    server.create(TOPIC, json!({"_meta": {"rowcast": mark}}));
+    server.put(TOPIC, "1", 1, json!({}));
+    let mut bench = swept_alone(server, &[]).await;
+
+    bench.until(|bench, _| bench.committed.get(&0) == Some(&5)).await;
+
+    assert_eq!(ids(&bench.server, TOPIC), Vec::<String>::new());
+    bench.end().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn an_index_of_another_topic_is_not_swept() {
     for (mark, expected) in [
-        (json!({"versions": "kafka offset", "topic": TOPIC}), "has versions from kafka offset"),
         (json!({"versions": "lsn", "topic": "x.y.z"}), "has the documents of topic x.y.z"),
         (json!({"versions": "lsn", "shared": true}), "is shared by several topics"),
     ] {

@@ -108,7 +108,10 @@ async fn the_next_server_goes_on_inside_a_split_transaction() {
     proxy.set(Network::CutAfter(0));
     let offset = scenario.topics.read_texts("split_hosts-offsets").await.unwrap();
     let (_, offset) = offset.iter().rfind(|(key, _)| !key.contains("\"table\"")).unwrap();
-    assert!(offset.contains(r#""done":[{"db":"split_hosts","table":"t","rows":"#), "{offset}");
+    assert!(
+        offset.contains(r#""done":"[{\"db\":\"split_hosts\",\"table\":\"t\",\"rows\":"#),
+        "{offset}"
+    );
     rowcast.start_again().unwrap();
 
     log_has(&rowcast, &format!("server={} position", second.address())).await;
