@@ -286,6 +286,12 @@ async fn refusals_are_kafka_connects() {
         let answer = running.ask(method, path, Value::Null).await;
         assert_eq!(answer, refused(code, message), "{method} {path}");
     }
+    running.end().await;
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_refused_as_kafka_connect_does() {
+    let running = Running::start().await;
     running.ask("POST", "/connectors", waiting("f", json!({}))).await;
     for (method, path, body, code, message) in [
         ("POST", "/connectors", "{not json", 500, "no JSON"),
