@@ -147,6 +147,8 @@ fn router(cluster: &Arc<Cluster>) -> Router {
         .route(&format!("{one}/resume"), put(connectors::resume))
         .route(&format!("{one}/stop"), put(connectors::stop))
         .route(&format!("{one}/offsets"), offsets)
+        .route(&format!("{one}/topics"), get(connectors::topics))
+        .route(&format!("{one}/topics/reset"), put(connectors::reset_topics))
         .route(&format!("{one}/tables"), get(tables::of_connector))
         .route(&format!("{table}/{{action}}"), post(tables::command))
         .route("/connector-plugins", get(plugins::list))

@@ -30,7 +30,9 @@ pub(super) fn registry_url(url: &str) -> Result<(), &'static str> {
         return Err("expected an address that begins with http:// or https://");
     };
     if rest.split('/').next().is_some_and(|host| host.contains('@')) {
-        return Err("has a user or password in it; give them as `….basic.auth.user.info`");
+        return Err("has a user or password in it; give them as \
+                    `schema.registry.basic.auth.user.info`, for a connector's own registry behind \
+                    `value.converter.`");
     }
     Ok(())
 }

@@ -194,6 +194,16 @@ async fn set_target(
     Ok(())
 }
 
+/// `topic.tracking.enable` is off, in Kafka Connect's words.
+pub(super) async fn topics() -> HttpError {
+    HttpError::new(StatusCode::FORBIDDEN, "Topic tracking is disabled.")
+}
+
+/// The same for forgetting them.
+pub(super) async fn reset_topics() -> HttpError {
+    HttpError::new(StatusCode::FORBIDDEN, "Topic tracking reset is disabled.")
+}
+
 /// `?includeTasks=true&onlyFailed=true`; both are `false` unless they are given.
 #[derive(Debug, Deserialize)]
 pub(super) struct RestartQuery {

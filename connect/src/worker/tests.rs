@@ -289,68 +289,71 @@ async fn refusals_are_kafka_connects() {
     running.end().await;
 }
 
+/// Method, path, body; status, and what the message has.
+const WRONG: &[(&str, &str, &str, u16, &str)] = &[
+    ("POST", "/connectors", "{not json", 500, "no JSON"),
+    ("POST", "/connectors", r#"{"name":"x"}"#, 500, "\"config\""),
+    (
+        "POST",
+        "/connectors",
+        r#"{"config":{}}"#,
+        400,
+        "Connector config {name=} contains no connector type",
+    ),
+    (
+        "POST",
+        "/connectors",
+        r#"{"name":"x","config":{},"zzz":1}"#,
+        500,
+        "Unrecognized field \"zzz\"",
+    ),
+    (
+        "POST",
+        "/connectors",
+        r#"{"name":"x","config":{"connector.class":"no.such.Class"}}"#,
+        400,
+        "Failed to find any class that implements Connector and which name matches no.such.Class, available connectors are: ",
+    ),
+    (
+        "POST",
+        "/connectors",
+        r#"{"name":"x","config":{"connector.class":"Waiting","tasks.max":"0"}}"#,
+        400,
+        "Connector configuration is invalid and contains the following 1 error(s):\n",
+    ),
+    (
+        "PUT",
+        "/connectors/y/config",
+        r#"{"name":"x","connector.class":"Waiting"}"#,
+        400,
+        "Connector name configuration (x) doesn't match connector name in the URL (y)",
+    ),
+    ("PATCH", "/connectors/nope/config", "{}", 404, "Connector nope not found"),
+    (
+        "PATCH",
+        "/connectors/f/offsets",
+        r#"{"offsets":[{"partition":{"a":1},"offset":null}]}"#,
+        400,
+        "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/f/stop' endpoint",
+    ),
+    (
+        "PATCH",
+        "/connectors/f/offsets",
+        r#"{"offsets":[]}"#,
+        400,
+        "Partitions / offsets need to be provided for an alter offsets request",
+    ),
+    ("PATCH", "/connectors/f/offsets", r#"{"bogus":1}"#, 500, "Unrecognized field \"bogus\""),
+    ("GET", "/connectors/f/tasks/9/status", "", 404, "No status found for task f-9"),
+    ("POST", "/connectors/f/tasks/7/restart", "", 404, "Unknown task: f-7"),
+    ("PUT", "/admin/loggers/root", r#"{"level":"LOUD"}"#, 404, "invalid log level 'LOUD'."),
+];
+
 #[tokio::test]
 async fn what_is_asked_wrongly_is_refused_as_kafka_connect_does() {
     let running = Running::start().await;
     running.ask("POST", "/connectors", waiting("f", json!({}))).await;
-    for (method, path, body, code, message) in [
-        ("POST", "/connectors", "{not json", 500, "no JSON"),
-        ("POST", "/connectors", r#"{"name":"x"}"#, 500, "\"config\""),
-        (
-            "POST",
-            "/connectors",
-            r#"{"config":{}}"#,
-            400,
-            "Connector config {name=} contains no connector type",
-        ),
-        (
-            "POST",
-            "/connectors",
-            r#"{"name":"x","config":{},"zzz":1}"#,
-            500,
-            "Unrecognized field \"zzz\"",
-        ),
-        (
-            "POST",
-            "/connectors",
-            r#"{"name":"x","config":{"connector.class":"no.such.Class"}}"#,
-            400,
-            "Failed to find any class that implements Connector and which name matches no.such.Class, available connectors are: ",
-        ),
-        (
-            "POST",
-            "/connectors",
-            r#"{"name":"x","config":{"connector.class":"Waiting","tasks.max":"0"}}"#,
-            400,
-            "Connector configuration is invalid and contains the following 1 error(s):\n",
-        ),
-        (
-            "PUT",
-            "/connectors/y/config",
-            r#"{"name":"x","connector.class":"Waiting"}"#,
-            400,
-            "Connector name configuration (x) doesn't match connector name in the URL (y)",
-        ),
-        ("PATCH", "/connectors/nope/config", "{}", 404, "Connector nope not found"),
-        (
-            "PATCH",
-            "/connectors/f/offsets",
-            r#"{"offsets":[{"partition":{"a":1},"offset":null}]}"#,
-            400,
-            "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/f/stop' endpoint",
-        ),
-        (
-            "PATCH",
-            "/connectors/f/offsets",
-            r#"{"offsets":[]}"#,
-            400,
-            "Partitions / offsets need to be provided for an alter offsets request",
-        ),
-        ("PATCH", "/connectors/f/offsets", r#"{"bogus":1}"#, 500, "Unrecognized field \"bogus\""),
-        ("GET", "/connectors/f/tasks/9/status", "", 404, "No status found for task f-9"),
-        ("POST", "/connectors/f/tasks/7/restart", "", 404, "Unknown task: f-7"),
-        ("PUT", "/admin/loggers/root", r#"{"level":"LOUD"}"#, 404, "invalid log level 'LOUD'."),
-    ] {
+    for &(method, path, body, code, message) in WRONG {
         let (found, answer) = running.ask_text(method, path, body.to_owned()).await;
         let text = answer["message"].as_str().unwrap_or_default();
         assert!(

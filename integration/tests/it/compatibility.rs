@@ -16,7 +16,10 @@ use serde_json::{Value, json};
 use crate::tidy::{CRATES, read, repository, rust_files};
 
 /// The classes with tables, and the settings without which they do not start.
-const CLASSES: [(&dyn ConnectorClass, &[(&str, &str)]); 3] = [
+/// A class, and settings that it does not do without.
+type Known = (&'static dyn ConnectorClass, &'static [(&'static str, &'static str)]);
+
+const CLASSES: [Known; 3] = [
     (
         &MySqlConnector,
         &[

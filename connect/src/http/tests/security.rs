@@ -453,21 +453,21 @@ async fn commands_log_in_as_the_environment_says() {
 }
 
 #[tokio::test]
-async fn every_path_of_the_router_is_in_the_openapi_document() {
+async fn the_router_has_what_the_openapi_document_says() {
     let running = running().await;
     let (status, document) = running.get("/openapi.json").await;
     assert_eq!((status, &document["openapi"]), (200, &json!("3.1.0")));
-    let known: Vec<String> = openapi::operations().into_iter().map(|(_, path)| path).collect();
-    for path in [
-        "/health",
-        "/metrics",
-        "/tables",
-        "/openapi.json",
-        "/connectors",
-        "/connectors/{name}/status",
-        "/connectors/{name}/tables",
-        "/connectors/{name}/tables/{table}/{action}",
-    ] {
-        assert!(known.iter().any(|it| it == path), "{path}");
+
+    // The first asks Kafka, which there is none of.
+    for (method, path) in openapi::operations().into_iter().filter(|(_, path)| path != "/") {
+        let place: String = path
+            .split('/')
+            .map(|part| if part == "{task}" { "0" } else { part.trim_matches(['{', '}']) })
+            .collect::<Vec<_>>()
+            .join("/");
+        let asked: Method = method.parse().unwrap();
+        let request = reqwest::Client::new().request(asked, format!("{}{place}", running.url));
+        let text = request.send().await.unwrap().text().await.unwrap();
+        assert!(!text.contains("HTTP 40"), "{method} {place}: {text}");
     }
 }
