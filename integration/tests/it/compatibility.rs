@@ -10,16 +10,17 @@ use cdc_source::MySqlConnector;
 use connect::config::{Origin, PipelineConfig, Settings, WorkerConfig};
 use connect::connector::{ConnectorClass, ConnectorName};
 use connect::definition::{ConfigInfos, Definitions, KeyVerdict, Verdict, key_infos};
+use connect::file_stream::{FileStreamSink, FileStreamSource};
 use es_sink::{ElasticsearchSink, OpenSearchSink};
 use serde_json::{Value, json};
 
 use crate::tidy::{CRATES, read, repository, rust_files};
 
-/// The classes with tables, and the settings without which they do not start.
 /// A class, and settings that it does not do without.
 type Known = (&'static dyn ConnectorClass, &'static [(&'static str, &'static str)]);
 
-const CLASSES: [Known; 3] = [
+/// The classes with tables, and the settings without which they do not start.
+const CLASSES: [Known; 5] = [
     (
         &MySqlConnector,
         &[
@@ -31,6 +32,8 @@ const CLASSES: [Known; 3] = [
     ),
     (&ElasticsearchSink, SINK),
     (&OpenSearchSink, SINK),
+    (&FileStreamSource, &[("file", "/x"), ("topic", "a")]),
+    (&FileStreamSink, &[("file", "/x"), ("topics", "a")]),
 ];
 
 const SINK: &[(&str, &str)] = &[("topics", "a"), ("connection.url", "http://es:9200")];
