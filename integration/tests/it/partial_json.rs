@@ -4,7 +4,7 @@
 //! After each update the row is copied by SQL into a second table, which the log holds whole. So
 //! every state between is compared, not only the last one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use integration::cell::{Cell, Cells};
 use integration::random::Random;
@@ -196,13 +196,22 @@ impl History {
         self.scenario.sql(&copy).await;
     }
 
-    /// Sizes of the events in the log that hold differences.
+    /// Sizes of the events of our table in the log that hold differences. Other tests write to the same
+    /// log.
     async fn partial_events(&mut self) -> Vec<u64> {
         let (file, from) = &self.begin;
         let list = format!("SHOW BINLOG EVENTS IN '{file}' FROM {from}");
         type Listed = (String, u64, String, u32, u64, String);
         let events: Vec<Listed> = self.scenario.rows(&list).await;
-        let partial = events.into_iter().filter(|event| event.2 == "Update_rows_partial");
+        // `table_id: 120 (database.table)`, and `table_id: 120 flags: STMT_END_F`.
+        let ours = format!(" ({}.t)", self.scenario.name);
+        let maps = events.iter().filter(|event| event.2 == "Table_map");
+        let ids: BTreeSet<String> =
+            maps.filter_map(|event| event.5.strip_suffix(&*ours).map(str::to_owned)).collect();
+        let is_ours = |info: &str| ids.iter().any(|id| info.starts_with(&format!("{id} ")));
+        let partial = events
+            .into_iter()
+            .filter(|event| event.2 == "Update_rows_partial" && is_ours(&event.5));
         partial.map(|(_, start, _, _, end, _)| end - start).collect()
     }
 

@@ -17,6 +17,8 @@ use crate::scene::endpoint;
 struct Worker {
     process: Rowcast,
     url: String,
+    /// How often it has been started.
+    starts: usize,
 }
 
 impl Worker {
@@ -47,17 +49,23 @@ impl Worker {
         let log = folder.join(format!("{name}.log"));
         let arguments = ["worker", file.to_str().unwrap()];
         let process = Rowcast::start(&arguments, &[LOG], &log).await.unwrap();
-        let mut worker = Self { process, url: String::new() };
+        let mut worker = Self { process, url: String::new(), starts: 0 };
         worker.is_ready().await;
         worker
     }
 
-    /// Waits until it answers; after a start its address is another one.
+    /// Starts it again, after it has ended.
+    async fn start_again(&mut self) {
+        self.process.start_again().unwrap();
+        self.is_ready().await;
+    }
+
+    /// Waits until it answers; after each start its address is another one.
     async fn is_ready(&mut self) {
-        let listens = crate::scenario::until(|| {
-            self.process.log().unwrap().contains("http endpoint listens")
-        });
-        assert!(listens.await, "{}", self.process.log().unwrap());
+        self.starts += 1;
+        let told = || self.process.log().unwrap().matches("http endpoint listens").count();
+        let listens = crate::scenario::until(|| told() == self.starts).await;
+        assert!(listens, "{}", self.process.log().unwrap());
         self.url = endpoint(&self.process).await;
         self.until("/health", |health| health["status"] == "healthy").await;
     }
@@ -184,8 +192,7 @@ async fn connectors_outlive_their_workers() {
     damage(stack, &topic).await;
     stop(&worker.process).await;
 
-    worker.process.start_again().unwrap();
-    worker.is_ready().await;
+    worker.start_again().await;
 
     assert_eq!(worker.get("/connectors").await, json!(["kept"]));
     worker.until("/connectors/kept/status", |it| it["tasks"][0]["state"] == "PAUSED").await;

@@ -129,8 +129,7 @@ async fn ten_connectors_survive_kills_sleeps_and_restarts_of_three_workers() {
 
     stop(&c.process).await;
     until_all_run(&d, &[id(&a), id(&c)], "one leaves").await;
-    c.process.start_again().unwrap();
-    c.is_ready().await;
+    c.start_again().await;
     until_all_run(&c, &[id(&a)], "one comes back").await;
 
     let changes = traffic.stop().await;
