@@ -3,7 +3,7 @@
 use tokio::process::Command;
 
 use super::SinkBenchError;
-use crate::stack::Stack;
+use crate::stack::{Server, Stack};
 
 /// Lets Elasticsearch have the first core, and everything else, what this process starts from now on
 /// among it, the second one.
@@ -13,7 +13,7 @@ use crate::stack::Stack;
 /// [`SinkBenchError::Unexpected`] where `taskset` or a second core is missing.
 pub async fn keep_apart(stack: &Stack) -> Result<(), SinkBenchError> {
     let others = [&stack.kafka.server, &stack.registry.server, &stack.mysql.server];
-    let others = others.into_iter().filter_map(|server| server.pid());
+    let others = others.into_iter().filter_map(Server::pid);
     for pid in others.chain([std::process::id()]) {
         pin(pid, "1").await?;
     }
