@@ -3,17 +3,10 @@
 use std::collections::BTreeMap;
 
 /// What every Kafka client takes from the top of a worker's properties, as Kafka Connect hands it on.
-const CLIENT: [&str; 9] = [
-    "security.protocol",
-    "sasl.mechanism",
-    "sasl.jaas.config",
-    "ssl.truststore.location",
-    "ssl.truststore.type",
-    "ssl.keystore.location",
-    "ssl.keystore.type",
-    "ssl.endpoint.identification.algorithm",
-    "client.dns.lookup",
-];
+/// `ssl.*` is not among them: it is the endpoint's here, and Java's stores are nothing for librdkafka.
+/// It refuses `sasl.jaas.config`, which is better than to go on without a login.
+const CLIENT: [&str; 4] =
+    ["security.protocol", "sasl.mechanism", "sasl.jaas.config", "client.dns.lookup"];
 
 /// What Kafka Connect needs and we do not: the JVM's classes, and times of its own protocol.
 const NEEDLESS: [&str; 15] = [

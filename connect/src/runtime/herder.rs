@@ -355,11 +355,18 @@ impl Herder {
         let runs = &self.runs;
         let missing = |id: &TaskId| wanted.contains_key(id) && !runs.contains(id);
         let Identity { config, classes, .. } = &self.identity;
-        let any = wanted.keys().any(|id| id.connector == *name && missing(id));
-        let Ok(built) = build::build(name, &entry.settings, config, classes) else { return };
-        if !any {
+        if !wanted.keys().any(|id| id.connector == *name && missing(id)) {
             return;
         }
+        let built = match build::build(name, &entry.settings, config, classes) {
+            Ok(built) => built,
+            // It was valid when its tasks were counted: a variable's file may be gone since.
+            Err(error) => {
+                let error = chain(&error);
+                tracing::error!(connector = %name, error, "connector cannot be started");
+                return;
+            }
+        };
         let tasks: Vec<_> = built.tasks.into_iter().filter(|(id, _)| missing(id)).collect();
         for (id, task) in tasks {
             tracing::info!(connector = %id.connector, task = id.task, "task starts");
