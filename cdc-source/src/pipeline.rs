@@ -125,6 +125,7 @@ impl Pipeline {
         stop: CancellationToken,
         control: &mut TaskControl,
     ) -> Result<(), SourceError> {
+        self.producer.track(control.topics());
         let followed = self.follow(stop, control).await;
         let Err(error) = followed else { return self.finish().await };
         if matches!(error, SourceError::Kafka(_)) || error.disposition() != Disposition::Retry {

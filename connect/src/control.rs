@@ -5,6 +5,7 @@
 //! the [`TaskHandle`] stays with whoever answers for it, such as the HTTP endpoint.
 
 mod sink;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 pub use sink::{IndexStatus, RequestStatus, Seconds, SinkStatus};
+pub use topics::ActiveTopics;
 
 /// A status is published at most so often: people and scrapers look every few seconds, and making
 /// one costs a copy for each table.
@@ -236,8 +238,17 @@ pub fn task_control() -> (TaskControl, TaskHandle) {
     let (sink, sink_seen) = watch::channel(None);
     let (run, run_seen) = watch::channel(RunState::Unassigned);
     let (sender, commands) = mpsc::channel(WAITING_COMMANDS);
-    let control = TaskControl { status, sink, run, commands, next_publish: None, is_behind: false };
-    (control, TaskHandle { status: seen, sink: sink_seen, run: run_seen, commands: sender })
+    let topics = ActiveTopics::default();
+    let handle = TaskHandle {
+        status: seen,
+        sink: sink_seen,
+        run: run_seen,
+        topics: topics.clone(),
+        commands: sender,
+    };
+    let control =
+        TaskControl { status, sink, run, topics, commands, next_publish: None, is_behind: false };
+    (control, handle)
 }
 
 /// The task's end.
@@ -246,6 +257,7 @@ pub struct TaskControl {
     status: watch::Sender<Option<Arc<SourceStatus>>>,
     sink: watch::Sender<Option<Arc<SinkStatus>>>,
     run: watch::Sender<RunState>,
+    topics: ActiveTopics,
     commands: mpsc::Receiver<TableCommand>,
     /// When the next status may be published; none before the first.
     next_publish: Option<Instant>,
@@ -257,6 +269,12 @@ impl TaskControl {
     /// Says whether the task runs: the supervisor's part.
     pub(crate) fn set_run_state(&self, state: RunState) {
         self.run.send_replace(state);
+    }
+
+    /// Where the task says which topics it works with: for its producer or consumer.
+    #[must_use]
+    pub fn topics(&self) -> ActiveTopics {
+        self.topics.clone()
     }
 
     /// Publishes a status, made only if it is time for one. What is held back is due a moment
@@ -333,10 +351,16 @@ pub struct TaskHandle {
     status: watch::Receiver<Option<Arc<SourceStatus>>>,
     sink: watch::Receiver<Option<Arc<SinkStatus>>>,
     run: watch::Receiver<RunState>,
+    topics: ActiveTopics,
     commands: mpsc::Sender<TableCommand>,
 }
 
 impl TaskHandle {
+    /// The topics that the task works with.
+    pub(crate) fn topics(&self) -> &ActiveTopics {
+        &self.topics
+    }
+
     /// The last status that the task has published; `None` before the first, and always for tasks
     /// that are no source.
     #[must_use]

@@ -35,6 +35,9 @@ const TEXT: [&str; 2] = ["org.apache.kafka.connect.storage.StringConverter", "st
 const BYTES: [&str; 2] = ["org.apache.kafka.connect.converters.ByteArrayConverter", "bytes"];
 
 impl Converter {
+    /// Those that there are, by their Java names.
+    pub(crate) const JAVA_CLASSES: [&str; 4] = [AVRO[0], JSON[0], TEXT[0], BYTES[0]];
+
     fn read(settings: &mut Settings, key: &str, schemas: bool) -> Result<Self, ConfigError> {
         let name = settings.text(key, AVRO[0]);
         let is = |names: [&str; 2]| names.iter().any(|known| known.eq_ignore_ascii_case(&name));

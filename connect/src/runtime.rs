@@ -32,7 +32,7 @@ pub(crate) use runner::{AfterHalt, Ended as TaskEnd};
 #[cfg(test)]
 pub(crate) use state::ClusterState;
 pub(crate) use state::ConnectorEntry;
-pub(crate) use statuses::{Status, StatusOf, record as status_record};
+pub(crate) use statuses::{Status, StatusRecord};
 
 use crate::connector::{ConnectorClass, ConnectorName};
 

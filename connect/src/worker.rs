@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use schema::fault::{Disposition, Fault, chain};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -20,11 +21,14 @@ use crate::kafka::shared_log::{self, LogEvent, LogProducer};
 use crate::kafka::{Admin, KafkaError};
 use crate::runtime::{
     AfterHalt, Channels, Classes, Cluster, ConfigLog, ConfigRecord, ConnectorSettings, Herder,
-    HerderError, Identity, Members, Status, StatusOf, TaskEnd, build, status_record,
+    HerderError, Identity, Members, StatusRecord, TaskEnd, build,
 };
 
 /// Records that wait to be written in the background.
 const WAITING_RECORDS: usize = 1_024;
+
+/// Records of the status topic that are written at once: a source may meet thousands of topics.
+const WRITTEN_AT_ONCE: usize = 256;
 
 /// How long the last of them may take at the end of a process.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(5);
@@ -185,7 +189,7 @@ struct Worker {
     channels: Channels,
     cluster: Arc<Cluster>,
     records: mpsc::Receiver<ConfigRecord>,
-    told: mpsc::Receiver<(StatusOf, Option<Status>)>,
+    told: mpsc::Receiver<StatusRecord>,
     /// To the status topic; none in a process of its own.
     status_log: Option<LogProducer>,
 }
@@ -200,7 +204,7 @@ impl Worker {
         let identity =
             Identity { id: worker_id(&config, sockets), config: Arc::new(config), classes };
         let (records_sender, records) = mpsc::channel(WAITING_RECORDS);
-        let (told_sender, told) = mpsc::channel(WAITING_RECORDS);
+        let (told_sender, to_be_told) = mpsc::channel(WAITING_RECORDS);
         let (view, viewed) = watch::channel(Arc::default());
         let (local, located) = watch::channel(Arc::default());
         let (seen, statuses) = watch::channel(Arc::default());
@@ -215,8 +219,10 @@ impl Worker {
         };
         let requests = AtomicU64::new(0);
         let (view, local) = (viewed, located);
-        let cluster = Arc::new(Cluster { identity, log, view, local, statuses, requests });
-        Self { channels, cluster, records, told, status_log: None }
+        let told = channels.told.downgrade();
+        let cluster = Cluster { identity, log, view, local, statuses, told, requests };
+        let cluster = Arc::new(cluster);
+        Self { channels, cluster, records, told: to_be_told, status_log: None }
     }
 
     fn read_statuses(&mut self) -> Result<(), KafkaError> {
@@ -284,14 +290,19 @@ async fn write_records(cluster: Arc<Cluster>, mut records: mpsc::Receiver<Config
     }
 }
 
-async fn write_statuses(
-    log: Option<LogProducer>,
-    mut told: mpsc::Receiver<(StatusOf, Option<Status>)>,
-) {
-    while let Some((of, status)) = told.recv().await {
-        let Some(log) = &log else { continue };
-        let (key, value) = status_record(&of, status.as_ref());
-        if let Err(error) = log.write(&key, value.as_deref()).await {
+async fn write_statuses(log: Option<LogProducer>, mut told: mpsc::Receiver<StatusRecord>) {
+    let mut batch = Vec::new();
+    while told.recv_many(&mut batch, WRITTEN_AT_ONCE).await > 0 {
+        let Some(log) = &log else {
+            batch.clear();
+            continue;
+        };
+        let written = batch.drain(..).map(async |record: StatusRecord| {
+            let (key, value) = record.render();
+            log.write(&key, value.as_deref()).await
+        });
+        // They begin in their order, which the producer keeps.
+        for error in join_all(written).await.into_iter().filter_map(Result::err) {
             tracing::warn!(error = chain(&error), "the status topic cannot be written to");
         }
     }

@@ -157,7 +157,8 @@ impl SinkTask {
         });
         let config = WriterConfig { large: large.clone(), malformed: *malformed };
         let writer = Writer::new(bulk, config, letters);
-        let consumer = SinkConsumer::start(&self.consumer)?;
+        let mut consumer = SinkConsumer::start(&self.consumer)?;
+        consumer.track(control.topics());
         let stations = Stations { documents, writer, sweeper };
         Pipeline::new(consumer, stations, *delivery).run(stop, control).await
     }

@@ -34,10 +34,10 @@ fn main() -> ExitCode {
     };
     let exit = match arguments.command {
         Command::Run { pipeline, connectors } => {
-            runtime.block_on(until_signal(|stop| run(&pipeline, &connectors, stop)))
+            runtime.block_on(until_signal("pipeline", |stop| run(&pipeline, &connectors, stop)))
         }
         Command::Worker { properties } => {
-            runtime.block_on(until_signal(|stop| work(&properties, stop)))
+            runtime.block_on(until_signal("worker", |stop| work(&properties, stop)))
         }
         Command::Tables { pipeline, url, output } => {
             runtime.block_on(commands::tables::run(pipeline.as_deref(), url, output)).into()
@@ -61,8 +61,8 @@ fn main() -> ExitCode {
 static CLASSES: [&dyn ConnectorClass; 4] =
     [&cdc_source::MySqlConnector, &es_sink::ElasticsearchSink, &FileStreamSource, &FileStreamSink];
 
-/// Runs a worker until a signal or an error.
-async fn until_signal<F>(work: impl FnOnce(CancellationToken) -> F) -> ExitCode
+/// Runs a worker until a signal or an error. `what` it is called.
+async fn until_signal<F>(what: &str, work: impl FnOnce(CancellationToken) -> F) -> ExitCode
 where
     F: Future<Output = Result<Ended, WorkerError>>,
 {
@@ -79,7 +79,7 @@ where
         Ok(Ended::Failed) => ExitCode::FAILURE,
         Err(error) => {
             let (error, hint) = (chain(&error), error.hint());
-            tracing::error!(error, hint = hint.as_deref(), "the pipeline cannot be started");
+            tracing::error!(error, hint = hint.as_deref(), "the {what} cannot begin or go on");
             ExitCode::FAILURE
         }
     }

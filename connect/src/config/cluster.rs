@@ -21,6 +21,11 @@ pub struct ClusterConfig {
     /// `worker.slots`: partitions of that topic if rowcast makes it, 1 to 1,000. Default 64: more than
     /// workers, so that each has about as many as any other.
     pub slots: i32,
+    /// `topic.tracking.enable`: whether it is known which topics a connector works with. Default
+    /// `true`, Kafka Connect's.
+    pub tracks_topics: bool,
+    /// `topic.tracking.allow.reset`: whether they can be forgotten. Default `true`, Kafka Connect's.
+    pub forgets_topics: bool,
     /// `rest.advertised.host.name`: this worker's name for others. Default: the listener's address.
     pub advertised_host: Option<String>,
     /// `rest.advertised.port`. Default: the listener's.
@@ -45,6 +50,8 @@ impl ClusterConfig {
             status_partitions: settings.integer("status.storage.partitions", 5, 1..=1_000)?,
             status_replication,
             slots: settings.integer("worker.slots", 64, 1..=1_000)?,
+            tracks_topics: settings.boolean("topic.tracking.enable", true)?,
+            forgets_topics: settings.boolean("topic.tracking.allow.reset", true)?,
             advertised_host: settings
                 .optional("rest.advertised.host.name")
                 .filter(|host| !host.is_empty()),

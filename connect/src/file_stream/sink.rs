@@ -16,7 +16,7 @@ use super::error::FileStreamError;
 use super::output::Output;
 use crate::config::WorkerConfig;
 use crate::connector::ConnectorName;
-use crate::control::TaskControl;
+use crate::control::{ActiveTopics, TaskControl};
 use crate::converter::TextDecoder;
 use crate::kafka::consumer::{
     CommitOffsets, ConsumerConfig, ConsumerEvent, KafkaOffset, Record, SinkConsumer, TopicPartition,
@@ -45,21 +45,26 @@ impl SinkTask {
         Self { config, consumer, worker: worker.clone() }
     }
 
-    async fn work(&self, stop: &CancellationToken) -> Result<(), FileStreamError> {
+    async fn work(
+        &self,
+        stop: &CancellationToken,
+        topics: ActiveTopics,
+    ) -> Result<(), FileStreamError> {
         let decoder = TextDecoder::new(self.config.converter, &self.worker.registry)?;
         let output = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             output = Output::open(self.config.file.as_deref()) => output?,
         };
-        let consumer = SinkConsumer::start(&self.consumer)?;
+        let mut consumer = SinkConsumer::start(&self.consumer)?;
+        consumer.track(topics);
         FileSink::new(consumer, decoder, output, COMMIT_EVERY).run(stop).await
     }
 }
 
 impl Task for SinkTask {
-    fn run<'a>(&'a mut self, stop: CancellationToken, _: &'a mut TaskControl) -> TaskRun<'a> {
-        Box::pin(async move { Ok(self.work(&stop).await?) })
+    fn run<'a>(&'a mut self, stop: CancellationToken, control: &'a mut TaskControl) -> TaskRun<'a> {
+        Box::pin(async move { Ok(self.work(&stop, control.topics()).await?) })
     }
 }
 

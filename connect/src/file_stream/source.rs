@@ -39,14 +39,15 @@ impl SourceTask {
 }
 
 impl Task for SourceTask {
-    fn run<'a>(&'a mut self, stop: CancellationToken, _: &'a mut TaskControl) -> TaskRun<'a> {
+    fn run<'a>(&'a mut self, stop: CancellationToken, control: &'a mut TaskControl) -> TaskRun<'a> {
         Box::pin(async move {
             let starting = FileSource::start(&self.name, &self.config, &self.worker);
-            let source = tokio::select! {
+            let mut source = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 source = starting => source?,
             };
+            source.producer.track(control.topics());
             Ok(source.run(&stop).await?)
         })
     }

@@ -194,14 +194,28 @@ async fn set_target(
     Ok(())
 }
 
-/// `topic.tracking.enable` is off, in Kafka Connect's words.
-pub(super) async fn topics() -> HttpError {
-    HttpError::new(StatusCode::FORBIDDEN, "Topic tracking is disabled.")
+/// The topics that a connector works with: none of one that is not there, as Kafka Connect has it.
+pub(super) async fn topics(
+    State(endpoint): Shared,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, HttpError> {
+    endpoint.tracks_topics()?;
+    let topics = endpoint.cluster.topics(&ConnectorName::new(&*name));
+    Ok(Json(json!({ name: { "topics": topics } })))
 }
 
-/// The same for forgetting them.
-pub(super) async fn reset_topics() -> HttpError {
-    HttpError::new(StatusCode::FORBIDDEN, "Topic tracking reset is disabled.")
+/// Forgets them: one comes back with its next record.
+pub(super) async fn reset_topics(
+    State(endpoint): Shared,
+    Path(name): Path<String>,
+) -> Result<StatusCode, HttpError> {
+    endpoint.tracks_topics()?;
+    if !endpoint.cluster.identity.config.cluster.forgets_topics {
+        let message = "Topic tracking reset is disabled.";
+        return Err(HttpError::new(StatusCode::FORBIDDEN, message));
+    }
+    endpoint.cluster.forget_topics(&ConnectorName::new(name)).await;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// `?includeTasks=true&onlyFailed=true`; both are `false` unless they are given.
@@ -267,6 +281,14 @@ impl Endpoint {
         self.ready()?;
         let entry = self.cluster.connector(&name).ok_or_else(|| HttpError::no_connector(&name))?;
         Ok((ConnectorName::new(name), entry))
+    }
+
+    fn tracks_topics(&self) -> Result<(), HttpError> {
+        self.ready()?;
+        if self.cluster.identity.config.cluster.tracks_topics {
+            return Ok(());
+        }
+        Err(HttpError::new(StatusCode::FORBIDDEN, "Topic tracking is disabled."))
     }
 
     /// The same in the words of restarts.

@@ -2,25 +2,39 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{HttpError, Shared, body};
 use crate::config::Settings;
 use crate::connector::ConnectorClass;
+use crate::converter::Converter;
 use crate::definition::{self, ConfigInfos, KeyInfo};
 use crate::runtime::{Classes, ConnectorSettings, Identity, build};
 
-pub(super) async fn list(State(endpoint): Shared) -> Json<Value> {
-    let plugins = endpoint.cluster.identity.classes.iter().map(|class| {
-        json!({
-            "class": class.java_class(),
-            "type": class.kind().as_str(),
-            "version": env!("CARGO_PKG_VERSION"),
-        })
-    });
-    Json(plugins.collect())
+/// `?connectorsOnly=false`; `true` unless it is given.
+#[derive(Debug, Deserialize)]
+pub(super) struct ListQuery {
+    #[serde(default = "yes", rename = "connectorsOnly")]
+    connectors_only: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+pub(super) async fn list(
+    State(endpoint): Shared,
+    Query(ListQuery { connectors_only }): Query<ListQuery>,
+) -> Json<Value> {
+    let plugin = |(class, kind): (&str, &str)| json!({ "class": class, "type": kind, "version": env!("CARGO_PKG_VERSION") });
+    let classes = endpoint.cluster.identity.classes.iter();
+    let connectors = classes.map(|class| (class.java_class(), class.kind().as_str()));
+    let converters = Converter::JAVA_CLASSES.map(|class| (class, "converter"));
+    let others = converters.into_iter().filter(|_| !connectors_only);
+    Json(connectors.chain(others).map(plugin).collect())
 }
 
 /// Refuses settings that make no connector, in Kafka Connect's words.

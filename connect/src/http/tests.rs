@@ -84,7 +84,8 @@ fn cluster(connectors: Connectors, address: String) -> Arc<Cluster> {
     let view = tokio::sync::watch::channel(Arc::new(state)).1;
     let local = tokio::sync::watch::channel(Arc::new(local)).1;
     let statuses = tokio::sync::watch::channel(Arc::default()).1;
-    Arc::new(Cluster { identity, log, view, local, statuses, requests: 0.into() })
+    let told = tokio::sync::mpsc::channel(1).0.downgrade();
+    Arc::new(Cluster { identity, log, view, local, statuses, told, requests: 0.into() })
 }
 
 async fn running() -> Running {

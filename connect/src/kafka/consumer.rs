@@ -41,6 +41,7 @@ pub use progress::{Ends, GroupWatch};
 use super::KafkaError;
 pub use super::batch::LSN_HEADER;
 use super::control::Control;
+use crate::control::ActiveTopics;
 
 /// What to consume and as whom.
 #[derive(Clone)]
@@ -136,6 +137,7 @@ pub struct SinkConsumer {
     polled: Option<Polled>,
     /// Since which epoch each partition is ours.
     assigned: HashMap<TopicPartition, Epoch>,
+    tracked: ActiveTopics,
     epoch: Epoch,
     thread: Option<JoinHandle<()>>,
 }
@@ -227,10 +229,16 @@ impl SinkConsumer {
             held,
             polled: None,
             assigned: HashMap::new(),
+            tracked: ActiveTopics::default(),
             epoch: 0,
             thread: None,
         };
         (consumer, feed)
+    }
+
+    /// Says from now on in `tracked` of which topics there were records.
+    pub fn track(&mut self, tracked: ActiveTopics) {
+        self.tracked = tracked;
     }
 
     /// The next event of any kind; rebalances come before records.
@@ -245,6 +253,7 @@ impl SinkConsumer {
             if let Some(polled) = self.polled.take() {
                 let records = self.still_ours(polled);
                 if !records.is_empty() {
+                    self.tracked.mark(records.iter().map(|it| &*it.partition.topic));
                     return ConsumerEvent::Records(records);
                 }
             }

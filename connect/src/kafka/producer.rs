@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::{RecordBatch, TopicIndex};
 use super::error::KafkaError;
 use crate::config::{Delivery, WorkerConfig};
+use crate::control::ActiveTopics;
 
 /// Batches that wait for the producer's thread. With batches of up to 1 MiB they hold a few
 /// milliseconds of work, enough to keep the thread busy while the next batch is encoded.
@@ -37,6 +38,7 @@ pub struct TransactionalProducer {
     batches: mpsc::Sender<RecordBatch>,
     topics: mpsc::Sender<String>,
     topic_names: Vec<String>,
+    tracked: ActiveTopics,
     failure: oneshot::Receiver<KafkaError>,
 }
 
@@ -63,7 +65,8 @@ impl TransactionalProducer {
             .spawn(move || thread.run(&runtime, ready, failed))
             .map_err(|_| KafkaError::Gone)?;
         is_ready.await.map_err(|_| KafkaError::Gone)??;
-        Ok(Self { batches, topics, topic_names: Vec::new(), failure })
+        let tracked = ActiveTopics::default();
+        Ok(Self { batches, topics, topic_names: Vec::new(), tracked, failure })
     }
 
     /// Adds a topic to the list of those that batches refer to.
@@ -85,6 +88,12 @@ impl TransactionalProducer {
         Ok(TopicIndex(self.topic_names.len() - 1))
     }
 
+    /// Says from now on in `tracked` which topics have got records, those so far among them.
+    pub fn track(&mut self, tracked: ActiveTopics) {
+        tracked.mark(self.tracked.all().iter().map(String::as_str));
+        self.tracked = tracked;
+    }
+
     /// Hands a batch over, waiting while the queue is full.
     ///
     /// Not cancel safe: a batch that was not handed over is lost.
@@ -93,6 +102,8 @@ impl TransactionalProducer {
     ///
     /// Returns the error that has ended the thread.
     pub async fn send(&mut self, batch: RecordBatch) -> Result<(), KafkaError> {
+        let topics = batch.records.iter().filter_map(|it| self.topic_names.get(it.topic.0));
+        self.tracked.mark(topics.map(String::as_str));
         if self.batches.send(batch).await.is_ok() {
             return Ok(());
         }
@@ -135,6 +146,7 @@ mod tests {
             batches: mpsc::channel(1).0,
             topics: mpsc::channel(1).0,
             topic_names: Vec::new(),
+            tracked: ActiveTopics::default(),
             failure,
         }
     }

@@ -1,17 +1,17 @@
 //! What the HTTP endpoint asks of a worker and tells it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::herder::Identity;
 use super::log::ConfigLog;
-use super::records::{ConfigRecord, ConnectorSettings, TargetState};
+use super::records::{ConfigRecord, ConnectorSettings, Creation, TargetState};
 use super::state::{ClusterState, ConnectorEntry};
-use super::statuses::{Status, StatusOf, Statuses};
+use super::statuses::{Status, StatusOf, StatusRecord, Statuses};
 use super::{TaskId, build};
 use crate::clock::since_epoch;
 use crate::connector::{ConnectorClass, ConnectorKind, ConnectorName};
@@ -42,6 +42,8 @@ pub(crate) struct Cluster {
     pub(crate) view: watch::Receiver<Arc<ClusterState>>,
     pub(crate) local: watch::Receiver<Arc<Local>>,
     pub(crate) statuses: watch::Receiver<Arc<Statuses>>,
+    /// To the status topic, in the background, as long as the herder runs.
+    pub(crate) told: mpsc::WeakSender<StatusRecord>,
     pub(crate) requests: AtomicU64,
 }
 
@@ -124,18 +126,23 @@ impl Cluster {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let at = since_epoch().as_micros();
         let mark = format!("{}/{at}/{number}", self.identity.id);
-        // As Kafka Connect writes them: what is wanted of it is known when it comes.
-        let initial = (target != TargetState::Started)
-            .then(|| ConfigRecord::Target { name: name.clone(), state: Some(target) });
         let made = ConfigRecord::Connector {
             name: name.clone(),
             settings: Some(settings),
-            creation: Some(mark.clone()),
+            creation: Some(Creation { mark: mark.clone(), target }),
         };
-        let state = self.append(initial.into_iter().chain([made])).await?;
+        let state = self.append([made]).await?;
         let entry = state.connectors.get(name);
         let is_ours = entry.is_some_and(|entry| entry.creation.as_deref() == Some(&*mark));
-        Ok(if is_ours { Created::Made } else { Created::Exists })
+        if !is_ours {
+            return Ok(Created::Exists);
+        }
+        if target != TargetState::Started {
+            // Where Kafka Connect looks for it.
+            let initial = ConfigRecord::Target { name: name.clone(), state: Some(target) };
+            self.append([initial]).await?;
+        }
+        Ok(Created::Made)
     }
 
     /// How a task is, and which worker says so.
@@ -149,11 +156,15 @@ impl Cluster {
             TargetState::Stopped => return status("STOPPED", worker(id)),
             TargetState::Started => {}
         }
+        let own = &*self.identity.id;
         if let Some(handle) = self.handle(id) {
-            return Status::new(&handle.run_state(), &self.identity.id);
+            return Status::new(&handle.run_state(), own);
         }
-        let told = self.statuses.borrow().get(&StatusOf::Task(id.clone())).cloned();
         let owner = worker(id);
+        if let Some(failed) = self.local().failed.get(&id.connector).filter(|_| *owner == *own) {
+            return Status::new(failed, own);
+        }
+        let told = self.statuses.borrow().states.get(&StatusOf::Task(id.clone())).cloned();
         // What a worker has said that is not its worker any more is over.
         told.filter(|told| told.worker_id == owner).unwrap_or_else(|| status("UNASSIGNED", owner))
     }
@@ -162,8 +173,15 @@ impl Cluster {
     pub(crate) fn connector_status(&self, name: &ConnectorName, entry: &ConnectorEntry) -> Status {
         let state = self.state();
         let worker = state.worker_of(name, 0).map_or_else(|| self.own_id(), str::to_owned);
-        if let Some(failed) = self.local().failed.get(name) {
-            return Status::new(failed, &worker);
+        let local = self.local();
+        let is_without_tasks = local.counts.get(name).is_none_or(|count| *count == 0);
+        if let Some(failed) = local.failed.get(name).filter(|_| is_without_tasks) {
+            return Status::new(failed, &self.identity.id);
+        }
+        let of = StatusOf::Connector(name.clone());
+        let told = self.statuses.borrow().states.get(&of).cloned();
+        if let Some(failed) = told.filter(|told| told.state == "FAILED") {
+            return failed;
         }
         match entry.target {
             TargetState::Started => status("RUNNING", worker),
@@ -177,8 +195,41 @@ impl Cluster {
         if entry.target == TargetState::Stopped {
             return Vec::new();
         }
-        let count = self.local().counts.get(name).copied().unwrap_or_default();
+        let count = self.local().counts.get(name).copied().filter(|count| *count > 0);
+        // What cannot be made here may run elsewhere.
+        let placed = || self.state().placement.get(name).map_or(0, Vec::len);
+        let count = count.unwrap_or_else(placed);
         (0..count).map(|task| TaskId { connector: name.clone(), task }).collect()
+    }
+
+    /// The topics that a connector works with, as far as they have not been forgotten.
+    pub(crate) fn topics(&self, name: &ConnectorName) -> BTreeSet<String> {
+        let mut topics = self.statuses.borrow().topics.get(name).cloned().unwrap_or_default();
+        // What is not told yet, or in a process of its own is told to nobody.
+        for handle in self.handles(name) {
+            topics.extend(handle.topics().all());
+        }
+        topics
+    }
+
+    /// Forgets them, in the background.
+    pub(crate) async fn forget_topics(&self, name: &ConnectorName) {
+        let forgotten: Vec<_> = self.statuses.borrow().forgotten(name).collect();
+        for handle in self.handles(name) {
+            handle.topics().clear();
+        }
+        let Some(told) = self.told.upgrade() else { return };
+        for record in forgotten {
+            // It ends with the worker.
+            drop(told.send(record).await);
+        }
+    }
+
+    /// The tasks of a connector that run here.
+    fn handles(&self, name: &ConnectorName) -> Vec<TaskHandle> {
+        let local = self.local();
+        let connector = local.connectors.0.get(name);
+        connector.into_iter().flat_map(|it| it.tasks.values()).cloned().collect()
     }
 
     /// A task that runs here.

@@ -1,5 +1,7 @@
 //! Reads the log, and makes run here what shall run here.
 
+mod builds;
+mod news;
 mod runs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,15 +13,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use self::builds::Builds;
+use self::news::Told;
 use self::runs::Runs;
 use super::cluster::Local;
 use super::members::{MemberEvent, Members};
-use super::placement::place;
-use super::records::{ConfigRecord, Placement, TargetState, WorkerNotice};
+use super::records::{ConfigRecord, Placement, TargetState};
 use super::runner::{AfterHalt, Ended};
 use super::state::{ClusterState, ConnectorEntry, Effect, RestartTasks};
-use super::statuses::{self, Status, StatusOf, Statuses};
-use super::{Classes, TaskId, build};
+use super::statuses::{StatusRecord, Statuses};
+use super::{Classes, TaskId};
 use crate::backoff::Backoff;
 use crate::config::WorkerConfig;
 use crate::connector::ConnectorName;
@@ -29,9 +32,6 @@ use crate::kafka::shared_log::LogEvent;
 
 /// How often the placement is looked at, and what the status topic has to be told.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-/// After so long a placement that was written and has not come back is written again.
-const PROPOSE_AGAIN: Duration = Duration::from_secs(5);
 
 /// Longest time for all tasks to end after a stop. What is not committed by then is repeated at the
 /// next start.
@@ -58,7 +58,7 @@ pub(crate) struct Channels {
     /// To the config topic, in the background.
     pub(crate) records: mpsc::Sender<ConfigRecord>,
     /// To the status topic, in the background.
-    pub(crate) told: mpsc::Sender<(StatusOf, Option<Status>)>,
+    pub(crate) told: mpsc::Sender<StatusRecord>,
     /// For whoever asks.
     pub(crate) view: watch::Sender<Arc<ClusterState>>,
     pub(crate) local: watch::Sender<Arc<Local>>,
@@ -88,15 +88,16 @@ pub(crate) struct Herder {
     statuses: Statuses,
     /// Whether all that was in the log at the start has been read.
     is_ready: bool,
+    /// The same of the status topic.
+    knows_statuses: bool,
     slots: BTreeSet<i32>,
     /// Slots that are given up as soon as nothing of them runs here.
     leaving: Vec<(BTreeSet<i32>, RevokeDone)>,
     runs: Runs,
-    /// How many tasks each connector has, by the place of its settings; or why it has none.
-    counts: BTreeMap<ConnectorName, (i64, Result<usize, String>)>,
+    builds: Builds,
     proposed: Option<(Placement, Instant)>,
-    /// What the status topic has of this worker.
-    told: Statuses,
+    /// What the status topic has been told by this worker.
+    told: Told,
     has_news: bool,
     backoff: Backoff,
 }
@@ -122,14 +123,15 @@ impl Herder {
             members,
             after_halt,
             state: ClusterState::default(),
-            statuses: Statuses::new(),
+            statuses: Statuses::default(),
             is_ready: false,
+            knows_statuses: false,
             slots: BTreeSet::new(),
             leaving: Vec::new(),
             runs: Runs::default(),
-            counts: BTreeMap::new(),
+            builds: Builds::default(),
             proposed: None,
-            told: Statuses::new(),
+            told: Told::default(),
             has_news: false,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(10)),
         }
@@ -186,6 +188,9 @@ impl Herder {
                 Event::Log(event) => self.log(event)?,
                 Event::Status(event) => self.status(event)?,
                 Event::Look => {
+                    if self.builds.is_any_due() {
+                        self.reconcile();
+                    }
                     self.lead();
                     self.tell();
                 }
@@ -225,29 +230,56 @@ impl Herder {
         match self.state.apply(position, record) {
             Effect::None => {}
             // What was asked for before this worker began is done, or nobody waits for it.
-            Effect::Restart { name, tasks } if self.is_ready => self.runs.restart(&name, tasks),
+            Effect::Restart { name, tasks } if self.is_ready => {
+                self.builds.try_now(&name);
+                self.runs.restart(&name, tasks);
+            }
             Effect::Restart { .. } => {}
             Effect::Logger { logger, level } => drop(crate::loggers::set(&logger, &level)),
             Effect::Duplicate { name } => self.keep_first(name),
+            Effect::Gone { name } if self.is_ready => self.forget(&name),
+            Effect::Gone { .. } => {}
         }
     }
 
     /// Writes the settings of the one that won once more: compaction would keep the other's.
     fn keep_first(&mut self, name: ConnectorName) {
-        let is_leader = self.slots.contains(&LEADER_SLOT);
+        let is_leader = self.is_leader();
         let Some(entry) = self.state.connectors.get(&name).filter(|_| is_leader) else { return };
-        let settings = Some((*entry.settings).clone());
-        self.send(ConfigRecord::Connector { name, settings, creation: None });
+        let (settings, target) = (Some((*entry.settings).clone()), entry.target);
+        self.send(ConfigRecord::Connector { name: name.clone(), settings, creation: None });
+        if target != TargetState::Started {
+            self.send(ConfigRecord::Target { name, state: Some(target) });
+        }
     }
 
-    fn status(&mut self, event: Option<LogEvent>) -> Result<(), HerderError> {
-        match event.unwrap_or(LogEvent::Failed(crate::kafka::KafkaError::Gone)) {
-            LogEvent::Failed(error) => Err(error.into()),
-            LogEvent::CaughtUp => Ok(()),
-            LogEvent::Record { key, value, .. } => {
-                statuses::apply(&mut self.statuses, &key, value.as_deref());
-                self.channels.seen.send_replace(Arc::new(self.statuses.clone()));
-                Ok(())
+    /// Takes in all that is there: what others see is copied once for it.
+    fn status(&mut self, first: Option<LogEvent>) -> Result<(), HerderError> {
+        let mut next = Some(first.unwrap_or(LogEvent::Failed(crate::kafka::KafkaError::Gone)));
+        while let Some(event) = next {
+            match event {
+                LogEvent::Failed(error) => return Err(error.into()),
+                LogEvent::CaughtUp => self.knows_statuses = true,
+                LogEvent::Record { position, key, value } => {
+                    self.status_record(position, &key, value.as_deref());
+                }
+            }
+            next = self.channels.statuses.as_mut().and_then(|events| events.try_recv().ok());
+        }
+        self.channels.seen.send_replace(Arc::new(self.statuses.clone()));
+        Ok(())
+    }
+
+    fn status_record(&mut self, position: i64, key: &[u8], value: Option<&[u8]>) {
+        match StatusRecord::parse(key, value) {
+            Ok(None) => {}
+            Ok(Some(record)) => {
+                self.status_came(&record);
+                self.statuses.apply(record);
+            }
+            Err(error) => {
+                let error = chain(&error);
+                tracing::warn!(position, error, "a record of the status topic is passed over");
             }
         }
     }
@@ -300,7 +332,7 @@ impl Herder {
         let connectors: Vec<_> = self.state.connectors.clone().into_iter().collect();
         let mut wanted = BTreeMap::new();
         for (name, entry) in &connectors {
-            let count = self.count(name, entry);
+            let count = self.builds.count(name, entry, &self.identity);
             let runs = entry.target == TargetState::Started;
             for task in (0..count).filter(|_| runs) {
                 let id = TaskId { connector: name.clone(), task };
@@ -309,31 +341,13 @@ impl Herder {
                 }
             }
         }
-        self.counts.retain(|name, _| self.state.connectors.contains_key(name));
+        self.builds.retain(|name| self.state.connectors.contains_key(name));
         self.runs.end_all_but(&wanted);
         for (name, entry) in &connectors {
             self.start_missing(name, entry, &wanted);
         }
         self.publish_local();
         self.give_up_slots();
-    }
-
-    /// How many tasks a connector has.
-    fn count(&mut self, name: &ConnectorName, entry: &ConnectorEntry) -> usize {
-        let known = self.counts.get(name).filter(|(revision, _)| *revision == entry.revision);
-        if let Some((_, count)) = known {
-            return count.as_ref().copied().unwrap_or_default();
-        }
-        let Identity { config, classes, .. } = &self.identity;
-        let built = build::build(name, &entry.settings, config, classes);
-        let count = built.map(|built| built.tasks.len()).map_err(|error| {
-            let error = chain(&error);
-            tracing::error!(connector = %name, error, "connector cannot be started");
-            error
-        });
-        let tasks = count.as_ref().copied().unwrap_or_default();
-        self.counts.insert(name.clone(), (entry.revision, count));
-        tasks
     }
 
     fn is_mine(&self, id: &TaskId) -> bool {
@@ -354,19 +368,11 @@ impl Herder {
     ) {
         let runs = &self.runs;
         let missing = |id: &TaskId| wanted.contains_key(id) && !runs.contains(id);
-        let Identity { config, classes, .. } = &self.identity;
         if !wanted.keys().any(|id| id.connector == *name && missing(id)) {
             return;
         }
-        let built = match build::build(name, &entry.settings, config, classes) {
-            Ok(built) => built,
-            // It was valid when its tasks were counted: a variable's file may be gone since.
-            Err(error) => {
-                let error = chain(&error);
-                tracing::error!(connector = %name, error, "connector cannot be started");
-                return;
-            }
-        };
+        let Some(built) = self.builds.build(name, entry, &self.identity) else { return };
+        let missing = |id: &TaskId| wanted.contains_key(id) && !self.runs.contains(id);
         let tasks: Vec<_> = built.tasks.into_iter().filter(|(id, _)| missing(id)).collect();
         for (id, task) in tasks {
             tracing::info!(connector = %id.connector, task = id.task, "task starts");
@@ -385,85 +391,6 @@ impl Herder {
             .partition(|(slots, _)| !runs.ids().any(|id| is_in(id, slots)));
         self.leaving = busy;
         free.into_iter().for_each(|(_, done)| done.done());
-    }
-
-    fn publish_local(&self) {
-        let failed = self.counts.iter().filter_map(|(name, (_, count))| {
-            let error = count.as_ref().err()?;
-            Some((name.clone(), RunState::Failed { error: error.clone() }))
-        });
-        let counts = self
-            .counts
-            .iter()
-            .map(|(name, (_, count))| (name.clone(), count.as_ref().copied().unwrap_or_default()));
-        let local = Local {
-            is_ready: self.is_ready,
-            connectors: Arc::new(self.runs.connectors()),
-            failed: failed.collect(),
-            counts: counts.collect(),
-        };
-        self.channels.local.send_replace(Arc::new(local));
-    }
-
-    /// The leader's part: where tasks run.
-    fn lead(&mut self) {
-        if !self.is_ready || !self.slots.contains(&LEADER_SLOT) || self.has_news {
-            return;
-        }
-        let tasks = self
-            .counts
-            .iter()
-            .map(|(name, (_, count))| (name.clone(), count.as_ref().copied().unwrap_or_default()));
-        let placement = place(&tasks.collect(), &self.state.placement, &self.state.slots);
-        if placement == *self.state.placement {
-            self.proposed = None;
-            return;
-        }
-        let is_under_way = |(proposed, at): &(Placement, Instant)| {
-            *proposed == placement && at.elapsed() < PROPOSE_AGAIN
-        };
-        if !self.proposed.as_ref().is_some_and(is_under_way) {
-            self.proposed = Some((placement.clone(), Instant::now()));
-            self.send(ConfigRecord::Placement(placement));
-        }
-    }
-
-    /// Tells the others which slots this worker has, and how its tasks are.
-    fn tell(&mut self) {
-        if matches!(self.members, Members::Alone) || !self.is_ready {
-            return;
-        }
-        if self.has_news {
-            let notice = WorkerNotice { slots: self.slots.iter().copied().collect() };
-            let worker = self.identity.id.to_string();
-            self.has_news = !self.send(ConfigRecord::Worker { worker, notice: Some(notice) });
-        }
-        let mut now = Statuses::new();
-        for (id, run) in self.runs.states() {
-            now.insert(StatusOf::Task(id), Status::new(&run, &self.identity.id));
-        }
-        for (of, status) in &now {
-            if self.told.get(of) == Some(status) {
-                continue;
-            }
-            if self.channels.told.try_send((of.clone(), Some(status.clone()))).is_err() {
-                return;
-            }
-            self.told.insert(of.clone(), status.clone());
-        }
-        self.told.retain(|of, _| now.contains_key(of));
-    }
-
-    fn say_goodbye(&self) {
-        if matches!(self.members, Members::Group(_)) {
-            let worker = self.identity.id.to_string();
-            self.send(ConfigRecord::Worker { worker, notice: None });
-        }
-    }
-
-    /// Writes in the background; `false` if too much waits already.
-    fn send(&self, record: ConfigRecord) -> bool {
-        self.channels.records.try_send(record).is_ok()
     }
 }
 

@@ -56,6 +56,15 @@ pub(crate) struct WorkerNotice {
     pub(crate) slots: Vec<i32>,
 }
 
+/// The request that makes a connector. What is wanted of it at first is part of it: in a record of its
+/// own it would change the connector of whoever was first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Creation {
+    /// Unlike that of any other request.
+    pub(crate) mark: String,
+    pub(crate) target: TargetState,
+}
+
 /// One record.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ConfigRecord {
@@ -64,8 +73,8 @@ pub(crate) enum ConfigRecord {
         name: ConnectorName,
         /// None: it is gone.
         settings: Option<ConnectorSettings>,
-        /// It has to be a new one; the request's mark.
-        creation: Option<String>,
+        /// It has to be a new one.
+        creation: Option<Creation>,
     },
     /// What is wanted of a connector; none once it is gone.
     Target { name: ConnectorName, state: Option<TargetState> },
@@ -141,8 +150,10 @@ impl ConfigRecord {
             Self::Connector { name, settings, creation } => {
                 let value = settings.as_ref().map(|settings| {
                     let mut value = json!({ "properties": settings });
-                    if let (Some(mark), Some(value)) = (creation, value.as_object_mut()) {
-                        value.insert(CREATION.to_owned(), Value::from(mark.as_str()));
+                    if let (Some(creation), Some(value)) = (creation, value.as_object_mut()) {
+                        let (_, word) = creation.target.words();
+                        value.insert(CREATION.to_owned(), Value::from(creation.mark.as_str()));
+                        value.insert(INITIAL.to_owned(), Value::from(word));
                     }
                     value
                 });
@@ -181,6 +192,7 @@ impl ConfigRecord {
 
 /// Beside Kafka Connect's `properties`.
 const CREATION: &str = "rowcast.creation";
+const INITIAL: &str = "rowcast.initial.state";
 
 fn connector(name: ConnectorName, value: Option<Value>) -> Option<ConfigRecord> {
     let Some(value) = value else {
@@ -190,7 +202,9 @@ fn connector(name: ConnectorName, value: Option<Value>) -> Option<ConfigRecord> 
     // Kafka Connect may have `null` for a setting, which is as if it were not there.
     let settings = properties.iter().filter(|(_, value)| !value.is_null());
     let settings = settings.map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-    let creation = value.get(CREATION).and_then(Value::as_str).map(str::to_owned);
+    let text = |field: &str| value.get(field).and_then(Value::as_str);
+    let target = text(INITIAL).and_then(TargetState::parse).unwrap_or_default();
+    let creation = text(CREATION).map(|mark| Creation { mark: mark.to_owned(), target });
     Some(ConfigRecord::Connector {
         name,
         settings: Some(settings.collect::<Option<_>>()?),
@@ -302,7 +316,7 @@ mod tests {
             ConfigRecord::Connector {
                 name: name(),
                 settings: Some(ConnectorSettings::new()),
-                creation: Some("x".to_owned()),
+                creation: Some(Creation { mark: "x".to_owned(), target: TargetState::Stopped }),
             },
         ] {
             let (key, value) = record.render();

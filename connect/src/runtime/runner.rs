@@ -19,8 +19,8 @@ const RESTART_LONGEST: Duration = Duration::from_secs(30);
 
 /// Waits between two runs of a task whose error does not pass by itself, where somebody may mend
 /// its cause elsewhere: from 10 s to 10 min.
-const MENDED_FIRST: Duration = Duration::from_secs(10);
-const MENDED_LONGEST: Duration = Duration::from_secs(600);
+pub(super) const MENDED_FIRST: Duration = Duration::from_secs(10);
+pub(super) const MENDED_LONGEST: Duration = Duration::from_secs(600);
 
 /// A run that lasted so long counts as a success: the next failure waits briefly again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);

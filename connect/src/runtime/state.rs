@@ -51,6 +51,8 @@ pub(crate) enum Effect {
     /// A connector was to be made that is there already: the settings of the one that is there have
     /// to be written once more, as compaction would keep the others.
     Duplicate { name: ConnectorName },
+    /// A connector is gone, and what others know of it has to go as well.
+    Gone { name: ConnectorName },
 }
 
 /// Which tasks shall start again.
@@ -74,16 +76,22 @@ impl ClusterState {
             ConfigRecord::Connector { name, settings: None, .. } => {
                 self.connectors.remove(&name);
                 self.targets.remove(&name);
-                Effect::None
+                Effect::Gone { name }
             }
             ConfigRecord::Connector { name, settings: Some(settings), creation } => {
                 let existing = self.connectors.get(&name);
                 if existing.is_some() && creation.is_some() {
                     return Effect::Duplicate { name };
                 }
-                let target = existing.map(|it| it.target);
-                let target = target.or_else(|| self.targets.remove(&name)).unwrap_or_default();
-                let creation = creation.or_else(|| existing.and_then(|it| it.creation.clone()));
+                let earlier = self.targets.remove(&name);
+                let target = match (existing, &creation) {
+                    (Some(existing), _) => existing.target,
+                    // What was wanted of one before it is over.
+                    (None, Some(creation)) => creation.target,
+                    (None, None) => earlier.unwrap_or_default(),
+                };
+                let mark = creation.map(|creation| creation.mark);
+                let creation = mark.or_else(|| existing.and_then(|it| it.creation.clone()));
                 let settings = Arc::new(settings);
                 let entry = ConnectorEntry { settings, target, revision: position, creation };
                 self.connectors.insert(name, Arc::new(entry));
@@ -149,6 +157,7 @@ impl ClusterState {
 
 #[cfg(test)]
 mod tests {
+    use super::super::records::Creation;
     use super::*;
 
     fn name() -> ConnectorName {
@@ -157,8 +166,13 @@ mod tests {
 
     fn connector(value: &str, creation: Option<&str>) -> ConfigRecord {
         let settings = [("k".to_owned(), value.to_owned())].into();
-        let creation = creation.map(str::to_owned);
+        let creation = creation.map(|mark| Creation { mark: mark.to_owned(), target: of(mark) });
         ConfigRecord::Connector { name: name(), settings: Some(settings), creation }
+    }
+
+    /// A request whose mark is `stopped` wants that.
+    fn of(mark: &str) -> TargetState {
+        if mark == "stopped" { TargetState::Stopped } else { TargetState::Started }
     }
 
     fn target(state: TargetState) -> ConfigRecord {
@@ -179,6 +193,23 @@ mod tests {
         let entry = &state.connectors[&name()];
         assert_eq!((&*entry.settings["k"], entry.revision), ("changed", 6));
         assert_eq!(entry.creation.as_deref(), Some("x"));
+    }
+
+    /// As long as it was a record of its own, it stopped the connector of the first.
+    #[test]
+    fn what_the_second_wanted_at_first_does_not_change_the_first_ones() {
+        for (marks, expected) in
+            [(["x", "stopped"], TargetState::Started), (["stopped", "x"], TargetState::Stopped)]
+        {
+            let mut state = ClusterState::default();
+            state.apply(0, target(TargetState::Paused));
+            for (position, mark) in (1..).zip(marks) {
+                state.apply(position, connector(mark, Some(mark)));
+            }
+
+            assert_eq!(state.connectors[&name()].target, expected);
+            assert_eq!(state.connectors[&name()].settings["k"], marks[0]);
+        }
     }
 
     #[test]

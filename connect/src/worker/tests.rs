@@ -1,6 +1,8 @@
 //! A worker of its own, driven over HTTP: Kafka Connect's status codes and words, as its golden
 //! recording has them.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -21,6 +23,8 @@ struct Waiting;
 struct WaitingTask {
     name: String,
     fails: bool,
+    /// Which it says it has written to.
+    topic: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -54,13 +58,15 @@ impl ConnectorClass for Waiting {
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
         let count = settings.integer("tasks.max", 1, 1..=9)?;
         let fails = settings.boolean("fails", false)?;
-        let task = |_| Box::new(WaitingTask { name: name.to_string(), fails }) as Box<dyn Task>;
-        Ok((0..count).map(task).collect())
+        let topic = settings.optional("topic");
+        let task = |_| WaitingTask { name: name.to_string(), fails, topic: topic.clone() };
+        Ok((0..count).map(task).map(|task| Box::new(task) as Box<dyn Task>).collect())
     }
 }
 
 impl Task for WaitingTask {
-    fn run<'a>(&'a mut self, stop: CancellationToken, _: &'a mut TaskControl) -> TaskRun<'a> {
+    fn run<'a>(&'a mut self, stop: CancellationToken, control: &'a mut TaskControl) -> TaskRun<'a> {
+        control.topics().mark(self.topic.as_deref());
         *BEGUN.lock().unwrap().entry(self.name.clone()).or_default() += 1;
         Box::pin(async move {
             if self.fails {
@@ -83,6 +89,10 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut WorkerConfig)) -> Self {
         let yaml = "bootstrap.servers: none:1\nschema.registry.url: http://none\nconnectors: {x: \
                     {connector.class: Waiting}}";
         let mut config = PipelineConfig::parse(yaml, &|_| None).unwrap().worker;
@@ -92,6 +102,7 @@ impl Running {
             is_chosen: true,
             security: HttpSecurity::default(),
         };
+        change(&mut config);
         let sockets = http::bind(&config.listeners).await.unwrap();
         let url = format!("http://{}", sockets[0].local_addr().unwrap());
         let worker = Worker::new(config, &CLASSES, &sockets, ConfigLog::in_memory());

@@ -47,7 +47,7 @@ fn worker() -> WorkerConfig {
     PipelineConfig::parse(file, &|_| None).unwrap().worker
 }
 
-fn recorded(place: usize) -> Value {
+pub(crate) fn recorded(place: usize) -> Value {
     let all: Value = serde_json::from_str(include_str!("compatibility/recorded.json")).unwrap();
     all[place].clone()
 }
@@ -57,7 +57,7 @@ fn config(request: &Value) -> BTreeMap<String, String> {
 }
 
 /// Takes out what is about the program: documentation, versions, and the converters that there are.
-fn without_what_is_ours(mut info: Value) -> Value {
+pub(crate) fn without_what_is_ours(mut info: Value) -> Value {
     let (definition, value) = match info.get("definition") {
         Some(_) => ("/definition", "/value"),
         None => ("", "/none"),

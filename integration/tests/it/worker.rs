@@ -1,6 +1,7 @@
 //! Workers that share their connectors, driven as Kafka Connect's are: by its REST API.
 
 mod cluster;
+mod rest;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::connector::ConnectorKind;
-use crate::control::{RunState, TaskHandle, task_control};
+use crate::control::{ActiveTopics, RunState, TaskHandle, task_control};
 use crate::http::{Connector, Connectors};
 use crate::runtime::TaskId;
 use crate::runtime::runner::{AfterHalt, Ended, supervise};
@@ -55,6 +55,11 @@ impl Runs {
     /// How each is.
     pub(super) fn states(&self) -> impl Iterator<Item = (TaskId, RunState)> {
         self.runs.iter().map(|(id, run)| (id.clone(), run.handle.run_state()))
+    }
+
+    /// The topics that each works with.
+    pub(super) fn topics(&self) -> impl Iterator<Item = (&TaskId, &ActiveTopics)> {
+        self.runs.iter().map(|(id, run)| (id, run.handle.topics()))
     }
 
     /// Tells all to end that are not wanted, or not with these settings.

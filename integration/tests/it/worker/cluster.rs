@@ -89,7 +89,7 @@ async fn until_all_run(worker: &Worker, not_on: &[&str], what: &str) -> Value {
     all
 }
 
-fn id(worker: &Worker) -> &str {
+pub(super) fn id(worker: &Worker) -> &str {
     worker.url.trim_start_matches("http://")
 }
 
