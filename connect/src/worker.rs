@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use schema::fault::{Disposition, Fault, chain};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +18,7 @@ use crate::config::{ConfigError, PipelineConfig, WorkerConfig};
 use crate::connector::{ConnectorClass, ConnectorName};
 use crate::http::{self, Socket};
 use crate::kafka::consumer::ConsumerError;
+use crate::kafka::group::{Group, Subscriptions};
 use crate::kafka::shared_log::{self, LogEvent, LogProducer};
 use crate::kafka::{Admin, KafkaError};
 use crate::runtime::{
@@ -26,6 +28,11 @@ use crate::runtime::{
 
 /// Records that wait to be written in the background.
 const WAITING_RECORDS: usize = 1_024;
+
+/// How long a rebalance of the group is waited for, to see who is there: a worker that is missed takes
+/// 6 s of it. Our choice.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Records of the status topic that are written at once: a source may meet thousands of topics.
 const WRITTEN_AT_ONCE: usize = 256;
@@ -60,6 +67,19 @@ pub enum WorkerError {
         #[source]
         source: Box<ConsumerError>,
     },
+    /// Workers of another cluster have the same group.
+    #[error(
+        "workers that do not share this worker's config topic are members of group {group}: they \
+             have {topic}, expected {expected}"
+    )]
+    GroupOfOthers {
+        /// `group.id`.
+        group: String,
+        /// What they have subscribed to.
+        topic: String,
+        /// What this worker's own cluster subscribes to.
+        expected: String,
+    },
     /// The topic of the connectors' settings has several partitions.
     #[error("config topic {topic} has {partitions} partitions, expected 1: records have no order")]
     ConfigTopicDivided {
@@ -75,7 +95,9 @@ impl Fault for WorkerError {
         match self {
             Self::Config(error) => error.disposition(),
             Self::Kafka(error) => error.disposition(),
-            Self::Group { .. } | Self::ConfigTopicDivided { .. } => Disposition::Halt,
+            Self::Group { .. } | Self::GroupOfOthers { .. } | Self::ConfigTopicDivided { .. } => {
+                Disposition::Halt
+            }
         }
     }
 
@@ -88,6 +110,11 @@ impl Fault for WorkerError {
                  choose another one"
                     .into(),
             )),
+            Self::GroupOfOthers { .. } => Some(
+                "give each cluster a `group.id` of its own, and all workers of one cluster the same \
+                 `config.storage.topic`"
+                    .into(),
+            ),
             Self::ConfigTopicDivided { .. } => {
                 Some("name another topic as `config.storage.topic`, or none that exists".into())
             }
@@ -140,7 +167,7 @@ pub async fn run_distributed(
     let made = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(Ended::Stopped),
-        made = until_topics_are_there(&config) => made,
+        made = until_prepared(&config) => made,
     };
     made?;
     let log = ConfigLog::in_topic(&config.cluster.config_topic, &config)?;
@@ -152,11 +179,15 @@ pub async fn run_distributed(
     worker.work((members, AfterHalt::TryAgain), (sockets, Vec::new()), stop).await
 }
 
-/// Makes the workers' topics; waits for Kafka.
-async fn until_topics_are_there(config: &WorkerConfig) -> Result<(), WorkerError> {
+/// Makes the workers' topics and looks at who is there; waits for Kafka.
+async fn until_prepared(config: &WorkerConfig) -> Result<(), WorkerError> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
     loop {
-        match make_topics(config).await {
+        let prepared = async {
+            make_topics(config).await?;
+            check_group(config).await
+        };
+        match prepared.await {
             Err(WorkerError::Kafka(error)) if error.disposition() == Disposition::Retry => {
                 let (error, hint) = (chain(&error), error.hint());
                 tracing::warn!(error, hint = hint.as_deref(), "kafka is waited for");
@@ -182,6 +213,30 @@ async fn make_topics(config: &WorkerConfig) -> Result<(), WorkerError> {
     let (topic, copies) = (&cluster.slots_topic, cluster.config_replication);
     admin.ensure_topic(topic, cluster.slots, copies, &[]).await?;
     Ok(())
+}
+
+/// Refuses a group that workers with another config topic have: connectors of one name would have the
+/// same transactional ids and consumer groups, and fence each other. The worker that comes later ends.
+async fn check_group(config: &WorkerConfig) -> Result<(), WorkerError> {
+    let group = Group::new(config, config.group_id.clone());
+    let end = Instant::now() + SETTLED_WITHIN;
+    loop {
+        match group.subscriptions().await? {
+            Subscriptions::Settled(topics) => {
+                let expected = &config.cluster.slots_topic;
+                let Some(topic) = topics.into_iter().find(|topic| topic != expected) else {
+                    return Ok(());
+                };
+                let (group, expected) = (config.group_id.clone(), expected.clone());
+                return Err(WorkerError::GroupOfOthers { group, topic, expected });
+            }
+            Subscriptions::Rebalancing if Instant::now() < end => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            // It ends in a rebalance for this worker in any case.
+            Subscriptions::Rebalancing => return Ok(()),
+        }
+    }
 }
 
 /// What a worker is made of.

@@ -1,5 +1,7 @@
 //! A sink's consumer group, seen and changed from outside while it has no members.
 
+mod subscriptions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,6 +9,8 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
+
+pub(crate) use subscriptions::Subscriptions;
 
 use super::error::KafkaError;
 use super::log::LogContext;
@@ -40,6 +44,20 @@ impl Group {
     /// Returns [`KafkaError`] when no broker answers.
     pub(crate) async fn committed(&self) -> Result<Vec<GroupOffset>, KafkaError> {
         self.ask("read a group's offsets", |consumer| committed(&consumer)).await
+    }
+
+    /// What its members have subscribed to.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KafkaError`] when no broker answers.
+    pub(crate) async fn subscriptions(&self) -> Result<Subscriptions, KafkaError> {
+        let id = self.id.clone();
+        self.ask("look at a group's members", move |consumer| {
+            let list = consumer.fetch_group_list(Some(&id), KAFKA_REQUEST_TIMEOUT)?;
+            Ok(subscriptions::of_group(list.groups().iter().find(|group| group.name() == id)))
+        })
+        .await
     }
 
     /// Sets offsets. The group must have no members.
