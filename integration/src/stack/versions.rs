@@ -34,6 +34,10 @@ pub(super) const OPENSEARCH: &str = "3.8.0";
 /// and Confluent's Avro converter, which Maven's usual repository does not have.
 pub(super) const DEBEZIUM: &str = "3.6.3.0";
 
+/// Clients of Kafka Connect's REST API: the Python one, and the JavaScript one.
+pub(super) const CONNECT_CLIENT_PYTHON: &str = "1.0.0";
+pub(super) const CONNECT_CLIENT_JAVASCRIPT: &str = "2.3.0";
+
 /// The plugin that copies jars; pinned so that a new release cannot change what is fetched.
 pub(super) const MAVEN_DEPENDENCY_PLUGIN: &str = "3.6.1";
 

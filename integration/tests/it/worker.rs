@@ -1,7 +1,11 @@
 //! Workers that share their connectors, driven as Kafka Connect's are: by its REST API.
 
+mod bad;
+mod clients;
 mod cluster;
+mod quickstart;
 mod rest;
+mod topics;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,31 +29,20 @@ struct Worker {
 impl Worker {
     /// Starts one with Kafka Connect's properties, and waits until it answers.
     async fn start(stack: &Stack, group: &str, folder: &Path, name: &str) -> Self {
+        let avro = "io.confluent.connect.avro.AvroConverter";
+        Self::start_with(stack, group, folder, (name, avro)).await
+    }
+
+    /// The same with another converter.
+    async fn start_with(
+        stack: &Stack,
+        group: &str,
+        folder: &Path,
+        (name, converter): (&str, &str),
+    ) -> Self {
         let file = folder.join("worker.properties");
-        let (kafka, registry) = (stack.kafka.bootstrap(), stack.registry.url());
-        let converter = "io.confluent.connect.avro.AvroConverter";
-        let properties = format!(
-            "bootstrap.servers={kafka}\n\
-             group.id={group}\n\
-             # As Kafka Connect's own file has them.\n\
-             key.converter={converter}\n\
-             key.converter.schema.registry.url={registry}\n\
-             value.converter={converter}\n\
-             value.converter.schema.registry.url={registry}\n\
-             offset.storage.topic={group}-offsets\n\
-             offset.storage.replication.factor=1\n\
-             offset.flush.interval.ms=10000\n\
-             config.storage.topic={group}-configs\n\
-             config.storage.replication.factor=1\n\
-             status.storage.topic={group}-status\n\
-             status.storage.replication.factor=1\n\
-             plugin.path=/usr/share/java\n\
-             listeners=http://127.0.0.1:0\n"
-        );
-        std::fs::write(&file, properties).unwrap();
-        let log = folder.join(format!("{name}.log"));
-        let arguments = ["worker", file.to_str().unwrap()];
-        let process = Rowcast::start(&arguments, &[LOG], &log).await.unwrap();
+        std::fs::write(&file, properties(stack, group, converter)).unwrap();
+        let process = launch(&file, folder, name).await;
         let mut worker = Self { process, url: String::new(), starts: 0 };
         worker.is_ready().await;
         worker
@@ -108,6 +101,36 @@ impl Worker {
         let (status, answer) = self.ask("POST", "/connectors", &body).await;
         assert_eq!(status, 201, "{answer}");
     }
+}
+
+/// A worker's properties, as Kafka Connect's own file has them.
+fn properties(stack: &Stack, group: &str, converter: &str) -> String {
+    let (kafka, registry) = (stack.kafka.bootstrap(), stack.registry.url());
+    format!(
+        "bootstrap.servers={kafka}\n\
+         group.id={group}\n\
+         # As Kafka Connect's own file has them.\n\
+         key.converter={converter}\n\
+         key.converter.schema.registry.url={registry}\n\
+         value.converter={converter}\n\
+         value.converter.schema.registry.url={registry}\n\
+         offset.storage.topic={group}-offsets\n\
+         offset.storage.replication.factor=1\n\
+         offset.flush.interval.ms=10000\n\
+         config.storage.topic={group}-configs\n\
+         config.storage.replication.factor=1\n\
+         status.storage.topic={group}-status\n\
+         status.storage.replication.factor=1\n\
+         plugin.path=/usr/share/java\n\
+         listeners=http://127.0.0.1:0\n"
+    )
+}
+
+/// Starts the process of one.
+async fn launch(file: &Path, folder: &Path, name: &str) -> Rowcast {
+    let log = folder.join(format!("{name}.log"));
+    let arguments = ["worker", file.to_str().unwrap()];
+    Rowcast::start(&arguments, &[LOG], &log).await.unwrap()
 }
 
 /// A configuration of Debezium, word for word as its tutorial has it but for addresses.

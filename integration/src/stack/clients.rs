@@ -1,0 +1,58 @@
+//! Clients of Kafka Connect's REST API that others have written, from package registries: what they
+//! can do with Kafka Connect they must be able to do with a worker of ours.
+
+use std::path::PathBuf;
+
+use super::cache::Cache;
+use super::error::StackError;
+use super::install::Installed;
+use super::tool::{run_with_retries, tool};
+use super::versions::{CONNECT_CLIENT_JAVASCRIPT, CONNECT_CLIENT_PYTHON};
+
+/// Where the clients are.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectClients {
+    /// The folder of the Python package `kafka-connect-py` (MIT), for `PYTHONPATH`.
+    pub python: PathBuf,
+    /// The folder of the JavaScript package `kafka-connect-client` (ISC), for `NODE_PATH`: it has
+    /// the requests about offsets, which the other one has not.
+    pub javascript: PathBuf,
+}
+
+impl ConnectClients {
+    /// Fetches them with pip and npm if they are not in the cache.
+    ///
+    /// # Errors
+    ///
+    /// [`StackError`] if they cannot be fetched, also because pip or npm is missing.
+    pub async fn fetch(installed: &Installed) -> Result<Self, StackError> {
+        let cache = installed.cache.clone();
+        tokio::task::spawn_blocking(move || {
+            Ok(Self { python: python(&cache)?, javascript: javascript(&cache)? })
+        })
+        .await?
+    }
+}
+
+fn python(cache: &Cache) -> Result<PathBuf, StackError> {
+    let package = format!("kafka-connect-py=={CONNECT_CLIENT_PYTHON}");
+    cache.component(&package.replace("==", "-"), &format!("fetching {package}"), |folder| {
+        let mut pip = tool("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--target"]);
+        pip.arg(folder).arg(&package);
+        run_with_retries("pip install", &mut pip).map(drop)
+    })
+}
+
+fn javascript(cache: &Cache) -> Result<PathBuf, StackError> {
+    let package = format!("kafka-connect-client@{CONNECT_CLIENT_JAVASCRIPT}");
+    let name = package.replace('@', "-");
+    let folder = cache.component(&name, &format!("fetching {package}"), |folder| {
+        let mut npm = tool("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
+        npm.arg("--prefix").arg(folder).arg(&package);
+        run_with_retries("npm install", &mut npm).map(drop)
+    })?;
+    Ok(folder.join("node_modules"))
+}

@@ -1,0 +1,168 @@
+//! What a worker does with what should not be: damaged records, a rebalance at every call, another
+//! cluster with its group.
+
+use std::time::{Duration, Instant};
+
+use integration::process::Rowcast;
+use integration::stack::{Stack, shared};
+use serde_json::{Value, json};
+
+use super::{Worker, launch, properties};
+use crate::scenario::{DEADLINE, log_has, stop};
+
+const TEXT: &str = "org.apache.kafka.connect.storage.StringConverter";
+
+/// Longest time for an answer, whatever the workers are at: half of what Kafka Connect takes.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(45);
+
+fn lines(file: &str, topic: &str) -> Value {
+    json!({ "connector.class": "FileStreamSource", "file": file, "topic": topic })
+}
+
+/// Records that nobody understands, in a topic of the workers.
+async fn damage(stack: &Stack, topic: &str, keys: &[&str]) {
+    use rdkafka::producer::{FutureProducer, FutureRecord};
+
+    let mut config = rdkafka::ClientConfig::new();
+    config.set("bootstrap.servers", stack.kafka.bootstrap());
+    let producer: FutureProducer = config.create().unwrap();
+    for key in keys {
+        let record = FutureRecord::to(topic).key(*key).payload("{");
+        producer.send(record, Duration::from_secs(30)).await.unwrap();
+    }
+}
+
+/// While it runs, and once more at its start.
+#[tokio::test]
+async fn damaged_records_in_the_workers_topics_end_no_worker() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start_with(stack, "wk-damaged", folder.path(), ("worker", TEXT)).await;
+    std::fs::write(folder.path().join("a.txt"), "a\n").unwrap();
+    worker.make("whole", lines("a.txt", "wk-damaged")).await;
+    let offsets = "/connectors/whole/offsets";
+    worker.until(offsets, |it| it["offsets"][0]["offset"]["position"] == 2).await;
+
+    let config =
+        ["connector-x", "target-state-whole", "restart-connector-whole", "rowcast-placement"];
+    damage(stack, "wk-damaged-configs", &config).await;
+    let status =
+        ["status-task-whole-0", "status-connector-whole", "status-topic-t:connector-whole"];
+    damage(stack, "wk-damaged-status", &status).await;
+    damage(stack, "wk-damaged-offsets", &["no JSON", "[\"whole\"]", "[\"other\",{}]"]).await;
+
+    for topic in ["config", "status"] {
+        let said = format!("a record of the {topic} topic is passed over");
+        log_has(&worker.process, &said).await;
+    }
+    worker.until("/connectors/whole/status", |it| it["tasks"][0]["state"] == "RUNNING").await;
+    stop(&worker.process).await;
+    worker.start_again().await;
+    worker.until("/connectors/whole/status", |it| it["tasks"][0]["state"] == "RUNNING").await;
+    std::fs::write(folder.path().join("a.txt"), "a\nb\n").unwrap();
+    worker.until(offsets, |it| it["offsets"][0]["offset"]["position"] == 4).await;
+    assert_eq!(worker.get("/connectors").await, json!(["whole"]));
+    stop(&worker.process).await;
+}
+
+/// Kafka Connect answers 409 while its workers rebalance. Here a call is a record that needs no
+/// leader, so it is carried out.
+#[tokio::test]
+async fn calls_during_a_rebalance_are_answered_in_time() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let group = "wk-rebalance";
+    let worker = Worker::start_with(stack, group, folder.path(), ("worker", TEXT)).await;
+    let file = folder.path().join("worker.properties");
+    let comes_and_goes = async {
+        let other = launch(&file, folder.path(), "other").await;
+        for start in 1..=3 {
+            joined(&other, start).await;
+            // Killed, it is missed after 6 s; until then its slots are nobody's.
+            if start == 2 {
+                other.kill().unwrap()
+            } else {
+                stop(&other).await
+            }
+            other.start_again().unwrap();
+        }
+        joined(&other, 4).await;
+        stop(&other).await;
+    };
+    let mut slowest = Duration::ZERO;
+    let mut calls = 0;
+    let mut comes_and_goes = Box::pin(comes_and_goes);
+    loop {
+        let begun = Instant::now();
+        tokio::select! {
+            biased;
+            () = &mut comes_and_goes => break,
+            asked = round(&worker, calls) => calls += asked,
+        }
+        slowest = slowest.max(begun.elapsed());
+    }
+
+    println!("{calls} calls during rebalances, the slowest five took {slowest:?}");
+    assert!(calls > 20 && slowest < ANSWERED_WITHIN, "{calls} calls, {slowest:?}");
+    stop(&worker.process).await;
+}
+
+/// Waits until it has slots after so many starts.
+async fn joined(rowcast: &Rowcast, starts: usize) {
+    let told = || rowcast.log().unwrap().matches("slots assigned").count();
+    assert!(crate::scenario::until(|| told() >= starts).await, "{}", rowcast.log().unwrap());
+}
+
+/// A connector is made, looked at, changed and taken away; how many calls that were.
+async fn round(worker: &Worker, number: usize) -> usize {
+    let name = format!("r{number}");
+    let config = lines("none.txt", "wk-rebalance");
+    let (one, settings) = (format!("/connectors/{name}"), format!("/connectors/{name}/config"));
+    let made = json!({ "name": name, "config": config });
+    let calls = [
+        ("POST", "/connectors".to_owned(), made, 201),
+        ("GET", format!("{one}/status"), Value::Null, 200),
+        ("PUT", settings, config, 200),
+        ("PUT", format!("{one}/pause"), Value::Null, 202),
+        ("DELETE", one, Value::Null, 204),
+    ];
+    let count = calls.len();
+    for (method, path, body, expected) in calls {
+        let (status, answer) = worker.ask(method, &path, &body).await;
+        assert_eq!(status, expected, "{method} {path}: {answer}");
+    }
+    count
+}
+
+#[tokio::test]
+async fn a_second_cluster_with_the_same_group_is_refused() {
+    let stack = shared().await.unwrap();
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let worker = Worker::start_with(stack, "wk-one-group", folder.path(), ("worker", TEXT)).await;
+    let file = other.path().join("worker.properties");
+    let elsewhere = properties(stack, "wk-one-group", TEXT)
+        .replace("wk-one-group-configs", "wk-other-configs")
+        .replace("wk-one-group-status", "wk-other-status");
+    std::fs::write(&file, elsewhere).unwrap();
+
+    let late = launch(&file, other.path(), "late").await;
+
+    let ended = late.wait(DEADLINE).await.unwrap();
+    let log = late.log().unwrap();
+    assert_eq!(ended.code(), Some(1), "{log}");
+    let said = "the worker cannot begin or go on";
+    let line = log.lines().find(|line| line.contains(said)).unwrap_or_else(|| panic!("{log}"));
+    for part in [
+        "do not share this worker's config topic are members of group wk-one-group",
+        "they have wk-one-group-configs-slots, expected wk-other-configs-slots",
+        "give each cluster a `group.id` of its own",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    // The first one goes on, and others of its own cluster may come.
+    let second = Worker::start_with(stack, "wk-one-group", folder.path(), ("second", TEXT)).await;
+    assert_eq!(worker.get("/connectors").await, json!([]));
+    for worker in [&worker, &second] {
+        stop(&worker.process).await;
+    }
+}

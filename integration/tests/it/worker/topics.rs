@@ -1,0 +1,49 @@
+//! Which topics a connector works with, as Kafka Connect tracks them: any worker tells.
+
+use integration::stack::shared;
+use serde_json::{Value, json};
+
+use super::{Worker, confluent, debezium};
+use crate::scenario::{Scenario, stop};
+
+#[tokio::test]
+async fn every_worker_knows_the_topics_of_a_connector_until_they_are_forgotten() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut scenario = Scenario::new("wk_topics").await;
+    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY)").await;
+    scenario.sql("INSERT INTO t VALUES (1)").await;
+    let start = |name: &'static str| Worker::start(stack, "wk-topics", folder.path(), name);
+    let (one, other) = (start("one").await, start("other").await);
+    one.make("tracked", debezium(&stack.mysql, stack, ("wk_topics", 7040))).await;
+    one.make("tracked-sink", confluent(stack, "wk_topics")).await;
+    let topic = scenario.topic("t");
+    let is = |name: &'static str, topics: Value| {
+        move |it: &Value| *it == json!({ name: { "topics": topics } })
+    };
+    let source = json!([topic.clone()]);
+
+    for worker in [&one, &other] {
+        let has = |it: &Value| {
+            it["tracked"]["topics"].as_array().unwrap().contains(&topic.clone().into())
+        };
+        worker.until("/connectors/tracked/topics", has).await;
+        let sink = is("tracked-sink", source.clone());
+        worker.until("/connectors/tracked-sink/topics", sink).await;
+    }
+
+    let reset = "/connectors/tracked-sink/topics/reset";
+    assert_eq!(other.ask("PUT", reset, &Value::Null).await.0, 202);
+    for worker in [&one, &other] {
+        worker.until("/connectors/tracked-sink/topics", is("tracked-sink", json!([]))).await;
+    }
+    // It comes back with its next record.
+    scenario.sql("INSERT INTO t VALUES (2)").await;
+    one.until("/connectors/tracked-sink/topics", is("tracked-sink", source)).await;
+
+    assert_eq!(one.ask("DELETE", "/connectors/tracked", &Value::Null).await.0, 204);
+    other.until("/connectors/tracked/topics", is("tracked", json!([]))).await;
+    for worker in [&one, &other] {
+        stop(&worker.process).await;
+    }
+}
