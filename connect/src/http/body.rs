@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::HttpError;
@@ -76,6 +77,12 @@ pub(super) fn create(body: &[u8]) -> Result<CreateConnector, HttpError> {
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
     Ok(CreateConnector { name, config, target })
+}
+
+/// A parameter that is `true` or `false`, as Java reads it: clients in Python say `True`, and what is no
+/// word of it is `false`.
+pub(super) fn flag<'de, D: Deserializer<'de>>(parameter: D) -> Result<bool, D::Error> {
+    Ok(String::deserialize(parameter)?.eq_ignore_ascii_case("true"))
 }
 
 /// Settings: an object of texts.

@@ -155,8 +155,9 @@ pub(super) async fn tasks(
 
 pub(super) async fn task_status(
     State(endpoint): Shared,
-    Path((name, task)): Path<(String, usize)>,
+    Path((name, task)): Path<(String, String)>,
 ) -> Result<Json<Value>, HttpError> {
+    let task = number(&task)?;
     let (connector, entry) = endpoint.connector(name.clone())?;
     let id = TaskId { connector: connector.clone(), task };
     if !endpoint.cluster.tasks(&connector, &entry).contains(&id) {
@@ -221,9 +222,9 @@ pub(super) async fn reset_topics(
 /// `?includeTasks=true&onlyFailed=true`; both are `false` unless they are given.
 #[derive(Debug, Deserialize)]
 pub(super) struct RestartQuery {
-    #[serde(default, rename = "includeTasks")]
+    #[serde(default, deserialize_with = "body::flag", rename = "includeTasks")]
     include_tasks: bool,
-    #[serde(default, rename = "onlyFailed")]
+    #[serde(default, deserialize_with = "body::flag", rename = "onlyFailed")]
     only_failed: bool,
 }
 
@@ -254,8 +255,9 @@ pub(super) async fn restart(
 
 pub(super) async fn restart_task(
     State(endpoint): Shared,
-    Path((name, task)): Path<(String, usize)>,
+    Path((name, task)): Path<(String, String)>,
 ) -> Result<StatusCode, HttpError> {
+    let task = number(&task)?;
     let (connector, entry) = endpoint.known(&name)?;
     let id = TaskId { connector: connector.clone(), task };
     if !endpoint.cluster.tasks(&connector, &entry).contains(&id) {
@@ -263,6 +265,11 @@ pub(super) async fn restart_task(
     }
     endpoint.cluster.append([ConfigRecord::RestartTask { name: connector, task }]).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A task's number; what is none is a path that is not there.
+fn number(task: &str) -> Result<usize, HttpError> {
+    task.parse().map_err(|_| HttpError::not_found("HTTP 404 Not Found"))
 }
 
 fn exists(name: &ConnectorName) -> HttpError {

@@ -17,7 +17,7 @@ use crate::runtime::{Classes, ConnectorSettings, Identity, build};
 /// `?connectorsOnly=false`; `true` unless it is given.
 #[derive(Debug, Deserialize)]
 pub(super) struct ListQuery {
-    #[serde(default = "yes", rename = "connectorsOnly")]
+    #[serde(default = "yes", deserialize_with = "body::flag", rename = "connectorsOnly")]
     connectors_only: bool,
 }
 

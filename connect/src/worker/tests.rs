@@ -222,8 +222,9 @@ async fn what_is_wanted_of_a_connector_is_done() {
     assert_eq!(running.ask("POST", "/connectors/b/tasks/0/restart", Value::Null).await.0, 204);
     running.until(status, |it| state(it) == "RUNNING" && begun("b") > before).await;
     assert_eq!(running.ask("POST", "/connectors/b/restart", Value::Null).await.0, 204);
-    let (code, told) =
-        running.ask("POST", "/connectors/b/restart?includeTasks=true", Value::Null).await;
+    let (code, told) = running
+        .ask("POST", "/connectors/b/restart?includeTasks=True&onlyFailed=no", Value::Null)
+        .await;
     assert_eq!((code, state(&told)), (202, json!("RESTARTING")));
     running.until(status, |it| state(it) == "RUNNING" && begun("b") > before + 1).await;
 
@@ -357,6 +358,8 @@ const WRONG: &[(&str, &str, &str, u16, &str)] = &[
     ("PATCH", "/connectors/f/offsets", r#"{"bogus":1}"#, 500, "Unrecognized field \"bogus\""),
     ("GET", "/connectors/f/tasks/9/status", "", 404, "No status found for task f-9"),
     ("POST", "/connectors/f/tasks/7/restart", "", 404, "Unknown task: f-7"),
+    ("POST", "/connectors/f/tasks/x/restart", "", 404, "HTTP 404 Not Found"),
+    ("GET", "/connectors/f/tasks/x/status", "", 404, "HTTP 404 Not Found"),
     ("PUT", "/admin/loggers/root", r#"{"level":"LOUD"}"#, 404, "invalid log level 'LOUD'."),
 ];
 

@@ -67,6 +67,20 @@ async fn topics_are_known_until_they_are_forgotten() {
 }
 
 #[tokio::test]
+async fn converters_are_listed_to_whoever_asks_for_them() {
+    let running = Running::start().await;
+    for (query, count) in [("", 1), ("?connectorsOnly=True", 1), ("?connectorsOnly=false", 5)] {
+        let plugins = running.get(&format!("/connector-plugins{query}")).await;
+        assert_eq!(plugins.as_array().unwrap().len(), count, "{query}: {plugins}");
+        assert_eq!(
+            (&plugins[0]["class"], &plugins[0]["type"]),
+            (&json!("test.Waiting"), &json!("source"))
+        );
+    }
+    running.end().await;
+}
+
+#[tokio::test]
 async fn who_tracks_no_topics_says_so() {
     for (tracks, resets, told) in [
         (false, true, [Err("Topic tracking is disabled."), Err("Topic tracking is disabled.")]),

@@ -166,3 +166,46 @@ async fn a_second_cluster_with_the_same_group_is_refused() {
         stop(&worker.process).await;
     }
 }
+
+/// A file of secrets that is missing where a task shall run: every worker says so, and nobody has to
+/// do more than to bring it back.
+#[tokio::test]
+async fn settings_that_make_nothing_are_failed_on_every_worker_until_the_file_is_back() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let start = |name| Worker::start_with(stack, "wk-broken", folder.path(), (name, TEXT));
+    let (mut one, other) = (start("one").await, start("other").await);
+    let secrets = folder.path().join("secrets.properties");
+    let write = || std::fs::write(&secrets, "topic=wk-broken\n").unwrap();
+    write();
+    let topic = format!("${{file:{}:topic}}", secrets.display());
+    one.make("broken", lines("none.txt", &topic)).await;
+    let status = "/connectors/broken/status";
+    let task_is = |state: &'static str| move |it: &Value| it["tasks"][0]["state"] == state;
+    one.until(status, task_is("RUNNING")).await;
+
+    other.ask("PUT", "/connectors/broken/stop", &Value::Null).await;
+    std::fs::remove_file(&secrets).unwrap();
+    other.ask("PUT", "/connectors/broken/resume", &Value::Null).await;
+    for worker in [&one, &other] {
+        let failed = worker.until(status, task_is("FAILED")).await;
+        let trace = failed["tasks"][0]["trace"].as_str().unwrap();
+        assert!(trace.contains("secrets.properties"), "{trace}");
+    }
+    write();
+    for worker in [&one, &other] {
+        worker.until(status, task_is("RUNNING")).await;
+    }
+
+    // Nobody is left who knows how many tasks there were.
+    std::fs::remove_file(&secrets).unwrap();
+    stop(&other.process).await;
+    stop(&one.process).await;
+    one.start_again().await;
+    let failed = one.until(status, |it| it["connector"]["state"] == "FAILED").await;
+    assert!(failed["connector"]["trace"].as_str().unwrap().contains("secrets.properties"));
+    write();
+    let is_mended = |it: &Value| it["connector"]["state"] == "RUNNING" && task_is("RUNNING")(it);
+    one.until(status, is_mended).await;
+    stop(&one.process).await;
+}

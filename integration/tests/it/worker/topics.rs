@@ -1,10 +1,10 @@
 //! Which topics a connector works with, as Kafka Connect tracks them: any worker tells.
 
-use integration::stack::shared;
+use integration::stack::{ConnectOptions, KafkaConnect, shared};
 use serde_json::{Value, json};
 
 use super::{Worker, confluent, debezium};
-use crate::scenario::{Scenario, stop};
+use crate::scenario::{Scenario, stop, until_async};
 
 #[tokio::test]
 async fn every_worker_knows_the_topics_of_a_connector_until_they_are_forgotten() {
@@ -46,4 +46,43 @@ async fn every_worker_knows_the_topics_of_a_connector_until_they_are_forgotten()
     for worker in [&one, &other] {
         stop(&worker.process).await;
     }
+}
+
+/// Its records in the status topic are ours: a worker that takes its topics over knows what it knew.
+#[tokio::test]
+async fn what_kafka_connect_has_tracked_is_known() {
+    const GROUP: &str = "wk-after-connect";
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut scenario = Scenario::new("wk_after").await;
+    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY)").await;
+    scenario.sql("INSERT INTO t VALUES (1)").await;
+    let (directory, servers) = (stack.directory().join(GROUP), (&stack.kafka, &stack.registry));
+    let options = ConnectOptions::new(GROUP);
+    let connect = KafkaConnect::start(&stack.installed, &directory, servers, &options);
+    let connect = connect.await.unwrap();
+    let config = debezium(&stack.mysql, stack, ("wk_after", 7041));
+    let made = reqwest::Client::new().post(format!("{}/connectors", connect.url()));
+    let made = made.json(&json!({ "name": "taken", "config": config })).send().await.unwrap();
+    assert_eq!(made.status(), 201, "{}", made.text().await.unwrap());
+    let path = "/connectors/taken/topics";
+    let mut known = Value::Null;
+    until_async(async || {
+        let answer = reqwest::get(format!("{}{path}", connect.url())).await.unwrap();
+        known = answer.json().await.unwrap();
+        let topics = known["taken"]["topics"].as_array().unwrap();
+        topics.contains(&scenario.topic("t").into()) && topics.contains(&"wk_after".into())
+    })
+    .await;
+    connect.server.stop().await.unwrap();
+
+    let worker = Worker::start(stack, GROUP, folder.path(), "worker").await;
+
+    let sorted = |it: &Value| {
+        let mut topics = it["taken"]["topics"].as_array().cloned().unwrap_or_default();
+        topics.sort_by_key(Value::to_string);
+        topics
+    };
+    worker.until(path, |it| sorted(it) == sorted(&known)).await;
+    stop(&worker.process).await;
 }
