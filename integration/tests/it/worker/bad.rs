@@ -80,9 +80,9 @@ async fn calls_during_a_rebalance_are_answered_in_time() {
             joined(&other, start).await;
             // Killed, it is missed after 6 s; until then its slots are nobody's.
             if start == 2 {
-                other.kill().unwrap()
+                other.kill().unwrap();
             } else {
-                stop(&other).await
+                stop(&other).await;
             }
             other.start_again().unwrap();
         }

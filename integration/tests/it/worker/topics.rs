@@ -61,7 +61,11 @@ async fn what_kafka_connect_has_tracked_is_known() {
     let options = ConnectOptions::new(GROUP);
     let connect = KafkaConnect::start(&stack.installed, &directory, servers, &options);
     let connect = connect.await.unwrap();
-    let config = debezium(&stack.mysql, stack, ("wk_after", 7041));
+    let mut config = debezium(&stack.mysql, stack, ("wk_after", 7041));
+    // The broker makes none by itself.
+    for setting in ["partitions", "replication.factor"] {
+        config[format!("topic.creation.default.{setting}")] = json!("1");
+    }
     let made = reqwest::Client::new().post(format!("{}/connectors", connect.url()));
     let made = made.json(&json!({ "name": "taken", "config": config })).send().await.unwrap();
     assert_eq!(made.status(), 201, "{}", made.text().await.unwrap());
