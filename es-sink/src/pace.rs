@@ -29,10 +29,10 @@ pub(crate) enum Outcome {
 /// Below this a request is not made smaller: 64 KiB, where the request itself begins to cost more
 /// than what is in it.
 const BYTES_MIN: f64 = 65_536.0;
-/// A byte may take so many times as long as in the best of times before it counts as slow. A server
+/// A byte may take half as long again as in the best of times before it counts as slow. A server
 /// that works on as many requests as it can takes twice as long with twice as many, and gains
 /// nothing but memory that waits.
-const SLOW: f64 = 2.0;
+const SLOW: f64 = 1.5;
 /// Answers within 50 ms are never slow: the time is noise.
 const NEVER_SLOW: Duration = Duration::from_millis(50);
 /// The best time is forgotten by so much with each answer, so that a server that has become slower
