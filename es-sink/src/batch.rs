@@ -151,10 +151,18 @@ impl Pending {
         busy: &FastSet<DocumentKey>,
         limits: BatchLimits,
     ) -> Option<Batch> {
-        if self.actions.iter().all(|action| busy.contains(&action.document)) {
+        let waiting = self.actions.iter().filter(|action| busy.contains(&action.document)).count();
+        if waiting == self.actions.len() {
             return None;
         }
-        let Self { actions, body, oldest, .. } = std::mem::take(self);
+        let is_whole = waiting == 0
+            && self.live_bytes == self.body.len()
+            && self.actions.len() <= limits.actions
+            && self.live_bytes <= limits.bytes;
+        let (actions, body, oldest) = self.take();
+        if is_whole {
+            return Some(Batch { actions, body: body.into() });
+        }
         let (mut taken, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
         for action in actions {
             let fits = taken.len() < limits.actions
@@ -166,14 +174,24 @@ impl Pending {
                 left.push(action);
             }
         }
-        let is_whole = left.is_empty() && bytes == body.len();
         self.keep(left, &body, oldest);
-        let batch = if is_whole {
-            Batch { actions: taken, body: body.into() }
-        } else {
-            Batch::copied(taken, &body)
-        };
-        (!batch.actions.is_empty()).then_some(batch)
+        (!taken.is_empty()).then(|| Batch::copied(taken, &body))
+    }
+
+    /// Takes everything, and makes room for about as much again: to grow bit by bit would copy each
+    /// request once more. An index that nothing was for is forgotten.
+    fn take(&mut self) -> (Vec<BulkAction>, Vec<u8>, Option<Instant>) {
+        let with_slack = |length: usize| length + length / 8;
+        let actions = Vec::with_capacity(with_slack(self.actions.len()));
+        let body = Vec::with_capacity(with_slack(self.body.len()));
+        self.by_index.retain(|_, ids| {
+            let was_used = !ids.is_empty();
+            ids.clear();
+            was_used
+        });
+        (self.live_bytes, self.records) = (0, 0);
+        let actions = std::mem::replace(&mut self.actions, actions);
+        (actions, std::mem::replace(&mut self.body, body), self.oldest.take())
     }
 
     fn keep(&mut self, actions: Vec<BulkAction>, body: &[u8], oldest: Option<Instant>) {

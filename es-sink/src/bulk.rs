@@ -264,6 +264,10 @@ impl Bulk {
         answer: &Answer,
     ) -> Result<Sent, SinkError> {
         let actions = part.iter().filter_map(|index| batch.actions().get(*index));
+        if response::all_applied(&answer.body, actions.clone().map(|action| action.verb)) {
+            self.meter.items(actions.map(|action| (action, &ItemOutcome::Applied)));
+            return Ok(Sent::Items(Items { applied: part.len(), ..Items::default() }));
+        }
         let Some(outcomes) = response::outcomes(&answer.body, actions.clone().map(|a| a.verb))
         else {
             return Ok(Sent::Nothing { reason: "answer does not match the request".into() });

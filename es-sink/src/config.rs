@@ -126,7 +126,7 @@ mod tests {
         let config = parse(&MINIMAL).unwrap();
 
         assert_eq!(config.topics, Topics::List(vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(config.delivery.max_actions, 2_000);
+        assert_eq!(config.delivery.max_actions, 5_000);
         assert_eq!(config.connection.timeout, Duration::from_secs(61));
     }
 

@@ -1,10 +1,10 @@
 //! How many requests are under way at once, and how large they are, as the server's answers allow.
 //!
-//! Additive increase, multiplicative decrease, as TCP's: each answer that is fast lets a fraction of
-//! a request more be under way; a refusal (429, a circuit breaker, 503, no answer) halves the
-//! number, and when it is one already, the size. A server that is slow without refusing is seen by
-//! the time that a byte takes: with more requests than it can work on at once each takes longer, and
-//! nothing is gained.
+//! Additive increase, multiplicative decrease, as TCP's: a refusal (429, a circuit breaker, 503, no
+//! answer) halves the number, and when it is one already, the size. A server that is slow without
+//! refusing is seen by the time that a byte takes. As in TCP Vegas, what that says is how many
+//! requests wait at the server: about one of them shall, so that it never has nothing to do; more
+//! gain nothing, take memory on both sides, and have Elasticsearch write smaller segments.
 
 use std::time::Duration;
 
@@ -29,15 +29,22 @@ pub(crate) enum Outcome {
 /// Below this a request is not made smaller: 64 KiB, where the request itself begins to cost more
 /// than what is in it.
 const BYTES_MIN: f64 = 65_536.0;
-/// A byte may take so many times as long as in the best of times before it counts as slow. A server
-/// that works on as many requests as it can takes twice as long with twice as many, and gains
-/// nothing but memory that waits.
-const SLOW: f64 = 2.0;
+/// With fewer requests that wait at the server there is room for one more, and with more there are
+/// too many. Our choice around one.
+const WAITING_MIN: f64 = 0.75;
+const WAITING_MAX: f64 = 1.5;
+/// With so many it has become slow at once, and gets a fifth less at once.
+const WAITING_FAR_TOO_MANY: f64 = 3.0;
 /// Answers within 50 ms are never slow: the time is noise.
 const NEVER_SLOW: Duration = Duration::from_millis(50);
-/// The best time is forgotten by so much with each answer, so that a server that has become slower
-/// for good is not held against its past: by half in 70 answers.
-const FORGET: f64 = 1.01;
+/// A request alone waits for none: that it takes longer than it used to alone is news about the server,
+/// which has to be nearly learnt before others join it.
+const NEARLY_ALONE: f64 = 0.1;
+/// After so many answers one request goes alone again, as the server may have become slower for good
+/// by less than what makes that happen by itself. Until there are five again it takes ten answers.
+const ALONE_EVERY: u32 = 250;
+/// How much of a new time enters the one that counts: single answers are noise as well.
+const SMOOTHING: f64 = 0.25;
 
 /// How fast to go.
 #[derive(Debug)]
@@ -45,8 +52,13 @@ pub(crate) struct Pace {
     limits: PaceLimits,
     in_flight: f64,
     bytes: f64,
-    /// Seconds that a byte takes when it goes well; none before the first answer.
-    best: Option<f64>,
+    /// Seconds that a byte takes; none before the first answer.
+    recent: Option<f64>,
+    /// The same when nothing else is under way: then it is what the server needs for it, for good or
+    /// ill. The least of all since, if that is less.
+    alone: Option<f64>,
+    /// Answers since one was alone.
+    since_alone: u32,
     /// When it was last slowed down. What was sent before is an answer to the speed of then.
     slowed: Option<Instant>,
 }
@@ -54,7 +66,15 @@ pub(crate) struct Pace {
 impl Pace {
     /// Begins with one request at a time.
     pub(crate) fn new(limits: PaceLimits) -> Self {
-        Self { limits, in_flight: 1.0, bytes: float(limits.bytes), best: None, slowed: None }
+        Self {
+            limits,
+            in_flight: 1.0,
+            bytes: float(limits.bytes),
+            recent: None,
+            alone: None,
+            since_alone: 0,
+            slowed: None,
+        }
     }
 
     /// How many requests may be under way.
@@ -74,19 +94,47 @@ impl Pace {
         now: Instant,
         (bytes, outcome): (usize, Outcome),
     ) {
-        let elapsed = now.saturating_duration_since(sent);
+        let before = self.in_flight();
         match outcome {
             Outcome::Overloaded => self.slow_down(sent, now, 0.5),
-            Outcome::Done if self.is_slow(elapsed, bytes) => self.slow_down(sent, now, 0.8),
-            Outcome::Done => self.speed_up(),
+            // Others were under way with it.
+            Outcome::Done if before == 1 && self.slowed.is_some_and(|slowed| sent < slowed) => {}
+            Outcome::Done => self.done(sent, now, bytes),
+        }
+        if before > 1 && self.in_flight() == 1 {
+            (self.slowed, self.recent) = (Some(now), None);
         }
     }
 
-    fn is_slow(&mut self, elapsed: Duration, bytes: usize) -> bool {
+    fn done(&mut self, sent: Instant, now: Instant, bytes: usize) {
+        let elapsed = now.saturating_duration_since(sent);
+        let waiting = self.waiting(elapsed, bytes);
+        let room = if self.in_flight() == 1 { NEARLY_ALONE } else { WAITING_MIN };
+        if elapsed < NEVER_SLOW {
+            self.speed_up();
+        } else if self.since_alone > ALONE_EVERY {
+            self.in_flight = 1.0;
+        } else if waiting < room {
+            self.speed_up();
+        } else if waiting > WAITING_FAR_TOO_MANY {
+            self.slow_down(sent, now, 0.8);
+        } else if waiting > WAITING_MAX {
+            self.in_flight = (self.in_flight - 1.0 / self.in_flight).max(1.0);
+        }
+    }
+
+    /// How many of the requests under way wait for others at the server, by Little's law.
+    fn waiting(&mut self, elapsed: Duration, bytes: usize) -> f64 {
         let each = elapsed.as_secs_f64() / float(bytes.max(4_096));
-        let best = self.best.map_or(each, |best| (best * FORGET).min(each));
-        self.best = Some(best);
-        elapsed > NEVER_SLOW && each > best * SLOW
+        let recent = self.recent.map_or(each, |recent| recent + (each - recent) * SMOOTHING);
+        let alone = match self.alone {
+            Some(alone) if self.in_flight() > 1 => alone.min(recent),
+            Some(alone) => alone + (recent - alone) * SMOOTHING,
+            None => recent,
+        };
+        (self.recent, self.alone) = (Some(recent), Some(alone));
+        self.since_alone = if self.in_flight() == 1 { 0 } else { self.since_alone + 1 };
+        if recent > 0.0 { self.in_flight * (1.0 - alone / recent) } else { 0.0 }
     }
 
     fn slow_down(&mut self, sent: Instant, now: Instant, factor: f64) {
@@ -177,10 +225,40 @@ mod tests {
         let (mut pace, mut now) = (Pace::new(LIMITS), Instant::now());
         answers(&mut pace, &mut now, (80, Outcome::Done), 20);
 
-        answers(&mut pace, &mut now, (800, Outcome::Done), 10);
-        assert_eq!(pace.in_flight(), 1);
+        let mut seen = Vec::new();
+        for _ in 0..20 {
+            answers(&mut pace, &mut now, (800, Outcome::Done), 1);
+            seen.push(pace.in_flight());
+        }
+        assert!(seen.contains(&1), "{seen:?}");
         answers(&mut pace, &mut now, (8_000, Outcome::Done), 1_000);
         assert_eq!((pace.in_flight(), pace.bytes()), (5, 5 << 20));
+    }
+
+    /// A server that works on so many requests at once answers more of them so much later.
+    #[test]
+    fn one_request_waits_at_a_server_that_works_on_as_many_as_it_can() {
+        const LIMITS: PaceLimits = PaceLimits { in_flight: 20, bytes: 5 << 20 };
+        for (cores, expected) in [(1, 2..=2), (2, 3..=3), (4, 5..=6), (64, 8..=20)] {
+            let (mut pace, mut now) = (Pace::new(LIMITS), Instant::now());
+            let mut seen = Vec::new();
+            for number in 0_u64..400 {
+                let rounds = u64::try_from(pace.in_flight()).unwrap().max(cores);
+                // Up to a tenth more or less.
+                let noise = 900 + number * 7_919 % 200;
+                answers(
+                    &mut pace,
+                    &mut now,
+                    (200 * rounds * noise / cores / 1_000, Outcome::Done),
+                    1,
+                );
+                seen.push(pace.in_flight());
+            }
+
+            let late = &seen[200..];
+            let most = late.iter().filter(|it| expected.contains(*it)).count();
+            assert!(most * 10 > late.len() * 8, "{cores} cores: {late:?}");
+        }
     }
 
     proptest! {

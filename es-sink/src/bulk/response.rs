@@ -65,6 +65,32 @@ struct WireError<'a> {
     reason: Option<Cow<'a, str>>,
 }
 
+/// Whether the answer says, of each action, that the index has it now. This is what nearly every
+/// answer says, and reading it byte by byte takes a twentieth of the time that [`outcomes`] takes; an
+/// answer in other words is not wrong, but has to be read with that.
+pub(super) fn all_applied(body: &[u8], mut verbs: impl Iterator<Item = Verb>) -> bool {
+    let Some(mut rest) = body.strip_prefix(br#"{"errors":false,"items":["#) else { return false };
+    while let Some(after) = verbs.next().and_then(|verb| applied_item(rest, verb)) {
+        match after {
+            [b',', more @ ..] => rest = more,
+            _ => return after == b"]}" && verbs.next().is_none(),
+        }
+    }
+    false
+}
+
+fn applied_item(body: &[u8], verb: Verb) -> Option<&[u8]> {
+    let before: &[u8] = match verb {
+        Verb::Index => br#"{"index":{"status":20"#,
+        Verb::Create => br#"{"create":{"status":20"#,
+        Verb::Delete => br#"{"delete":{"status":20"#,
+    };
+    match body.strip_prefix(before)? {
+        [b'0' | b'1', b'}', b'}', rest @ ..] => Some(rest),
+        _ => None,
+    }
+}
+
 /// One outcome for each action; `None` if the answer is not one to these actions.
 pub(super) fn outcomes(body: &[u8], verbs: impl Iterator<Item = Verb>) -> Option<Vec<ItemOutcome>> {
     let response: WireResponse<'_> = serde_json::from_slice(body).ok()?;
@@ -208,7 +234,55 @@ mod tests {
         assert_eq!(outcomes(b"<html>", [INDEX].into_iter()), None);
     }
 
+    fn verb() -> impl Strategy<Value = Verb> {
+        prop_oneof![Just(INDEX), Just(Verb::Create), Just(Verb::Delete)]
+    }
+
+    /// An answer as Elasticsearch writes it.
+    fn answer(items: &[(Verb, u16)]) -> String {
+        let name = |verb| match verb {
+            Verb::Index => "index",
+            Verb::Create => "create",
+            Verb::Delete => "delete",
+        };
+        let items = items.iter().map(|(verb, status)| {
+            let error = if *status > 201 { r#","error":{"type":"e"}"# } else { "" };
+            format!("{{\"{}\":{{\"status\":{status}{error}}}}}", name(*verb))
+        });
+        let errors = items.clone().any(|item| item.contains("error"));
+        format!("{{\"errors\":{errors},\"items\":[{}]}}", items.collect::<Vec<_>>().join(","))
+    }
+
     proptest! {
+        /// The short way says the same as the long one.
+        #[test]
+        fn what_is_all_applied_is_so_one_by_one(
+            items in prop::collection::vec((verb(), prop_oneof![Just(200), Just(201)]), 1..6),
+            other in prop::option::of((0_usize..6, verb(), prop_oneof![Just(200), Just(409)])),
+            cut in prop::option::of(0_usize..200),
+            lost in 0_usize..3,
+        ) {
+            let verbs: Vec<_> = items.iter().map(|(verb, _)| *verb).collect();
+            let mut items = items;
+            if let Some((place, verb, status)) = other
+                && let Some(item) = items.get_mut(place)
+            {
+                *item = (verb, status);
+            }
+            if lost == 1 {
+                items.pop();
+            }
+            let mut body = answer(&items);
+            if let Some(cut) = cut {
+                body.truncate(cut);
+            }
+
+            let slowly = outcomes(body.as_bytes(), verbs.iter().copied())
+                .is_some_and(|all| all.iter().all(|one| *one == ItemOutcome::Applied));
+
+            prop_assert_eq!(all_applied(body.as_bytes(), verbs.into_iter()), slowly, "{}", body);
+        }
+
         #[test]
         fn any_answer_is_judged_without_panic(body in ".{0,200}") {
             drop(outcomes(body.as_bytes(), [INDEX, Verb::Delete].into_iter()));

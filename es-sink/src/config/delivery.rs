@@ -10,7 +10,8 @@ use crate::pace::PaceLimits;
 /// When a bulk request is sent, and how many at once.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryConfig {
-    /// `batch.size`: actions of a request, 1 to 1,000,000. Default 2,000, Confluent's.
+    /// `batch.size`: actions of a request, 1 to 1,000,000. Default 5,000: with rows of 250 bytes
+    /// a server takes less time for each than in requests of 2,000, which is Confluent's.
     pub max_actions: usize,
     /// `bulk.size.bytes`: size of the body, 1 KiB to 100 MiB (`http.max_content_length`). Default
     /// 5 MiB, Confluent's. -1, which is no limit in Confluent's, is the largest.
@@ -28,7 +29,7 @@ const BYTES_MAX: i64 = 100 << 20;
 impl DeliveryConfig {
     pub(super) fn from_settings(settings: &mut Settings) -> Result<Self, ConfigError> {
         Ok(Self {
-            max_actions: settings.integer("batch.size", 2_000, 1..=1_000_000)?,
+            max_actions: settings.integer("batch.size", 5_000, 1..=1_000_000)?,
             max_bytes: bulk_bytes(settings)?,
             linger: settings.duration_ms("linger.ms", 1, 0..=60_000)?,
             max_in_flight: settings.integer("max.in.flight.requests", 5, 1..=1_000)?,

@@ -23,9 +23,9 @@ use crate::writer::{Writer, Written};
 /// become void meanwhile.
 const WAIT_FOR_MORE: Duration = Duration::from_millis(100);
 
-/// How much may be under way besides the first request: 16 MiB, our choice, so that large documents
+/// How much may be under way besides the first request: 8 MiB, our choice, so that large documents
 /// do not take the memory that five full requests would.
-const BYTES_UNDER_WAY: usize = 16 << 20;
+const BYTES_UNDER_WAY: usize = 8 << 20;
 
 /// The way from actions to answers.
 pub(super) struct Delivery {

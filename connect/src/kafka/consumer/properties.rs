@@ -7,9 +7,9 @@ use crate::kafka::client_config;
 pub(super) fn properties(config: &ConsumerConfig) -> rdkafka::ClientConfig {
     let mut properties = client_config(&config.client_id, &config.kafka);
     for (key, value) in [
-        // 16 MiB fetched ahead for all partitions together, and as much in one answer.
-        ("queued.max.messages.kbytes", "16384"),
-        ("fetch.max.bytes", "16777216"),
+        // 8 MiB fetched ahead for all partitions together, and as much in one answer.
+        ("queued.max.messages.kbytes", "8192"),
+        ("fetch.max.bytes", "8388608"),
         // New topics that match are found within 5 s; librdkafka's default is 5 minutes.
         ("topic.metadata.refresh.interval.ms", "5000"),
         ("partition.assignment.strategy", "cooperative-sticky"),
