@@ -36,6 +36,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub(crate) use self::start::{Outlook, outlook};
+
 use self::cascades::Cascades;
 use self::order::TransactionOrder;
 use self::record_writer::Scratch;

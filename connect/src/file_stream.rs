@@ -12,6 +12,7 @@
 //!
 //! Both are also the smallest examples of a source and of a sink.
 
+mod check;
 mod config;
 mod error;
 mod lines;
@@ -21,6 +22,7 @@ mod sink;
 mod source;
 mod tail;
 
+use crate::check::{CheckRun, Surroundings};
 use crate::config::{ConfigError, Settings, WorkerConfig};
 use crate::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use crate::definition::{self, Definitions};
@@ -64,6 +66,10 @@ impl ConnectorClass for FileStreamSource {
         let config = SourceConfig::read(name, settings, worker)?;
         Ok(vec![Box::new(SourceTask::new(name, config, worker))])
     }
+
+    fn check<'a>(&'a self, settings: Settings, around: Surroundings<'a>) -> CheckRun<'a> {
+        Box::pin(check::source(settings, around))
+    }
 }
 
 /// Writes a file: `org.apache.kafka.connect.file.FileStreamSinkConnector`.
@@ -101,5 +107,9 @@ impl ConnectorClass for FileStreamSink {
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
         let config = SinkConfig::read(name, settings, worker)?;
         Ok(vec![Box::new(SinkTask::new(name, config, worker))])
+    }
+
+    fn check<'a>(&'a self, settings: Settings, around: Surroundings<'a>) -> CheckRun<'a> {
+        Box::pin(check::sink(settings, around))
     }
 }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
-pub use admin::{Admin, RecordTopic};
+pub use admin::{Admin, RecordTopic, TopicCatalog, TopicOutlook};
 pub use error::KafkaError;
 pub(crate) use group::cluster_id;
 pub use limit::{RecordLimit, RecordTooLarge};

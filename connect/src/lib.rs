@@ -2,6 +2,7 @@
 //! adapters to Kafka.
 
 pub mod backoff;
+pub mod check;
 pub mod clock;
 pub mod config;
 mod connect_names;

@@ -1,6 +1,8 @@
 //! The order of a start: end what a predecessor left open, read the offsets, base the Lsn, then
 //! read the log.
 
+mod outlook;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -40,6 +42,8 @@ use crate::signal::{SignalFileReader, SignalTopicReader};
 use crate::snapshot::Snapshot;
 use crate::tables::Tables;
 use crate::transaction::TransactionTracker;
+
+pub(crate) use outlook::{Outlook, outlook};
 
 impl Pipeline {
     /// Prepares a run.

@@ -309,6 +309,11 @@ impl Settings {
         self.values.contains_key(key)
     }
 
+    /// What nobody has taken.
+    pub(crate) fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
+    }
+
     /// Adds a setting, or gives it another value.
     pub(crate) fn insert(&mut self, key: &str, value: &str) {
         self.values.insert(key.to_owned(), value.to_owned());

@@ -100,6 +100,13 @@ impl ConfigInfos {
         self.error_count
     }
 
+    /// The errors, each with the setting that it is about.
+    pub fn errors(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.configs.iter().flat_map(|ConfigInfo { value, .. }| {
+            value.errors.iter().map(|error| (value.name.as_str(), error.as_str()))
+        })
+    }
+
     /// The message of the answer 400 to a configuration with errors; `None` if there are none.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {

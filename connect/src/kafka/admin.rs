@@ -1,5 +1,6 @@
 //! Topics: made before they are written to, so that their shape is ours and not the broker's.
 
+mod catalog;
 mod shape;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use rdkafka::admin::ResourceSpecifier;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
 
+pub use self::catalog::{TopicCatalog, TopicOutlook};
 use self::shape::{Shape, is_compacted, is_only_compacted, tell_differences};
 use super::error::KafkaError;
 use super::limit::RecordLimit;

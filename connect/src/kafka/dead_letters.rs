@@ -18,7 +18,7 @@ use super::consumer::{KafkaOffset, TopicPartition};
 use super::letters::{HEALED_HEADER, RecordPlace};
 use super::log::LogContext;
 use super::{Admin, KafkaError, client_config};
-use crate::config::{KAFKA_REQUEST_TIMEOUT, WorkerConfig};
+use crate::config::{KAFKA_REQUEST_TIMEOUT, TopicRules, WorkerConfig};
 use crate::connector::ConnectorName;
 
 /// Longest wait for a dead letter to be acknowledged.
@@ -37,6 +37,17 @@ pub struct DeadLetterConfig {
     /// `errors.deadletterqueue.context.headers.enable`: whether a dead letter says where it is
     /// from and why. Default `true`.
     pub context_headers: bool,
+}
+
+impl DeadLetterConfig {
+    /// How the topic is made.
+    #[must_use]
+    pub fn rules(&self, worker: &WorkerConfig) -> TopicRules {
+        let mut rules = worker.topics.rules(&self.topic);
+        let copies = Some(self.replication).filter(|copies| *copies > 0);
+        rules.replication = copies.or(rules.replication);
+        rules
+    }
 }
 
 /// Why a record is a dead letter.
@@ -148,9 +159,8 @@ impl DeadLetters {
     }
 
     async fn start(&self) -> Result<FutureProducer<LogContext>, KafkaError> {
-        let DeadLetterConfig { topic, replication, .. } = &self.config;
-        let mut rules = self.worker.topics.rules(topic);
-        rules.replication = Some(*replication).filter(|copies| *copies > 0).or(rules.replication);
+        let topic = &self.config.topic;
+        let rules = self.config.rules(&self.worker);
         Admin::new(&self.worker)?.ensure_record_topic(topic, &rules).await?;
         let client_id = format!("{}-{}-{}-dlq", self.worker.group_id, self.connector, self.task);
         client_config(&client_id, &self.worker.kafka)
