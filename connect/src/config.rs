@@ -4,6 +4,7 @@
 //! file may nest them; nesting is joined by dots, lists by commas. So a Connect JSON and a
 //! pipeline file end up as the same [`Settings`].
 
+mod clients;
 mod cluster;
 mod connector_registry;
 mod delivery;
@@ -25,7 +26,9 @@ use schema::registry::RegistryConfig;
 
 use crate::connector::ConnectorName;
 use crate::converter::ConverterDefaults;
+use crate::java_client::Client;
 
+pub use clients::ClientOverrides;
 pub use cluster::ClusterConfig;
 pub use delivery::Delivery;
 pub use listener::{Listener, Listeners};
@@ -43,6 +46,8 @@ pub struct WorkerConfig {
     pub group_id: String,
     /// Properties for every Kafka client, `bootstrap.servers` among them, by librdkafka's names.
     pub kafka: BTreeMap<String, String>,
+    /// What single kinds of clients are told beside these.
+    pub clients: ClientOverrides,
     /// `offset.storage.topic`: compacted topic with the source offsets. Default `rowcast-offsets`.
     pub offset_topic: String,
     /// `offset.storage.partitions`: its partitions if rowcast makes it, 1 to 1,000. Default 1, not
@@ -67,27 +72,36 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The same with what a connector may have of its own: the registry of its converters.
+    /// The properties of a client for records: those of all, and over them those of its kind.
+    #[must_use]
+    pub fn client(&self, client: Client) -> BTreeMap<String, String> {
+        self.clients.over(client, &self.kafka)
+    }
+
+    /// The same with what a connector may have of its own: the registry of its converters, and its
+    /// clients.
     ///
     /// # Errors
     ///
     /// Returns [`ConfigError`] for the first setting that is out of its range.
     pub fn for_connector(&self, settings: &mut Settings) -> Result<Self, ConfigError> {
         let registry = connector_registry::read(settings, &self.registry)?;
-        Ok(Self { registry, ..self.clone() })
+        let clients = self.clients.of_connector(settings)?;
+        Ok(Self { registry, clients, ..self.clone() })
     }
 
     /// Reads the settings that are not any connector's.
-    fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
+    pub(crate) fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
         let registry = registry::read(&mut settings)?;
         let mut kafka = settings.with_prefix("kafka.");
         crate::kafka::check_properties(&kafka)
             .map_err(|found| settings.error(&format!("kafka.{}", found.property), found.problem))?;
         kafka.insert("bootstrap.servers".to_owned(), settings.required("bootstrap.servers")?);
-        let topics = TopicCreation::read(&mut settings, &TopicCreation::default())?;
+        let topics = TopicCreation::of_worker(&mut settings)?;
         let config = Self {
             group_id: settings.text("group.id", "rowcast"),
             kafka,
+            clients: ClientOverrides::of_worker(&mut settings)?,
             offset_topic: settings
                 .topic_name("offset.storage.topic")?
                 .unwrap_or_else(|| "rowcast-offsets".to_owned()),

@@ -60,9 +60,10 @@ impl ConnectorClass for FileStreamSource {
     fn tasks(
         &self,
         name: &ConnectorName,
-        settings: Settings,
+        mut settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+        let worker = &worker.for_connector(&mut settings)?;
         let config = SourceConfig::read(name, settings, worker)?;
         Ok(vec![Box::new(SourceTask::new(name, config, worker))])
     }
@@ -102,9 +103,10 @@ impl ConnectorClass for FileStreamSink {
     fn tasks(
         &self,
         name: &ConnectorName,
-        settings: Settings,
+        mut settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+        let worker = &worker.for_connector(&mut settings)?;
         let config = SinkConfig::read(name, settings, worker)?;
         Ok(vec![Box::new(SinkTask::new(name, config, worker))])
     }

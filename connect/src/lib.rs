@@ -12,6 +12,7 @@ pub mod converter;
 pub mod definition;
 pub mod file_stream;
 pub mod http;
+pub mod java_client;
 pub mod kafka;
 pub mod loggers;
 pub mod offsets;

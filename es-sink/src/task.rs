@@ -7,6 +7,7 @@ use connect::config::{ConfigError, Settings, WorkerConfig};
 use connect::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use connect::control::TaskControl;
 use connect::definition::Definitions;
+use connect::java_client::Client;
 use connect::kafka::consumer::{ConsumerConfig, SinkConsumer};
 use connect::kafka::dead_letters::DeadLetters;
 use connect::task::{Task, TaskRun};
@@ -131,7 +132,7 @@ fn consumer(
     ConsumerConfig {
         client_id: format!("{}-{name}-{number}", worker.group_id),
         group_id: config.group_id.clone().unwrap_or_else(|| format!("connect-{name}")),
-        kafka: worker.kafka.clone(),
+        kafka: worker.client(Client::Consumer),
         topics: config.topics.clone(),
     }
 }

@@ -325,6 +325,13 @@ impl Settings {
         Self { origin, ..self }
     }
 
+    /// Warns of a setting that nobody knows, unless they are only looked at.
+    pub(crate) fn tell_unknown(&self, key: &str) {
+        if !self.is_trial {
+            tracing::warn!(connector = self.scope, key, "unknown setting is ignored");
+        }
+    }
+
     /// Ends the reading: what nobody took is unknown.
     ///
     /// # Errors
@@ -351,10 +358,8 @@ impl Settings {
                 (Leftover::Unknown | Leftover::Unused, Origin::PipelineFile) => {
                     return Err(self.error(key, "is not a known setting"));
                 }
-                (Leftover::Unknown, Origin::Connect) if !self.is_trial => {
-                    tracing::warn!(connector = self.scope, key, "unknown setting is ignored");
-                }
-                (Leftover::Unknown | Leftover::Unused | Leftover::Harmless, Origin::Connect) => {}
+                (Leftover::Unknown, Origin::Connect) => self.tell_unknown(key),
+                (Leftover::Unused | Leftover::Harmless, Origin::Connect) => {}
             }
         }
         Ok(())

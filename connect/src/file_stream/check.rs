@@ -10,8 +10,10 @@ use crate::kafka::consumer::Topics;
 /// What a report calls it.
 const FILE: &str = "file";
 
-pub(super) async fn source(settings: Settings, around: Surroundings<'_>) -> Report {
-    let config = match SourceConfig::read(around.name, settings, around.worker) {
+pub(super) async fn source(mut settings: Settings, around: Surroundings<'_>) -> Report {
+    let own = around.worker.for_connector(&mut settings);
+    let read = own.and_then(|worker| SourceConfig::read(around.name, settings, &worker));
+    let config = match read {
         Ok(config) => config,
         Err(error) => return Report::of_fault((part::SETTINGS, around.name.as_str()), &error),
     };
@@ -34,8 +36,10 @@ pub(super) async fn source(settings: Settings, around: Surroundings<'_>) -> Repo
     report
 }
 
-pub(super) async fn sink(settings: Settings, around: Surroundings<'_>) -> Report {
-    let config = match SinkConfig::read(around.name, settings, around.worker) {
+pub(super) async fn sink(mut settings: Settings, around: Surroundings<'_>) -> Report {
+    let own = around.worker.for_connector(&mut settings);
+    let read = own.and_then(|worker| SinkConfig::read(around.name, settings, &worker));
+    let config = match read {
         Ok(config) => config,
         Err(error) => return Report::of_fault((part::SETTINGS, around.name.as_str()), &error),
     };

@@ -20,6 +20,7 @@ use super::log::LogContext;
 use super::{Admin, KafkaError, client_config};
 use crate::config::{KAFKA_REQUEST_TIMEOUT, TopicRules, WorkerConfig};
 use crate::connector::ConnectorName;
+use crate::java_client::Client;
 
 /// Longest wait for a dead letter to be acknowledged.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
@@ -163,7 +164,7 @@ impl DeadLetters {
         let rules = self.config.rules(&self.worker);
         Admin::new(&self.worker)?.ensure_record_topic(topic, &rules).await?;
         let client_id = format!("{}-{}-{}-dlq", self.worker.group_id, self.connector, self.task);
-        client_config(&client_id, &self.worker.kafka)
+        client_config(&client_id, &self.worker.client(Client::Producer))
             .set("enable.idempotence", "true")
             .set("message.max.bytes", MESSAGE_MAX_BYTES)
             .set("message.timeout.ms", DELIVERED_WITHIN.as_millis().to_string())
@@ -177,7 +178,7 @@ impl DeadLetters {
         partition: TopicPartition,
         offset: KafkaOffset,
     ) -> Result<OwnedMessage, DeadLetterError> {
-        let properties = self.worker.kafka.clone();
+        let properties = self.worker.client(Client::Consumer);
         let reading = tokio::task::spawn_blocking(move || {
             read_one(&reader(&properties)?, &partition, offset)
         });
