@@ -16,7 +16,7 @@ use schema::registry::Registry;
 
 use crate::config::{ConnectorConfig, PipelineConfig, Settings, WorkerConfig};
 use crate::connector::{ConnectorClass, ConnectorName};
-use crate::definition::ConfigInfos;
+use crate::definition::config_errors;
 use crate::kafka::TopicCatalog;
 
 pub use kafka::{check_topic, offsets};
@@ -116,10 +116,9 @@ fn check_settings(
     let mut resolved = settings.values().clone();
     resolved.insert("name".to_owned(), around.name.to_string());
     resolved.insert("connector.class".to_owned(), class_name.to_owned());
-    let infos = ConfigInfos::of(class, &resolved, around.worker);
-    for (key, problem) in infos.errors() {
-        let remedy = format!("correct `{key}`");
-        report.problem((part::SETTINGS, key), problem.to_owned(), remedy);
+    for (key, problems) in config_errors(class, &resolved, around.worker) {
+        let problem = problems.join(" ");
+        report.problem((part::SETTINGS, &key), problem, format!("correct `{key}`"));
     }
 }
 

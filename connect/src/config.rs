@@ -9,6 +9,7 @@ mod cluster;
 mod connector_registry;
 mod delivery;
 mod listener;
+mod metric_names;
 mod pipeline;
 mod properties;
 mod registry;
@@ -32,6 +33,7 @@ pub use clients::ClientOverrides;
 pub use cluster::ClusterConfig;
 pub use delivery::Delivery;
 pub use listener::{Listener, Listeners};
+pub use metric_names::MetricNames;
 pub use pipeline::{ConnectorConfig, PipelineConfig};
 pub use security::{Authentication, HttpSecurity, HttpsFiles, KeyStore, TrustStore};
 pub use settings::{ConfigError, Leftover, Origin, Settings};
@@ -67,6 +69,8 @@ pub struct WorkerConfig {
     pub converters: ConverterDefaults,
     /// `listeners`: where the HTTP endpoint listens.
     pub listeners: Listeners,
+    /// `metrics.names`: under whose names metrics are told. Default: ours.
+    pub metrics_names: MetricNames,
     /// What it shares with the other workers of its cluster.
     pub cluster: ClusterConfig,
 }
@@ -126,6 +130,7 @@ impl WorkerConfig {
             registry,
             converters: ConverterDefaults::read(&mut settings)?,
             listeners: Listeners::read(&mut settings)?,
+            metrics_names: MetricNames::read(&mut settings)?,
         };
         settings.finish()?;
         Ok(config)

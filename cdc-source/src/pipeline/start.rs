@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use connect::config::{Delivery, WorkerConfig};
 use connect::connector::ConnectorName;
+use connect::control::SourceCounts;
 use connect::kafka::batch::RecordBatch;
 use connect::kafka::producer::{ProducerConfig, TransactionalProducer};
 use schema::envelope::EventSource;
@@ -69,8 +70,7 @@ impl Pipeline {
         let taken_over = stored.taken_over;
         let (start, offset, anew) =
             beginning(&mut connection, &config, &server, stored.stream).await?;
-        let tables = server.tables.len();
-        tell_start((&name, connection.address()), &offset, (tables, is_first));
+        tell_start((&name, connection.address()), &offset, (server.tables.len(), is_first));
         let at_server = Arc::new(config.only_at(connection.address()));
         let read_at = (Arc::clone(&at_server), server.uuid);
         let mut tables = Tables::new(&name, read_at, worker, stored.tables)?;
@@ -111,6 +111,7 @@ impl Pipeline {
             notifier,
             // The first offsets are written at once: from then on no row can be missed.
             has_moved: true,
+            counts: SourceCounts::default(),
             last_flush: Instant::now(),
             lag: Lag::default(),
             headroom: Headroom::start(&config),

@@ -100,13 +100,6 @@ impl ConfigInfos {
         self.error_count
     }
 
-    /// The errors, each with the setting that it is about.
-    pub fn errors(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.configs.iter().flat_map(|ConfigInfo { value, .. }| {
-            value.errors.iter().map(|error| (value.name.as_str(), error.as_str()))
-        })
-    }
-
     /// The message of the answer 400 to a configuration with errors; `None` if there are none.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
@@ -158,6 +151,23 @@ impl Definitions {
             Some(_) | None => self.wording,
         }
     }
+}
+
+/// All that is wrong with a configuration, by setting. One for Kafka Connect is judged as
+/// [`ConfigInfos`] does it; one of a pipeline file by its parsers alone, because it may leave out what
+/// the vendors require.
+pub(crate) fn config_errors(
+    class: &dyn ConnectorClass,
+    config: &BTreeMap<String, String>,
+    worker: &WorkerConfig,
+) -> BTreeMap<String, Vec<String>> {
+    let class_name = config.get("connector.class").map_or("", String::as_str);
+    let mut errors = match Origin::of_class(class_name) {
+        Origin::Connect => class.definitions().type_errors(config),
+        Origin::PipelineFile => BTreeMap::new(),
+    };
+    parser_errors(class, config, worker, &mut errors);
+    errors
 }
 
 /// Lets the parsers of the class find errors, one after the other: they stop at the first, so what

@@ -36,7 +36,7 @@ pub(super) async fn source(mut settings: Settings, around: Surroundings<'_>) -> 
     report
 }
 
-pub(super) async fn sink(mut settings: Settings, around: Surroundings<'_>) -> Report {
+pub(super) fn sink(mut settings: Settings, around: Surroundings<'_>) -> Report {
     let own = around.worker.for_connector(&mut settings);
     let read = own.and_then(|worker| SinkConfig::read(around.name, settings, &worker));
     let config = match read {

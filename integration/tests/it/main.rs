@@ -26,6 +26,8 @@ mod connection;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod definitions;
 #[cfg(test)]
 mod es_connection;
