@@ -40,8 +40,8 @@ async fn names_of_others_have_the_values_of_a_real_pipeline() {
         format!("debezium_metrics_SnapshotCompleted{snapshot} 1.0"),
         format!("debezium_metrics_TotalTableCount{snapshot} 1.0"),
         format!("debezium_metrics_RemainingTableCount{snapshot} 0.0"),
-        "kafka_connect_worker_connector_count 2.0".to_owned(),
-        "kafka_connect_worker_task_count 2.0".to_owned(),
+        "kafka_connect_worker_connector_count{} 2.0".to_owned(),
+        "kafka_connect_worker_task_count{} 2.0".to_owned(),
         r#"kafka_connect_worker_connector_total_task_count{connector="dashboards"} 1.0"#.to_owned(),
         r#"kafka_connect_worker_connector_running_task_count{connector="dashboards"} 1.0"#
             .to_owned(),

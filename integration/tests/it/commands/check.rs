@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, rowcast};
 use crate::indices::{ask, has_documents};
-use crate::scene::{DEADLINE, Scene, stop};
+use crate::scene::{DEADLINE, Scene, metrics_have, stop};
 
 /// What a check has said of one thing.
 fn item<'a>(answer: &'a Value, part: &str, name: &str) -> &'a Value {
@@ -37,6 +37,12 @@ fn topics(scene: &Scene) -> Vec<String> {
     names.filter(|name| name.contains(&scene.name)).collect()
 }
 
+/// The table is copied.
+const FOLLOWED: &str = concat!(
+    r#"rowcast_source_table_state{connector="cmd_check",table="cmd_check.t",state="streaming"}"#,
+    " 1.0"
+);
+
 /// A source and a sink of its topic.
 async fn pipeline(name: &str) -> (Scene, String) {
     let url = shared().await.unwrap().elasticsearch.url();
@@ -54,12 +60,12 @@ async fn what_would_be_made_is_told_and_nothing_is_made() {
 
     let before = check(&scene).await.json();
     let made = topics(&scene);
-    let found = ask("GET", format!("{url}/{index}"), &Value::Null).await;
+    let found = reqwest::get(format!("{url}/{index}")).await.unwrap().status();
     let table = rowcast(&["check", &scene.write_pipeline()]).await;
 
     assert_eq!(before["problems"], 0, "{before:#}");
     assert_eq!(made, Vec::<String>::new());
-    assert_eq!(found["status"], 404, "{found}");
+    assert_eq!(found.as_u16(), 404);
     for (part, name) in [
         ("kafka", topic.as_str()),
         ("kafka", "cmd_check-offsets"),
@@ -78,6 +84,7 @@ async fn what_would_be_made_is_told_and_nothing_is_made() {
 
     let running = scene.start().await;
     has_documents(&url, index, 3).await;
+    metrics_have(&running, &[FOLLOWED]).await;
     stop(&running).await;
     let after = check(&scene).await.json();
 
@@ -105,84 +112,94 @@ async fn what_would_be_made_is_told_and_nothing_is_made() {
     assert_eq!(item(&conflict, "elasticsearch", index)["state"], "problem", "{conflict:#}");
 }
 
+/// Nobody is there.
+const NOBODY: &str = "http://127.0.0.1:9";
+
+/// Whose setting is wrong, how, and what a check says of it: its part, what is wrong, what to do.
+const WRONG: [([&str; 3], [&str; 3]); 10] = [
+    (
+        ["source", "table.include.list", "cmd_check_wrong.u"],
+        ["mysql", "no table of this name", "correct the list"],
+    ),
+    (
+        ["source", "database.password", "wrong"],
+        ["mysql", "user cmd_check_wrong", "database.password"],
+    ),
+    (["source", "database.port", "9"], ["mysql", "connect", "database.hostname"]),
+    (["source", "database.prot", "9"], ["settings", "not a known setting", "database.prot"]),
+    (
+        ["source", "commit.interval.ms", "x"],
+        ["settings", "expected a number", "commit.interval.ms"],
+    ),
+    (
+        ["source", "topic.creation.default.replication.factor", "3"],
+        ["kafka", "would have 3 copies", "replication.factor"],
+    ),
+    (["sink", "connection.url", NOBODY], ["elasticsearch", "does not answer", "connection.url"]),
+    (["sink", "topics", "cmd_check_wrong.typo"], ["kafka", "does not exist yet", "topics"]),
+    (
+        ["worker", "schema.registry.url", NOBODY],
+        ["registry", "could not reach", "schema.registry.url"],
+    ),
+    (
+        ["worker", "bootstrap.servers", "127.0.0.1:9"],
+        ["kafka", "list the topics", "bootstrap.servers"],
+    ),
+];
+
+/// The item of a part that says this.
+fn saying<'a>(answer: &'a Value, part: &str, what: &str) -> &'a Value {
+    let says = |item: &&Value| {
+        item["part"] == part && item["what"].as_str().is_some_and(|found| found.contains(what))
+    };
+    let found = answer["items"].as_array().unwrap().iter().find(says);
+    found.unwrap_or_else(|| panic!("{part} does not say {what:?} in {answer:#}"))
+}
+
 #[tokio::test]
 async fn each_part_that_is_wrong_is_named_with_what_to_do() {
-    let (good, _) = pipeline("cmd_check_wrong").await;
-    let nobody = "http://127.0.0.1:9";
-    good.sql("REVOKE REPLICATION SLAVE ON *.* FROM cmd_check_wrong").await;
-    let (worker, source, sink) = (good.worker.clone(), good.settings.clone(), good.sink.clone());
-    let mut scene = good;
-    for (of, key, value, (part, what, remedy)) in [
-        ("", "", "", ("mysql", "lacks REPLICATION SLAVE", "GRANT REPLICATION SLAVE")),
-        (
-            "source",
-            "table.include.list",
-            "cmd_check_wrong.u",
-            ("mysql", "has cmd_check_wrong\\.u|no table", "correct the list"),
-        ),
-        ("source", "database.password", "wrong", ("mysql", "cmd_check_wrong", "database.password")),
-        ("source", "database.port", "9", ("mysql", "connect", "database.hostname")),
-        ("source", "database.prot", "9", ("settings", "not a known setting", "database.prot")),
-        (
-            "source",
-            "commit.interval.ms",
-            "x",
-            ("settings", "expected a number", "commit.interval.ms"),
-        ),
-        (
-            "source",
-            "topic.creation.default.replication.factor",
-            "3",
-            ("kafka", "would have 3 copies", "replication.factor"),
-        ),
-        ("sink", "connection.url", nobody, ("elasticsearch", "does not answer", "connection.url")),
-        ("sink", "topics", "cmd_check_wrong.typo", ("kafka", "does not exist yet", "topics")),
-        (
-            "worker",
-            "schema.registry.url",
-            nobody,
-            ("registry", "could not reach", "schema.registry.url"),
-        ),
-        (
-            "worker",
-            "bootstrap.servers",
-            "127.0.0.1:9",
-            ("kafka", "list the topics", "bootstrap.servers"),
-        ),
-    ] {
+    let (mut scene, _) = pipeline("cmd_check_wrong").await;
+    let (worker, source, sink) = (scene.worker.clone(), scene.settings.clone(), scene.sink.clone());
+    for ([of, key, value], [part, what, remedy]) in WRONG {
         (scene.worker, scene.settings, scene.sink) = (worker.clone(), source.clone(), sink.clone());
         let settings = match of {
             "worker" => &mut scene.worker,
             "sink" => &mut scene.sink,
             _ => &mut scene.settings,
         };
-        if !of.is_empty() {
-            settings.insert(key.to_owned(), value.to_owned());
-        }
+        settings.insert(key.to_owned(), value.to_owned());
 
         let answer = check(&scene).await;
 
         let said: Value =
             serde_json::from_str(&answer.out).unwrap_or_else(|_| panic!("{answer:?}"));
-        let items = said["items"].as_array().unwrap();
-        let text = |item: &Value, field: &str| item[field].as_str().unwrap_or_default().to_owned();
-        let is_it = |item: &&Value| {
-            let found = text(item, "what");
-            item["part"] == part && what.split('|').any(|what| found.contains(what))
-        };
-        let found = items.iter().find(is_it).unwrap_or_else(|| panic!("{key}: {said:#}"));
-        assert!(text(found, "remedy").contains(remedy), "{key}: {found:#}");
-        assert!(!answer.is_success && said["problems"].as_u64().unwrap() > 0, "{key}: {said:#}");
+        let found = saying(&said, part, what);
+        assert!(found["remedy"].as_str().unwrap().contains(remedy), "{key}: {found:#}");
+        let is_problem = found["state"] == "problem";
+        assert_eq!(answer.is_success, !is_problem, "{key}: {said:#}");
         let last = answer.error.lines().last().unwrap_or_default();
-        assert!(last.contains("the check has found"), "{answer:?}");
+        assert_eq!(last.contains("the check has found"), is_problem, "{answer:?}");
     }
-    assert_eq!(topics(&scene_with(scene, worker)), Vec::<String>::new());
+    scene.worker = worker;
+    assert_eq!(topics(&scene), Vec::<String>::new());
 }
 
-/// The scene with a broker that is there.
-fn scene_with(mut scene: Scene, worker: std::collections::BTreeMap<String, String>) -> Scene {
-    scene.worker = worker;
-    scene
+#[tokio::test]
+async fn a_missing_grant_comes_with_its_statement() {
+    let scene = Scene::new("cmd_check_grant").await;
+    scene.sql("REVOKE REPLICATION SLAVE ON *.* FROM cmd_check_grant").await;
+    scene.sql("CREATE TABLE cmd_check_grant.u (a INT)").await;
+    let mut scene = scene;
+    scene.set("table.include.list", "cmd_check_grant.t,cmd_check_grant.u");
+
+    let answer = check(&scene).await;
+
+    let said: Value = serde_json::from_str(&answer.out).unwrap();
+    let grant = saying(&said, "mysql", "lacks REPLICATION SLAVE");
+    let key = saying(&said, "mysql", "has no primary key");
+    assert!(grant["remedy"].as_str().unwrap().starts_with("GRANT REPLICATION SLAVE"), "{said:#}");
+    assert!(key["remedy"].as_str().unwrap().starts_with("add a primary key"), "{said:#}");
+    assert!(!answer.is_success && said["problems"] == 2, "{said:#}");
 }
 
 #[tokio::test]
