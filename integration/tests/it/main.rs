@@ -14,6 +14,8 @@ mod bulk_load;
 #[cfg(test)]
 mod charsets;
 #[cfg(test)]
+mod client_overrides;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod compatibility;

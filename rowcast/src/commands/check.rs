@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use connect::check::{self, CheckItem, CheckState, Report};
-use connect::config::WorkerConfig;
+use connect::check::{self, CheckItem, CheckState, Report, part};
+use connect::config::{ConfigError, WorkerConfig};
 use connect::connector::ConnectorClass;
 
 use super::columns::columns;
@@ -26,12 +26,11 @@ async fn answer(
     output: Output,
     classes: &'static [&'static dyn ConnectorClass],
 ) -> Result<(), CommandError> {
-    // Of a worker alone there is what `rowcast worker` needs.
-    let report = if is_properties(path) && connectors.is_empty() {
-        check::cluster(&WorkerConfig::from_properties(path)?).await
-    } else {
-        check::pipeline(load(path, connectors)?, classes).await
-    };
+    let found = report(path, connectors, classes).await;
+    let report = found.unwrap_or_else(|error| {
+        let file = path.display().to_string();
+        Report::of_fault((part::SETTINGS, &file), &error)
+    });
     let problems = report.problems();
     print(&match output {
         Output::Table => text(&report),
@@ -41,6 +40,19 @@ async fn answer(
         }))?,
     })?;
     if problems == 0 { Ok(()) } else { Err(CommandError::Problems { count: problems }) }
+}
+
+/// The error is that the files cannot be read.
+async fn report(
+    path: &Path,
+    connectors: &[PathBuf],
+    classes: &'static [&'static dyn ConnectorClass],
+) -> Result<Report, ConfigError> {
+    // Of a worker alone there is what `rowcast worker` needs.
+    if is_properties(path) && connectors.is_empty() {
+        return Ok(check::cluster(&WorkerConfig::from_properties(path)?).await);
+    }
+    Ok(check::pipeline(load(path, connectors)?, classes).await)
 }
 
 fn text(report: &Report) -> String {

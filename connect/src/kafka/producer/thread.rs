@@ -85,10 +85,10 @@ impl ProducerThread {
     }
 
     fn open(self) -> Result<Session, KafkaError> {
-        let brokers = self.worker.kafka.get("bootstrap.servers").cloned().unwrap_or_default();
+        let properties = self.worker.client(Client::Producer);
+        let brokers = properties.get("bootstrap.servers").cloned().unwrap_or_default();
         let failed = |action, error| KafkaError::of(action, &brokers, error);
         let deliveries = Deliveries::default();
-        let properties = self.worker.client(Client::Producer);
         let producer: BaseProducer<Deliveries> = self
             .client_config()
             .create_with_context(deliveries.clone())

@@ -123,7 +123,7 @@ const WRONG: [([&str; 3], [&str; 3]); 10] = [
     ),
     (
         ["source", "database.password", "wrong"],
-        ["mysql", "user cmd_check_wrong", "database.password"],
+        ["mysql", "refuses user `cmd_check_wrong`", "database.password"],
     ),
     (["source", "database.port", "9"], ["mysql", "connect", "database.hostname"]),
     (["source", "database.prot", "9"], ["settings", "not a known setting", "database.prot"]),
@@ -200,6 +200,22 @@ async fn a_missing_grant_comes_with_its_statement() {
     assert!(grant["remedy"].as_str().unwrap().starts_with("GRANT REPLICATION SLAVE"), "{said:#}");
     assert!(key["remedy"].as_str().unwrap().starts_with("add a primary key"), "{said:#}");
     assert!(!answer.is_success && said["problems"] == 2, "{said:#}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_a_problem_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pipeline.yaml");
+    let path = file.to_str().unwrap();
+
+    let absent = rowcast(&["check", path, "--output", "json"]).await;
+    std::fs::write(&file, "bootstrap.servers: b\nno.such: 1\nconnectors: {a: {}}").unwrap();
+    let wrong = rowcast(&["check", path]).await;
+
+    let said: Value = serde_json::from_str(&absent.out).unwrap();
+    assert_eq!((&said["problems"], &said["items"][0]["state"]), (&json!(1), &json!("problem")));
+    assert!(wrong.out.contains("`no.such` is not a known setting"), "{wrong:?}");
+    assert!(!absent.is_success && !wrong.is_success);
 }
 
 #[tokio::test]
