@@ -136,7 +136,10 @@ const WRONG: [([&str; 3], [&str; 3]); 10] = [
         ["kafka", "would have 3 copies", "replication.factor"],
     ),
     (["sink", "connection.url", NOBODY], ["elasticsearch", "does not answer", "connection.url"]),
-    (["sink", "topics", "cmd_check_wrong.typo"], ["kafka", "does not exist yet", "topics"]),
+    (
+        ["sink", "topics", "cmd_check_wrong.cmd_check_wrong.typo"],
+        ["kafka", "does not exist yet", "topics"],
+    ),
     (
         ["worker", "schema.registry.url", NOBODY],
         ["registry", "could not reach", "schema.registry.url"],
