@@ -28,6 +28,18 @@ pub(crate) enum Flavor {
     Aurora,
 }
 
+impl Flavor {
+    /// What people call it.
+    pub(crate) fn brand(self) -> &'static str {
+        match self {
+            Self::MySql => "MySQL",
+            Self::Percona => "Percona Server",
+            Self::Rds => "MySQL on RDS",
+            Self::Aurora => "Aurora MySQL",
+        }
+    }
+}
+
 impl Dialect {
     /// What tells servers apart, as `SHOW GLOBAL VARIABLES` says it. A proxy may greet with a
     /// version of its own, so the greeting alone does not do.

@@ -5,6 +5,7 @@
 #[cfg(any(test, feature = "bench"))]
 pub mod bench;
 mod binlog;
+mod check;
 mod config;
 mod connection;
 mod ddl;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use connect::config::{ConfigError, Settings, WorkerConfig};
 use connect::connector::ConnectorName;
-use connect::control::{SourceStatus, TableActivity, TableStatus};
+use connect::control::{SourceCounts, SourceStatus, TableActivity, TableStatus};
 use connect::http::ConnectorTables;
 use connect::kafka::KafkaError;
 use connect::offsets::{
@@ -148,6 +148,7 @@ impl SourceOffsets {
             headroom_seconds: None,
             skipped_events: std::collections::BTreeMap::new(),
             unlogged_cascades: 0,
+            counts: SourceCounts::default(),
             tables: tables.iter().filter_map(|(table, it)| stored_status(table, it)).collect(),
         });
         let state = if source.is_some() { "unknown" } else { "never started" };

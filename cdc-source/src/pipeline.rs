@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect::connector::ConnectorName;
-use connect::control::{TaskControl, Wanted};
+use connect::control::{SourceCounts, TaskControl, Wanted};
 use connect::kafka::KafkaError;
 use connect::kafka::batch::RecordBatch;
 use connect::kafka::producer::TransactionalProducer;
@@ -35,6 +35,8 @@ use schema::offset::{SourcePartition, TableState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+pub(crate) use self::start::{Outlook, outlook};
 
 use self::cascades::Cascades;
 use self::order::TransactionOrder;
@@ -98,6 +100,7 @@ pub(crate) struct Pipeline {
     notifier: Option<Notifier>,
     /// Whether the stream has moved since the last flush.
     has_moved: bool,
+    counts: SourceCounts,
     last_flush: Instant,
     lag: Lag,
     headroom: Headroom,
@@ -397,6 +400,7 @@ impl Pipeline {
     }
 
     fn commit(&mut self, event: &RawEvent) {
+        self.counts.transactions += 1;
         if let Some(order) = &mut self.order {
             order.tell_end(&mut self.batch);
         }
@@ -436,6 +440,7 @@ impl Pipeline {
         if self.transaction.is_at_boundary() {
             batch.end_at_boundary();
         }
+        self.counts.records += u64::try_from(batch.records()).unwrap_or_default();
         self.has_moved = false;
         self.last_flush = Instant::now();
         Ok(self.producer.send(batch).await?)

@@ -43,6 +43,8 @@ pub(crate) struct Server {
     /// The definitions of the captured tables, if the log does not name columns, and where the log
     /// ended after they had been read.
     pub(crate) definitions: (Vec<Structure>, BinlogPosition),
+    /// Other replicas that have our number, as host and uuid.
+    pub(crate) same_number: Vec<String>,
     /// The keys of which it has not.
     pub(crate) cascades: Vec<ForeignKey>,
     /// How it writes names of tables.
@@ -52,15 +54,21 @@ pub(crate) struct Server {
 /// One thing that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
-    what: String,
-    why: &'static str,
-    remedy: String,
+    pub(crate) what: String,
+    pub(crate) why: &'static str,
+    pub(crate) remedy: String,
 }
 
 /// The server, the grants or the tables are not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PreflightError {
     findings: Vec<Finding>,
+}
+
+impl PreflightError {
+    pub(crate) fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
 }
 
 impl fmt::Display for PreflightError {
@@ -113,10 +121,10 @@ pub(crate) async fn check(
     let mut findings = Vec::new();
     let settings = Settings::read(connection).await?;
     settings.check(&mut findings);
-    let mut status = None;
+    let (mut status, mut same_number) = (None, Vec::new());
     if settings.has_log() && !settings.is_reader() {
         status = log_status(connection, config, &mut findings).await?;
-        check_replication(connection, config, &settings, &mut findings).await?;
+        same_number = check_replication(connection, config, &settings, &mut findings).await?;
         retention::check(connection).await?;
     }
     let (tables, structures) = tables::check(connection, config, &mut findings).await?;
@@ -146,6 +154,7 @@ pub(crate) async fn check(
         now_us: settings.get("now_us").parse().unwrap_or_default(),
         definitions,
         logs_cascades: settings.logs_cascades(),
+        same_number,
         cascades,
         name_case: NameCase::of_setting(settings.get("lower_case_table_names")),
     })
@@ -213,13 +222,14 @@ async fn log_status(
     Ok(Some(position))
 }
 
-/// A replica must log what it replicates, and we must be allowed to be a replica.
+/// A replica must log what it replicates, and we must be allowed to be a replica. Returns other
+/// replicas that have our number.
 async fn check_replication(
     connection: &mut Connection,
     config: &SourceConfig,
     settings: &Settings,
     findings: &mut Vec<Finding>,
-) -> Result<(), SourceError> {
+) -> Result<Vec<String>, SourceError> {
     let dialect = connection.dialect();
     if !settings.logs_updates() {
         let statement = dialect.say(&words::REPLICA_STATUS);
@@ -241,14 +251,11 @@ async fn check_replication(
     }
     let statement = dialect.say(&words::REPLICAS);
     match connection.rows::<mysql_common::Row>("list replicas", statement).await {
-        Ok(replicas) => {
-            warn_of_others(&replicas, config);
-            Ok(())
-        }
+        Ok(replicas) => Ok(others_of_our_number(&replicas, config)),
         Err(error) if is_denied(&error) => {
             let why = "the log is read as a replica does";
             findings.push(missing_grant("REPLICATION SLAVE", why, config));
-            Ok(())
+            Ok(Vec::new())
         }
         Err(error) => Err(error),
     }
@@ -256,7 +263,8 @@ async fn check_replication(
 
 /// Replicas that have our number and are not ours. The server tells us apart by our uuid, so that
 /// neither ends the other's stream; but a replica of both of us, and people, would mix us up.
-fn warn_of_others(replicas: &[mysql_common::Row], config: &SourceConfig) {
+fn others_of_our_number(replicas: &[mysql_common::Row], config: &SourceConfig) -> Vec<String> {
+    let mut others = Vec::new();
     let (ours, uuid) = (config.connection.server_id, config.connection.replica_uuid.to_string());
     for replica in replicas {
         let number: Option<u32> = replica.get_opt(0).and_then(Result::ok);
@@ -271,8 +279,10 @@ fn warn_of_others(replicas: &[mysql_common::Row], config: &SourceConfig) {
                 hint = "give one of the two its own number; ours is `database.server.id`",
                 "another replica has our server id"
             );
+            others.push(format!("{host} ({found})"));
         }
     }
+    others
 }
 
 fn missing_grant(privilege: &str, why: &'static str, config: &SourceConfig) -> Finding {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use connect::check::{CheckRun, Report, Surroundings, part};
 use connect::config::{ConfigError, Settings, WorkerConfig};
 use connect::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use connect::control::TaskControl;
@@ -9,6 +10,7 @@ use connect::definition::Definitions;
 use connect::task::{Task, TaskRun};
 use tokio_util::sync::CancellationToken;
 
+use crate::check;
 use crate::config::{SourceConfig, definitions};
 use crate::pipeline::Pipeline;
 
@@ -36,17 +38,38 @@ impl ConnectorClass for MySqlConnector {
     fn tasks(
         &self,
         name: &ConnectorName,
-        mut settings: Settings,
+        settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
-        let worker = worker.for_connector(&mut settings)?;
-        worker.require_registry(name)?;
-        let config = SourceConfig::read(name.as_str(), &worker, &mut settings)?;
-        definitions().finish(settings)?;
+        let (config, worker) = read(name, settings, worker)?;
         let (name, config) = (name.clone(), Arc::new(config));
         let task = MySqlTask { name, config, worker, has_run: false };
         Ok(vec![Box::new(task)])
     }
+
+    fn check<'a>(&'a self, settings: Settings, around: Surroundings<'a>) -> CheckRun<'a> {
+        Box::pin(async move {
+            match read(around.name, settings, around.worker) {
+                Ok((config, worker)) => {
+                    check::check(&config, Surroundings { worker: &worker, ..around }).await
+                }
+                Err(error) => Report::of_fault((part::SETTINGS, around.name.as_str()), &error),
+            }
+        })
+    }
+}
+
+/// Reads a connector's settings, and the worker's as this connector has them.
+fn read(
+    name: &ConnectorName,
+    mut settings: Settings,
+    worker: &WorkerConfig,
+) -> Result<(SourceConfig, WorkerConfig), ConfigError> {
+    let worker = worker.for_connector(&mut settings)?;
+    worker.require_registry(name)?;
+    let config = SourceConfig::read(name.as_str(), &worker, &mut settings)?;
+    definitions().finish(settings)?;
+    Ok((config, worker))
 }
 
 /// A binary log is read in order, so there is one task however many are allowed.

@@ -4,10 +4,12 @@
 //! file may nest them; nesting is joined by dots, lists by commas. So a Connect JSON and a
 //! pipeline file end up as the same [`Settings`].
 
+mod clients;
 mod cluster;
 mod connector_registry;
 mod delivery;
 mod listener;
+mod metric_names;
 mod pipeline;
 mod properties;
 mod registry;
@@ -25,10 +27,13 @@ use schema::registry::RegistryConfig;
 
 use crate::connector::ConnectorName;
 use crate::converter::ConverterDefaults;
+use crate::java_client::Client;
 
+pub use clients::ClientOverrides;
 pub use cluster::ClusterConfig;
 pub use delivery::Delivery;
 pub use listener::{Listener, Listeners};
+pub use metric_names::MetricNames;
 pub use pipeline::{ConnectorConfig, PipelineConfig};
 pub use security::{Authentication, HttpSecurity, HttpsFiles, KeyStore, TrustStore};
 pub use settings::{ConfigError, Leftover, Origin, Settings};
@@ -43,6 +48,8 @@ pub struct WorkerConfig {
     pub group_id: String,
     /// Properties for every Kafka client, `bootstrap.servers` among them, by librdkafka's names.
     pub kafka: BTreeMap<String, String>,
+    /// What single kinds of clients are told beside these.
+    pub clients: ClientOverrides,
     /// `offset.storage.topic`: compacted topic with the source offsets. Default `rowcast-offsets`.
     pub offset_topic: String,
     /// `offset.storage.partitions`: its partitions if rowcast makes it, 1 to 1,000. Default 1, not
@@ -62,32 +69,43 @@ pub struct WorkerConfig {
     pub converters: ConverterDefaults,
     /// `listeners`: where the HTTP endpoint listens.
     pub listeners: Listeners,
+    /// `metrics.names`: under whose names metrics are told. Default: ours.
+    pub metrics_names: MetricNames,
     /// What it shares with the other workers of its cluster.
     pub cluster: ClusterConfig,
 }
 
 impl WorkerConfig {
-    /// The same with what a connector may have of its own: the registry of its converters.
+    /// The properties of a client for records: those of all, and over them those of its kind.
+    #[must_use]
+    pub fn client(&self, client: Client) -> BTreeMap<String, String> {
+        self.clients.over(client, &self.kafka)
+    }
+
+    /// The same with what a connector may have of its own: the registry of its converters, and its
+    /// clients.
     ///
     /// # Errors
     ///
     /// Returns [`ConfigError`] for the first setting that is out of its range.
     pub fn for_connector(&self, settings: &mut Settings) -> Result<Self, ConfigError> {
         let registry = connector_registry::read(settings, &self.registry)?;
-        Ok(Self { registry, ..self.clone() })
+        let clients = self.clients.of_connector(settings)?;
+        Ok(Self { registry, clients, ..self.clone() })
     }
 
     /// Reads the settings that are not any connector's.
-    fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
+    pub(crate) fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
         let registry = registry::read(&mut settings)?;
         let mut kafka = settings.with_prefix("kafka.");
         crate::kafka::check_properties(&kafka)
             .map_err(|found| settings.error(&format!("kafka.{}", found.property), found.problem))?;
         kafka.insert("bootstrap.servers".to_owned(), settings.required("bootstrap.servers")?);
-        let topics = TopicCreation::read(&mut settings, &TopicCreation::default())?;
+        let topics = TopicCreation::of_worker(&mut settings)?;
         let config = Self {
             group_id: settings.text("group.id", "rowcast"),
             kafka,
+            clients: ClientOverrides::of_worker(&mut settings)?,
             offset_topic: settings
                 .topic_name("offset.storage.topic")?
                 .unwrap_or_else(|| "rowcast-offsets".to_owned()),
@@ -112,6 +130,7 @@ impl WorkerConfig {
             registry,
             converters: ConverterDefaults::read(&mut settings)?,
             listeners: Listeners::read(&mut settings)?,
+            metrics_names: MetricNames::read(&mut settings)?,
         };
         settings.finish()?;
         Ok(config)

@@ -1,5 +1,6 @@
 //! The unit of configuration: a class, and the tasks that a configuration of it makes.
 
+use crate::check::{CheckRun, Report, Surroundings};
 use crate::config::{ConfigError, Settings, WorkerConfig};
 use crate::definition::{self, Definitions};
 use crate::task::Task;
@@ -20,6 +21,7 @@ pub trait ConnectorClass: Send + Sync {
 
     /// The Java class of its tasks, which Kafka Connect shows among their settings.
     fn task_class(&self) -> &'static str;
+
     /// What settings it has, and what becomes of them. Without a table of its own, those that all
     /// connectors of its kind have.
     fn definitions(&self) -> &'static Definitions {
@@ -40,6 +42,13 @@ pub trait ConnectorClass: Send + Sync {
         settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError>;
+
+    /// Looks at what a connector needs and what it would make, and writes nothing. Its settings are
+    /// valid.
+    fn check<'a>(&'a self, settings: Settings, around: Surroundings<'a>) -> CheckRun<'a> {
+        drop((settings, around));
+        Box::pin(std::future::ready(Report::default()))
+    }
 }
 
 /// Which way records go.

@@ -52,8 +52,22 @@ pub struct SourceStatus {
     /// Foreign keys that change rows of captured tables without a trace in the binary log.
     #[serde(default)]
     pub unlogged_cascades: u64,
+    /// What metrics are made of, and nobody else asks for.
+    #[serde(skip)]
+    pub counts: SourceCounts,
     /// All captured tables, in the order of their names.
     pub tables: Vec<TableStatus>,
+}
+
+/// What a source has done since its task began.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SourceCounts {
+    /// `topic.prefix`, by which Debezium names its metrics.
+    pub topic_prefix: String,
+    /// Records that were handed to Kafka: rows, tombstones, heartbeats and what else there is.
+    pub records: u64,
+    /// Transactions of MySQL that were read to their end.
+    pub transactions: u64,
 }
 
 /// How far one captured table is.
@@ -442,6 +456,7 @@ mod tests {
             headroom_seconds: None,
             skipped_events: BTreeMap::new(),
             unlogged_cascades: 0,
+            counts: SourceCounts::default(),
             tables: Vec::new(),
         }
     }

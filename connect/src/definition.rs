@@ -16,8 +16,9 @@ use serde::Serialize;
 use crate::config::{ConfigError, Leftover, Settings};
 
 pub use check::Wording;
+pub(crate) use infos::config_errors;
 pub use infos::{ConfigInfo, ConfigInfos, ConfigValueInfo, KeyInfo, key_infos};
-pub use own::{of_file_stream_sinks, of_file_stream_sources, of_sinks, of_sources};
+pub use own::{of_file_stream_sinks, of_file_stream_sources, of_sinks, of_sources, of_workers};
 pub use verdict::{KeyVerdict, Verdict};
 
 /// The type of a setting's value, by Kafka's names (`ConfigDef.Type`).

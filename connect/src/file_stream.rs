@@ -12,6 +12,7 @@
 //!
 //! Both are also the smallest examples of a source and of a sink.
 
+mod check;
 mod config;
 mod error;
 mod lines;
@@ -21,6 +22,7 @@ mod sink;
 mod source;
 mod tail;
 
+use crate::check::{CheckRun, Surroundings};
 use crate::config::{ConfigError, Settings, WorkerConfig};
 use crate::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use crate::definition::{self, Definitions};
@@ -58,11 +60,16 @@ impl ConnectorClass for FileStreamSource {
     fn tasks(
         &self,
         name: &ConnectorName,
-        settings: Settings,
+        mut settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+        let worker = &worker.for_connector(&mut settings)?;
         let config = SourceConfig::read(name, settings, worker)?;
         Ok(vec![Box::new(SourceTask::new(name, config, worker))])
+    }
+
+    fn check<'a>(&'a self, settings: Settings, around: Surroundings<'a>) -> CheckRun<'a> {
+        Box::pin(check::source(settings, around))
     }
 }
 
@@ -96,10 +103,15 @@ impl ConnectorClass for FileStreamSink {
     fn tasks(
         &self,
         name: &ConnectorName,
-        settings: Settings,
+        mut settings: Settings,
         worker: &WorkerConfig,
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+        let worker = &worker.for_connector(&mut settings)?;
         let config = SinkConfig::read(name, settings, worker)?;
         Ok(vec![Box::new(SinkTask::new(name, config, worker))])
+    }
+
+    fn check<'a>(&'a self, settings: Settings, around: Surroundings<'a>) -> CheckRun<'a> {
+        Box::pin(std::future::ready(check::sink(settings, around)))
     }
 }

@@ -10,6 +10,7 @@ pub mod client;
 pub mod cluster;
 mod connectors;
 mod guard;
+mod jmx;
 mod metrics;
 mod offsets;
 mod openapi;

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
-pub use admin::{Admin, RecordTopic};
+pub use admin::{Admin, RecordTopic, TopicCatalog, TopicOutlook};
 pub use error::KafkaError;
 pub(crate) use group::cluster_id;
 pub use limit::{RecordLimit, RecordTooLarge};
@@ -70,12 +70,20 @@ pub(crate) fn check_properties(properties: &BTreeMap<String, String>) -> Result<
             let problem = "is set by rowcast itself and cannot be changed".to_owned();
             return Err(Problem { property: property.clone(), problem });
         }
-        let checked = ClientConfig::new().set(property, value).create_native_config();
-        if let Err(rdkafka::error::KafkaError::ClientConfig(_, problem, property, _)) = checked {
-            return Err(Problem { problem: format!("is not accepted: {problem}"), property });
-        }
+        check_property(property, value)
+            .map_err(|problem| Problem { property: property.clone(), problem })?;
     }
     Ok(())
+}
+
+/// What librdkafka says against a property. Makes no client.
+pub(crate) fn check_property(property: &str, value: &str) -> Result<(), String> {
+    match ClientConfig::new().set(property, value).create_native_config() {
+        Err(rdkafka::error::KafkaError::ClientConfig(_, problem, ..)) => {
+            Err(format!("is not accepted: {problem}"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// What is wrong with a property.

@@ -2,6 +2,7 @@
 //! adapters to Kafka.
 
 pub mod backoff;
+pub mod check;
 pub mod clock;
 pub mod config;
 mod connect_names;
@@ -11,6 +12,7 @@ pub mod converter;
 pub mod definition;
 pub mod file_stream;
 pub mod http;
+pub mod java_client;
 pub mod kafka;
 pub mod loggers;
 pub mod offsets;

@@ -26,6 +26,19 @@ pub async fn read(
     connector: &ConnectorName,
 ) -> Result<HashMap<SourcePartition, Vec<u8>>, KafkaError> {
     make_topic(worker).await?;
+    peek(worker, connector).await
+}
+
+/// As [`read`], writing nothing: the topic may not exist, and what a dead predecessor has left open is
+/// not seen.
+///
+/// # Errors
+///
+/// Returns [`KafkaError`] when the topic cannot be read.
+pub async fn peek(
+    worker: &WorkerConfig,
+    connector: &ConnectorName,
+) -> Result<HashMap<SourcePartition, Vec<u8>>, KafkaError> {
     let own = |key: &[u8]| {
         let (owner, partition) = SourcePartition::parse_key(key)?;
         (owner == connector.as_str()).then_some(partition)

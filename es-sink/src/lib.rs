@@ -9,6 +9,7 @@
 mod batch;
 mod bulk;
 pub mod bulk_action;
+mod check;
 mod client;
 mod config;
 mod document;

@@ -27,6 +27,7 @@ mod index_name;
 mod lost;
 mod mark;
 mod name_date;
+mod outlook;
 mod state;
 mod stream;
 mod takeover;
@@ -47,6 +48,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use bulk_load::BulkLoad;
 pub(crate) use index_name::{ANY_DATE, IndexTemplate, table_of};
 pub(crate) use mark::{Mark, Owner, TOPIC_FIELD, VersionKind};
+pub(crate) use outlook::IndexOutlook;
 
 use crate::client::{Answer, EsClient, Method, Request};
 use crate::config::IndexConfig;
@@ -331,15 +333,7 @@ impl Indices {
         if refreshed.status != 200 {
             return Err(self.client.refusal(&refreshed, action, index));
         }
-        let path = format!("/{index}/_count?terminate_after=1");
-        let action = "count the documents of";
-        let answer =
-            self.client.ask(&Request::json(Method::Get, path, None), action, index).await?;
-        let count = serde_json::from_slice::<Value>(&answer.body).ok();
-        match count.and_then(|answer| answer.get("count")?.as_u64()) {
-            Some(count) if answer.status == 200 => Ok(count == 0),
-            Some(_) | None => Err(self.client.refusal(&answer, action, index)),
-        }
+        self.has_documents(index).await.map(|has| !has)
     }
 
     fn difference(

@@ -62,6 +62,8 @@ pub(crate) struct Pipeline {
     documents: Documents,
     /// Taken from the consumer, not yet an action.
     waiting: VecDeque<Record>,
+    /// How many there were since the task began.
+    records: u64,
     delivery: Delivery,
     sweeps: Sweeps,
     parked: Parked,
@@ -101,6 +103,7 @@ impl Pipeline {
             consumer,
             documents,
             waiting: VecDeque::new(),
+            records: 0,
             delivery: Delivery::new(writer, config),
             sweeps: Sweeps::new(sweeper),
             parked: Parked::default(),
@@ -151,7 +154,10 @@ impl Pipeline {
                 Event::BatchDue | Event::StatusDue => {}
                 Event::TellParked => self.parked.tell(),
                 Event::CommitDue => self.commit_later(),
-                Event::Consumer(ConsumerEvent::Records(records)) => self.waiting.extend(records),
+                Event::Consumer(ConsumerEvent::Records(records)) => {
+                    self.records += u64::try_from(records.len()).unwrap_or_default();
+                    self.waiting.extend(records);
+                }
                 Event::Consumer(ConsumerEvent::Assigned { partitions, continued }) => {
                     let topics = continued.into_iter().map(|partition| partition.topic);
                     self.documents.indices().add_history(topics);
@@ -170,8 +176,14 @@ impl Pipeline {
     fn status(&self) -> SinkStatus {
         let (sweeps, swept_documents) = self.sweeps.done();
         let (parked, requests) = (self.parked.records(), self.delivery.status());
-        let mut status =
-            SinkStatus { sweeps, swept_documents, parked, requests, ..SinkStatus::default() };
+        let mut status = SinkStatus {
+            records: self.records,
+            sweeps,
+            swept_documents,
+            parked,
+            requests,
+            ..SinkStatus::default()
+        };
         self.delivery.writer().bulk().meter().fill(&mut status);
         status
     }

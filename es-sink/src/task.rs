@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use connect::check::{CheckRun, Report, Surroundings, part};
 use connect::config::{ConfigError, Settings, WorkerConfig};
 use connect::connector::{ConnectorClass, ConnectorKind, ConnectorName};
 use connect::control::TaskControl;
 use connect::definition::Definitions;
+use connect::java_client::Client;
 use connect::kafka::consumer::{ConsumerConfig, SinkConsumer};
 use connect::kafka::dead_letters::DeadLetters;
 use connect::task::{Task, TaskRun};
@@ -13,6 +15,7 @@ use schema::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::bulk::Bulk;
+use crate::check;
 use crate::client::EsClient;
 use crate::config::{SinkConfig, aivens, confluents, translate};
 use crate::document::Documents;
@@ -56,6 +59,10 @@ impl ConnectorClass for ElasticsearchSink {
     ) -> Result<Vec<Box<dyn Task>>, ConfigError> {
         sink_tasks(name, settings, worker, confluents())
     }
+
+    fn check<'a>(&'a self, settings: Settings, around: Surroundings<'a>) -> CheckRun<'a> {
+        Box::pin(check_sink(Ok(settings), around, confluents()))
+    }
 }
 
 /// The same by the names of Aiven's sink for OpenSearch:
@@ -93,27 +100,67 @@ impl ConnectorClass for OpenSearchSink {
         translate(&mut settings)?;
         sink_tasks(name, settings, worker, aivens())
     }
+
+    fn check<'a>(&'a self, mut settings: Settings, around: Surroundings<'a>) -> CheckRun<'a> {
+        let settings = translate(&mut settings).map(|()| settings);
+        Box::pin(check_sink(settings, around, aivens()))
+    }
 }
 
-fn sink_tasks(
+/// Reads a connector's settings, and the worker's as this connector has them.
+fn read(
     name: &ConnectorName,
     mut settings: Settings,
     worker: &WorkerConfig,
     known: &Definitions,
-) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+) -> Result<(Arc<SinkConfig>, WorkerConfig), ConfigError> {
     worker.converters.fill(&mut settings);
     let worker = worker.for_connector(&mut settings)?;
     let config = Arc::new(SinkConfig::read(settings, known)?);
     if config.documents.converters.need_registry() {
         worker.require_registry(name)?;
     }
+    Ok((config, worker))
+}
+
+/// How a task reads its topics.
+fn consumer(
+    config: &SinkConfig,
+    (name, number): (&ConnectorName, usize),
+    worker: &WorkerConfig,
+) -> ConsumerConfig {
+    ConsumerConfig {
+        client_id: format!("{}-{name}-{number}", worker.group_id),
+        group_id: config.group_id.clone().unwrap_or_else(|| format!("connect-{name}")),
+        kafka: worker.client(Client::Consumer),
+        topics: config.topics.clone(),
+    }
+}
+
+async fn check_sink(
+    settings: Result<Settings, ConfigError>,
+    around: Surroundings<'_>,
+    known: &Definitions,
+) -> Report {
+    let Surroundings { name, worker, .. } = around;
+    match settings.and_then(|settings| read(name, settings, worker, known)) {
+        Ok((config, worker)) => {
+            let consumer = consumer(&config, (name, 0), &worker);
+            check::check(&config, &consumer, Surroundings { worker: &worker, ..around }).await
+        }
+        Err(error) => Report::of_fault((part::SETTINGS, name.as_str()), &error),
+    }
+}
+
+fn sink_tasks(
+    name: &ConnectorName,
+    settings: Settings,
+    worker: &WorkerConfig,
+    known: &Definitions,
+) -> Result<Vec<Box<dyn Task>>, ConfigError> {
+    let (config, worker) = read(name, settings, worker, known)?;
     let tasks = (0..config.tasks_max).map(|number| {
-        let consumer = ConsumerConfig {
-            client_id: format!("{}-{name}-{number}", worker.group_id),
-            group_id: config.group_id.clone().unwrap_or_else(|| format!("connect-{name}")),
-            kafka: worker.kafka.clone(),
-            topics: config.topics.clone(),
-        };
+        let consumer = consumer(&config, (name, number), &worker);
         let (config, worker) = (Arc::clone(&config), worker.clone());
         let place = (name.clone(), number);
         Box::new(SinkTask { config, consumer, worker, place }) as Box<dyn Task>

@@ -31,6 +31,20 @@ pub(crate) enum Command {
         /// Behind worker.properties: connectors, as .properties or .json.
         connectors: Vec<PathBuf>,
     },
+    /// Look at everything that `run` or `worker` would need, and change nothing.
+    ///
+    /// Says what is there, what would be made or changed, and what is in the way, with what to do
+    /// about it: settings, MySQL, Kafka, the schema registry and Elasticsearch. Exits with 0 if
+    /// nothing is in the way, and with 1 otherwise.
+    Check {
+        /// What `run` takes; or a worker.properties alone, as `worker` takes it.
+        pipeline: PathBuf,
+        /// Behind worker.properties: connectors, as .properties or .json.
+        connectors: Vec<PathBuf>,
+        /// How the answer is printed.
+        #[arg(long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
     /// Run as one of several workers that share their connectors, as connect-distributed does.
     ///
     /// Connectors are made and changed by Kafka Connect's REST API, on any of the workers; which runs
@@ -95,6 +109,17 @@ pub(crate) enum Command {
         /// The folder to write; it must not exist.
         #[arg(long)]
         output: PathBuf,
+    },
+    /// Print what a shell needs to complete our commands and options.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of `rowcast`, or write those of all its commands.
+    Man {
+        /// The folder to write them to; it is made if it is missing.
+        folder: Option<PathBuf>,
     },
 }
 

@@ -1,9 +1,11 @@
 //! Commands that answer at once: their arguments into calls, the answers into text.
 
+pub(crate) mod check;
 pub(crate) mod columns;
 pub(crate) mod dlq;
 pub(crate) mod migrate;
 pub(crate) mod offsets;
+pub(crate) mod shell;
 pub(crate) mod table;
 pub(crate) mod tables;
 
@@ -74,8 +76,13 @@ impl Sources {
 
 /// Writes an answer on standard output.
 fn print(text: &str) -> Result<(), CommandError> {
+    print_bytes(text.as_bytes())
+}
+
+/// The same of an answer that is no text of ours.
+fn print_bytes(bytes: &[u8]) -> Result<(), CommandError> {
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let written = out.write_all(bytes).and_then(|()| out.flush());
     written.map_err(CommandError::Print)
 }
 
@@ -94,6 +101,8 @@ pub(crate) enum CommandError {
     Ask(#[from] AskError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error("the check has found {count} problem(s)")]
+    Problems { count: usize },
     #[error("kafka connect has nothing that rowcast could take over: {why}")]
     NothingToMigrate { why: String },
     #[error("{path} is there already")]
@@ -170,6 +179,9 @@ impl Fault for CommandError {
             Self::Cluster(error) => error.hint(),
             Self::NothingToMigrate { .. } => {
                 Some("docs/migration.md says which connectors can be taken over".into())
+            }
+            Self::Problems { .. } => {
+                Some("do what stands below `to do`, and check again; nothing was changed".into())
             }
             Self::OutputExists { .. } => {
                 Some("give a folder that does not exist as --output; nothing is overwritten".into())

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
-use connect::config::{PipelineConfig, WorkerConfig};
+use connect::config::{ConfigError, PipelineConfig, WorkerConfig};
 use connect::connector::ConnectorClass;
 use connect::file_stream::{FileStreamSink, FileStreamSource};
 use connect::worker::{self, Ended, WorkerError};
@@ -39,6 +39,12 @@ fn main() -> ExitCode {
         Command::Worker { properties } => {
             runtime.block_on(until_signal("worker", |stop| work(&properties, stop)))
         }
+        Command::Check { pipeline, connectors, output } => {
+            let check = commands::check::run(&pipeline, &connectors, output, &CLASSES);
+            runtime.block_on(check).into()
+        }
+        Command::Completions { shell } => commands::shell::completions(shell).into(),
+        Command::Man { folder } => commands::shell::man(folder.as_deref()).into(),
         Command::Tables { pipeline, url, output } => {
             runtime.block_on(commands::tables::run(pipeline.as_deref(), url, output)).into()
         }
@@ -91,14 +97,20 @@ async fn run(
     connectors: &[PathBuf],
     stop: CancellationToken,
 ) -> Result<Ended, WorkerError> {
-    let is_properties = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("properties"));
-    let pipeline = if is_properties {
-        let connectors: Vec<_> = connectors.iter().map(PathBuf::as_path).collect();
-        PipelineConfig::from_properties(path, &connectors)?
-    } else {
-        PipelineConfig::load(path)?
-    };
-    worker::run(pipeline, &CLASSES, stop).await
+    worker::run(load(path, connectors)?, &CLASSES, stop).await
+}
+
+/// Reads a pipeline file, or what `connect-standalone` takes.
+fn load(path: &Path, connectors: &[PathBuf]) -> Result<PipelineConfig, ConfigError> {
+    if !is_properties(path) {
+        return PipelineConfig::load(path);
+    }
+    let connectors: Vec<_> = connectors.iter().map(PathBuf::as_path).collect();
+    PipelineConfig::from_properties(path, &connectors)
+}
+
+fn is_properties(path: &Path) -> bool {
+    path.extension().is_some_and(|it| it.eq_ignore_ascii_case("properties"))
 }
 
 /// One of several workers.

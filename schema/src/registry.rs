@@ -79,6 +79,16 @@ impl Registry {
         self.client.allow_all(subject).await
     }
 
+    /// Whether the registry takes schemas: `READWRITE`, `READONLY` and others; none if it has no
+    /// modes.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError`] when the registry cannot be asked.
+    pub async fn mode(&self) -> Result<Option<String>, RegistryError> {
+        self.client.mode().await
+    }
+
     /// The text of a subject's latest schema; none if there is no such subject. Not remembered.
     ///
     /// # Errors

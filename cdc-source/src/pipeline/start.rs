@@ -1,11 +1,14 @@
 //! The order of a start: end what a predecessor left open, read the offsets, base the Lsn, then
 //! read the log.
 
+mod outlook;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use connect::config::{Delivery, WorkerConfig};
 use connect::connector::ConnectorName;
+use connect::control::SourceCounts;
 use connect::kafka::batch::RecordBatch;
 use connect::kafka::producer::{ProducerConfig, TransactionalProducer};
 use schema::envelope::EventSource;
@@ -41,6 +44,8 @@ use crate::snapshot::Snapshot;
 use crate::tables::Tables;
 use crate::transaction::TransactionTracker;
 
+pub(crate) use outlook::{Outlook, outlook};
+
 impl Pipeline {
     /// Prepares a run.
     ///
@@ -65,8 +70,7 @@ impl Pipeline {
         let taken_over = stored.taken_over;
         let (start, offset, anew) =
             beginning(&mut connection, &config, &server, stored.stream).await?;
-        let tables = server.tables.len();
-        tell_start((&name, connection.address()), &offset, (tables, is_first));
+        tell_start((&name, connection.address()), &offset, (server.tables.len(), is_first));
         let at_server = Arc::new(config.only_at(connection.address()));
         let read_at = (Arc::clone(&at_server), server.uuid);
         let mut tables = Tables::new(&name, read_at, worker, stored.tables)?;
@@ -107,6 +111,7 @@ impl Pipeline {
             notifier,
             // The first offsets are written at once: from then on no row can be missed.
             has_moved: true,
+            counts: SourceCounts::default(),
             last_flush: Instant::now(),
             lag: Lag::default(),
             headroom: Headroom::start(&config),

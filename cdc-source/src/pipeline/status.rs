@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connect::control::{SnapshotStatus, SourceStatus, TableActivity, TableStatus};
+use connect::control::{SnapshotStatus, SourceCounts, SourceStatus, TableActivity, TableStatus};
 use schema::lsn::Lsn;
 use schema::offset::{SnapshotProgress, TableOffset, TableState};
 use schema::position::BinlogPosition;
@@ -35,6 +35,10 @@ impl Pipeline {
             headroom_seconds: self.headroom.left(self.lag.age()).map(|left| left.as_secs()),
             skipped_events: tables.skipped().by_reason(),
             unlogged_cascades: self.cascades.count(),
+            counts: SourceCounts {
+                topic_prefix: self.config.topic_prefix.clone(),
+                ..self.counts.clone()
+            },
             tables: tables.offsets().iter().map(status_of).collect(),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use connect::config::WorkerConfig;
+use connect::java_client::Client;
 use connect::kafka::consumer::{
     ConsumerConfig, ConsumerError, ConsumerEvent, KafkaOffset, Record, SinkConsumer, Topics,
 };
@@ -34,7 +35,7 @@ impl SignalTopicReader {
         tables: &Tables,
     ) -> Result<Option<Self>, SourceError> {
         let Some(signal) = &config.signal.kafka else { return Ok(None) };
-        let mut kafka = worker.kafka.clone();
+        let mut kafka = worker.client(Client::Consumer);
         match &signal.bootstrap {
             Some(bootstrap) => {
                 kafka.insert("bootstrap.servers".to_owned(), bootstrap.clone());

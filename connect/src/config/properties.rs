@@ -30,7 +30,7 @@ impl WorkerConfig {
     ///
     /// Returns [`ConfigError`] when the file cannot be read, or a setting is not valid.
     pub fn from_properties(path: &Path) -> Result<Self, ConfigError> {
-        let given = connect_names::of_connect(load(path)?);
+        let given = connect_names::of_connect(load(path)?)?;
         let environment = &|name: &str| std::env::var(name).ok();
         let settings = Settings::resolved("the worker", Origin::Connect, (&given, environment))?;
         Self::from_settings(settings)

@@ -309,6 +309,11 @@ impl Settings {
         self.values.contains_key(key)
     }
 
+    /// What nobody has taken.
+    pub(crate) fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
+    }
+
     /// Adds a setting, or gives it another value.
     pub(crate) fn insert(&mut self, key: &str, value: &str) {
         self.values.insert(key.to_owned(), value.to_owned());
@@ -318,6 +323,13 @@ impl Settings {
     #[must_use]
     pub fn with_origin(self, origin: Origin) -> Self {
         Self { origin, ..self }
+    }
+
+    /// Warns of a setting that nobody knows, unless they are only looked at.
+    pub(crate) fn tell_unknown(&self, key: &str) {
+        if !self.is_trial {
+            tracing::warn!(connector = self.scope, key, "unknown setting is ignored");
+        }
     }
 
     /// Ends the reading: what nobody took is unknown.
@@ -346,10 +358,8 @@ impl Settings {
                 (Leftover::Unknown | Leftover::Unused, Origin::PipelineFile) => {
                     return Err(self.error(key, "is not a known setting"));
                 }
-                (Leftover::Unknown, Origin::Connect) if !self.is_trial => {
-                    tracing::warn!(connector = self.scope, key, "unknown setting is ignored");
-                }
-                (Leftover::Unknown | Leftover::Unused | Leftover::Harmless, Origin::Connect) => {}
+                (Leftover::Unknown, Origin::Connect) => self.tell_unknown(key),
+                (Leftover::Unused | Leftover::Harmless, Origin::Connect) => {}
             }
         }
         Ok(())

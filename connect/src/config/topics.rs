@@ -18,6 +18,8 @@ pub struct TopicCreation {
     default: TopicRules,
     /// In the order in which they are asked: the first that has a topic decides.
     groups: Vec<TopicGroup>,
+    /// `topic.creation.enable` is false: the broker says how topics are, and connectors do not.
+    is_brokers: bool,
 }
 
 /// How one topic is made. What is not set is left to rowcast or the broker.
@@ -61,8 +63,31 @@ impl TopicCreation {
             ("topic.creation.default.partitions", "topic.creation.default.replication.factor"),
             "topic.creation.default.",
         )?;
+        if worker.is_brokers {
+            // As in Kafka Connect, what the connector says is passed over.
+            return Ok(worker.clone());
+        }
         groups.extend(worker.groups.iter().cloned());
-        Ok(Self { default: default.over(&worker.default), groups })
+        Ok(Self { default: default.over(&worker.default), groups, is_brokers: false })
+    }
+
+    /// Reads the settings of a worker.
+    ///
+    /// # Errors
+    ///
+    /// As [`TopicCreation::read`].
+    pub(super) fn of_worker(settings: &mut Settings) -> Result<Self, ConfigError> {
+        let is_enabled = settings.boolean("topic.creation.enable", true)?;
+        let rules = Self::read(settings, &Self::default())?;
+        if is_enabled {
+            return Ok(rules);
+        }
+        let of_broker = TopicRules {
+            partitions: Some(OF_BROKER),
+            replication: Some(OF_BROKER),
+            settings: BTreeMap::new(),
+        };
+        Ok(Self { default: of_broker, groups: Vec::new(), is_brokers: true })
     }
 
     /// How the topic of this name is made.
@@ -210,6 +235,20 @@ mod tests {
         assert_eq!(both.rules("p.logs.keep").partitions(), -1, "the second group has it");
         assert_eq!(both.rules("p.d.t").partitions(), 50, "the worker's group has it");
         assert_eq!(both.rules("q").settings, settings(&[("cleanup.policy", "compact")]));
+    }
+
+    #[test]
+    fn a_worker_can_leave_the_shape_of_topics_to_the_broker() {
+        let pairs =
+            [("topic.creation.enable", "false"), ("topic.creation.default.partitions", "3")];
+        let mut of_worker = Settings::new("the worker", Origin::Connect, settings(&pairs));
+        let worker = TopicCreation::of_worker(&mut of_worker).unwrap();
+
+        let rules = read(&[("topic.creation.default.partitions", "9")], &worker).unwrap();
+
+        let rules = rules.rules("p.d.t");
+        assert_eq!((rules.partitions(), rules.replication()), (-1, -1));
+        assert!(rules.settings.is_empty() && of_worker.finish().is_ok());
     }
 
     #[test]

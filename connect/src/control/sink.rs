@@ -7,6 +7,9 @@ use serde::Serialize;
 /// What a sink task has done with the documents of its tables since it began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SinkStatus {
+    /// Records that were read from Kafka; for metrics.
+    #[serde(skip)]
+    pub records: u64,
     /// Sweeps that were carried out to their end.
     pub sweeps: u64,
     /// Documents that these sweeps have deleted.

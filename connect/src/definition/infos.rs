@@ -153,6 +153,23 @@ impl Definitions {
     }
 }
 
+/// All that is wrong with a configuration, by setting. One for Kafka Connect is judged as
+/// [`ConfigInfos`] does it; one of a pipeline file by its parsers alone, because it may leave out what
+/// the vendors require.
+pub(crate) fn config_errors(
+    class: &dyn ConnectorClass,
+    config: &BTreeMap<String, String>,
+    worker: &WorkerConfig,
+) -> BTreeMap<String, Vec<String>> {
+    let class_name = config.get("connector.class").map_or("", String::as_str);
+    let mut errors = match Origin::of_class(class_name) {
+        Origin::Connect => class.definitions().type_errors(config),
+        Origin::PipelineFile => BTreeMap::new(),
+    };
+    parser_errors(class, config, worker, &mut errors);
+    errors
+}
+
 /// Lets the parsers of the class find errors, one after the other: they stop at the first, so what
 /// it is about is taken away, or put there if it is missing, and they read again. Each round ends an
 /// error or the search, so there are no more rounds than settings.

@@ -38,6 +38,17 @@ static OF_FILE_STREAM_SINKS: LazyLock<Definitions> = LazyLock::new(|| {
     Definitions::parse(tables, Wording::Connect, Some(of_sinks()))
 });
 
+static OF_WORKERS: LazyLock<Definitions> = LazyLock::new(|| {
+    let tables = ("", include_str!("tables/worker-verdicts.tsv"));
+    Definitions::parse(tables, Wording::Connect, None)
+});
+
+/// The settings of a worker, distributed or standalone; without definitions, which nobody asks for.
+#[must_use]
+pub fn of_workers() -> &'static Definitions {
+    &OF_WORKERS
+}
+
 /// The settings of `FileStreamSource`.
 #[must_use]
 pub fn of_file_stream_sources() -> &'static Definitions {

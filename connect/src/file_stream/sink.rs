@@ -18,6 +18,7 @@ use crate::config::WorkerConfig;
 use crate::connector::ConnectorName;
 use crate::control::{ActiveTopics, TaskControl};
 use crate::converter::TextDecoder;
+use crate::java_client::Client;
 use crate::kafka::consumer::{
     CommitOffsets, ConsumerConfig, ConsumerEvent, KafkaOffset, Record, SinkConsumer, TopicPartition,
 };
@@ -39,7 +40,7 @@ impl SinkTask {
         let consumer = ConsumerConfig {
             client_id: format!("{}-{name}-0", worker.group_id),
             group_id: config.group_id.clone(),
-            kafka: worker.kafka.clone(),
+            kafka: worker.client(Client::Consumer),
             topics: config.topics.clone(),
         };
         Self { config, consumer, worker: worker.clone() }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
@@ -14,13 +14,33 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::{Connectors, Endpoint, HttpError};
+use super::{Connectors, Endpoint, HttpError, jmx};
+use crate::config::MetricNames;
 use crate::control::{
     IndexStatus, Seconds, SinkStatus, SnapshotStatus, SourceStatus, TableActivity, TableStatus,
 };
 
-pub(super) async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> Response {
-    match text(endpoint.connectors()) {
+/// What may be asked for behind `?`.
+#[derive(serde::Deserialize)]
+pub(super) struct Asked {
+    names: Option<String>,
+}
+
+pub(super) async fn metrics(
+    State(endpoint): State<Arc<Endpoint>>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let names = match asked.names.as_deref() {
+        None => endpoint.cluster.identity.config.metrics_names,
+        Some(word) => match MetricNames::of(word) {
+            Some(names) => names,
+            None => {
+                let message = "expected names=rowcast or names=jmx".to_owned();
+                return HttpError::new(StatusCode::BAD_REQUEST, message).into_response();
+            }
+        },
+    };
+    match text(endpoint.connectors(), names) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => {
             HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
@@ -30,26 +50,26 @@ pub(super) async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> Response {
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-fn text(connectors: Arc<Connectors>) -> Result<String, fmt::Error> {
+fn text(connectors: Arc<Connectors>, names: MetricNames) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Statuses(connectors)));
+    registry.register_collector(Box::new(Statuses(connectors, names)));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
 }
 
 #[derive(Debug)]
-struct Statuses(Arc<Connectors>);
+struct Statuses(Arc<Connectors>, MetricNames);
 
 /// One value of a metric.
-type Sample = (Vec<(&'static str, String)>, f64);
+pub(super) type Sample = (Vec<(&'static str, String)>, f64);
 
 /// A metric: its name, what it is, and its values.
-struct Metric {
-    name: &'static str,
-    help: &'static str,
-    kind: MetricType,
-    samples: fn(&Connectors) -> Vec<Sample>,
+pub(super) struct Metric {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: MetricType,
+    pub(super) samples: fn(&Connectors) -> Vec<Sample>,
 }
 
 /// A metric of how long bulk requests took.
@@ -71,7 +91,11 @@ impl Collector for Statuses {
                 None,
             )?;
         }
-        for metric in &METRICS {
+        let others: &[Metric] = match self.1 {
+            MetricNames::Rowcast => &[],
+            MetricNames::Jmx => &jmx::METRICS,
+        };
+        for metric in METRICS.iter().chain(others) {
             // A dot or a unit after the help would be added by the encoder.
             let mut family =
                 encoder.encode_descriptor(metric.name, metric.help, None, metric.kind)?;
@@ -96,7 +120,7 @@ fn write(mut encoder: MetricEncoder<'_>, kind: MetricType, value: f64) -> Result
 }
 
 /// All metrics; `docs/metrics.md` has a row for each.
-const METRICS: [Metric; 27] = [
+const METRICS: [Metric; 30] = [
     Metric {
         name: "rowcast_task_state",
         help: "1 for the state that a task is in",
@@ -153,6 +177,18 @@ const METRICS: [Metric; 27] = [
         samples: |it| of_sources(it, |status| Some(float(status.unlogged_cascades))),
     },
     Metric {
+        name: "rowcast_source_records",
+        help: "Records that were handed to Kafka since the task began",
+        kind: MetricType::Counter,
+        samples: |it| of_sources(it, |status| Some(float(status.counts.records))),
+    },
+    Metric {
+        name: "rowcast_source_transactions",
+        help: "Transactions of MySQL that were read since the task began",
+        kind: MetricType::Counter,
+        samples: |it| of_sources(it, |status| Some(float(status.counts.transactions))),
+    },
+    Metric {
         name: "rowcast_source_table_state",
         help: "1 for the state that a captured table is in, 0 for the others",
         kind: MetricType::Gauge,
@@ -187,6 +223,12 @@ const METRICS: [Metric; 27] = [
         help: "Time until a table is copied, by MySQL's estimate of its rows",
         kind: MetricType::Gauge,
         samples: |it| of_snapshots(it, |snapshot| snapshot.eta_seconds),
+    },
+    Metric {
+        name: "rowcast_sink_records",
+        help: "Records that were read from Kafka since the task began",
+        kind: MetricType::Counter,
+        samples: |it| of_sinks(it, |status| status.records),
     },
     Metric {
         name: "rowcast_sink_sweeps",
@@ -276,7 +318,7 @@ const METRICS: [Metric; 27] = [
 
 /// Exact up to 2^53, which all of these stay below.
 #[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
-fn float(number: u64) -> f64 {
+pub(super) fn float(number: u64) -> f64 {
     number as f64
 }
 
@@ -427,11 +469,21 @@ fn table_states(connectors: &Connectors) -> Vec<Sample> {
 /// The names of all metrics, as they are scraped.
 #[cfg(test)]
 pub(super) fn names() -> impl Iterator<Item = String> {
-    let name = |metric: &Metric| match metric.kind {
+    METRICS.iter().map(scraped).chain([REQUEST_SECONDS.0.to_owned()])
+}
+
+/// The same of those of others.
+#[cfg(test)]
+pub(super) fn names_of_others() -> impl Iterator<Item = String> {
+    jmx::METRICS.iter().map(scraped)
+}
+
+#[cfg(test)]
+fn scraped(metric: &Metric) -> String {
+    match metric.kind {
         MetricType::Counter => format!("{}_total", metric.name),
         MetricType::Gauge | MetricType::Histogram | MetricType::Info | MetricType::Unknown => {
             metric.name.to_owned()
         }
-    };
-    METRICS.iter().map(name).chain([REQUEST_SECONDS.0.to_owned()])
+    }
 }

@@ -12,8 +12,8 @@ use crate::config::{
     ConfigError, HttpSecurity, Listener, Listeners, PipelineConfig, Settings, WorkerConfig,
 };
 use crate::control::{
-    IndexStatus, RequestStatus, SinkStatus, SnapshotStatus, TableAction, TableActivity,
-    TableStatus, TaskControl, task_control,
+    IndexStatus, RequestStatus, SinkStatus, SnapshotStatus, SourceCounts, TableAction,
+    TableActivity, TableStatus, TaskControl, task_control,
 };
 use crate::runtime::{ClusterState, ConfigLog, ConfigRecord, Identity};
 use crate::task::Task;
@@ -137,6 +137,7 @@ fn status() -> SourceStatus {
         headroom_seconds: Some(86_400),
         skipped_events: [("parked".to_owned(), 3)].into(),
         unlogged_cascades: 2,
+        counts: SourceCounts { topic_prefix: "p".to_owned(), records: 12, transactions: 5 },
         tables: vec![
             table("a", TableActivity::Snapshot, Some(snapshot)),
             table("b.c", TableActivity::Parked, None),
@@ -151,6 +152,7 @@ fn sink_status() -> SinkStatus {
     requests.retries.insert("es_rejected_execution_exception".to_owned(), 4);
     requests.seconds.add(0.02);
     SinkStatus {
+        records: 9,
         sweeps: 2,
         swept_documents: 1500,
         parked,
@@ -351,6 +353,55 @@ fn every_metric_is_documented() {
         metrics::names().map(|name| name.trim_start_matches("rowcast_").to_owned()).collect();
 
     assert_eq!(documented, names);
+}
+
+#[test]
+fn every_name_of_others_is_documented() {
+    let document = include_str!("../../../docs/metrics.md");
+    let documented: Vec<&str> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter(|name| !name.starts_with("rowcast_"))
+        .collect();
+
+    assert_eq!(documented, metrics::names_of_others().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn dashboards_of_others_find_their_names_if_they_are_asked_for() {
+    let mut running = running().await;
+    running.shop.publish(status);
+    running.sink.publish_sink(sink_status);
+    let text = async |path: &str| {
+        reqwest::get(format!("{}{path}", running.url)).await.unwrap().text().await.unwrap()
+    };
+
+    let (ours, both) = (text("/metrics").await, text("/metrics?names=jmx").await);
+    let wrong = reqwest::get(format!("{}/metrics?names=x", running.url)).await.unwrap();
+
+    assert!(!ours.contains("debezium_") && !ours.contains("kafka_connect_"), "{ours}");
+    assert!(both.starts_with(ours.trim_end_matches("# EOF\n")), "{both}");
+    let streaming = r#"{context="streaming",name="p",plugin="mysql"}"#;
+    let snapshot = r#"{context="snapshot",name="p",plugin="mysql"}"#;
+    for (name, labels, value) in [
+        ("debezium_metrics_MilliSecondsBehindSource", streaming, "1500.0"),
+        ("debezium_metrics_BinlogPosition", streaming, "1234.0"),
+        ("debezium_metrics_IsGtidModeEnabled", streaming, "1.0"),
+        ("debezium_metrics_TotalNumberOfEventsSeen", streaming, "12.0"),
+        ("debezium_metrics_NumberOfCommittedTransactions", streaming, "5.0"),
+        ("debezium_metrics_SnapshotRunning", snapshot, "1.0"),
+        ("debezium_metrics_SnapshotPaused", snapshot, "0.0"),
+        ("debezium_metrics_SnapshotCompleted", snapshot, "0.0"),
+        ("debezium_metrics_TotalTableCount", snapshot, "2.0"),
+        ("debezium_metrics_RemainingTableCount", snapshot, "1.0"),
+    ] {
+        let line = format!("{name}{labels} {value}");
+        assert!(both.lines().any(|found| found == line), "no {line} in\n{both}");
+    }
+    for name in metrics::names_of_others() {
+        assert!(both.contains(&name), "{name} is not there");
+    }
+    assert_eq!(wrong.status().as_u16(), 400);
 }
 
 #[tokio::test]

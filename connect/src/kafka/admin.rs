@@ -1,5 +1,6 @@
 //! Topics: made before they are written to, so that their shape is ours and not the broker's.
 
+mod catalog;
 mod shape;
 
 use std::time::Duration;
@@ -8,11 +9,13 @@ use rdkafka::admin::ResourceSpecifier;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
 
+pub use self::catalog::{TopicCatalog, TopicOutlook};
 use self::shape::{Shape, is_compacted, is_only_compacted, tell_differences};
 use super::error::KafkaError;
 use super::limit::RecordLimit;
 use super::log::LogContext;
 use crate::config::{KAFKA_REQUEST_TIMEOUT, TopicRules, WorkerConfig};
+use crate::java_client::Client;
 
 /// Pause before a broker is asked again for what it does not know yet.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -43,11 +46,13 @@ impl Admin {
     ///
     /// Returns [`KafkaError::Property`] for a property that librdkafka refuses.
     pub fn new(worker: &WorkerConfig) -> Result<Self, KafkaError> {
-        let brokers = worker.kafka.get("bootstrap.servers").cloned().unwrap_or_default();
-        let client = super::client_config("rowcast-admin", &worker.kafka)
+        let properties = worker.client(Client::Admin);
+        let brokers = properties.get("bootstrap.servers").cloned().unwrap_or_default();
+        let client = super::client_config("rowcast-admin", &properties)
             .create_with_context(LogContext)
             .map_err(|error| KafkaError::of("create a client", &brokers, error))?;
-        Ok(Self { client, brokers, producer_limit: RecordLimit::of_producer(&worker.kafka) })
+        let producer_limit = RecordLimit::of_producer(&worker.client(Client::Producer));
+        Ok(Self { client, brokers, producer_limit })
     }
 
     /// Makes a topic that does not exist yet, and returns its number of partitions.

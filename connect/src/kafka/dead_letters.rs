@@ -18,8 +18,9 @@ use super::consumer::{KafkaOffset, TopicPartition};
 use super::letters::{HEALED_HEADER, RecordPlace};
 use super::log::LogContext;
 use super::{Admin, KafkaError, client_config};
-use crate::config::{KAFKA_REQUEST_TIMEOUT, WorkerConfig};
+use crate::config::{KAFKA_REQUEST_TIMEOUT, TopicRules, WorkerConfig};
 use crate::connector::ConnectorName;
+use crate::java_client::Client;
 
 /// Longest wait for a dead letter to be acknowledged.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
@@ -37,6 +38,17 @@ pub struct DeadLetterConfig {
     /// `errors.deadletterqueue.context.headers.enable`: whether a dead letter says where it is
     /// from and why. Default `true`.
     pub context_headers: bool,
+}
+
+impl DeadLetterConfig {
+    /// How the topic is made.
+    #[must_use]
+    pub fn rules(&self, worker: &WorkerConfig) -> TopicRules {
+        let mut rules = worker.topics.rules(&self.topic);
+        let copies = Some(self.replication).filter(|copies| *copies > 0);
+        rules.replication = copies.or(rules.replication);
+        rules
+    }
 }
 
 /// Why a record is a dead letter.
@@ -148,12 +160,11 @@ impl DeadLetters {
     }
 
     async fn start(&self) -> Result<FutureProducer<LogContext>, KafkaError> {
-        let DeadLetterConfig { topic, replication, .. } = &self.config;
-        let mut rules = self.worker.topics.rules(topic);
-        rules.replication = Some(*replication).filter(|copies| *copies > 0).or(rules.replication);
+        let topic = &self.config.topic;
+        let rules = self.config.rules(&self.worker);
         Admin::new(&self.worker)?.ensure_record_topic(topic, &rules).await?;
         let client_id = format!("{}-{}-{}-dlq", self.worker.group_id, self.connector, self.task);
-        client_config(&client_id, &self.worker.kafka)
+        client_config(&client_id, &self.worker.client(Client::Producer))
             .set("enable.idempotence", "true")
             .set("message.max.bytes", MESSAGE_MAX_BYTES)
             .set("message.timeout.ms", DELIVERED_WITHIN.as_millis().to_string())
@@ -167,7 +178,7 @@ impl DeadLetters {
         partition: TopicPartition,
         offset: KafkaOffset,
     ) -> Result<OwnedMessage, DeadLetterError> {
-        let properties = self.worker.kafka.clone();
+        let properties = self.worker.client(Client::Consumer);
         let reading = tokio::task::spawn_blocking(move || {
             read_one(&reader(&properties)?, &partition, offset)
         });

@@ -1,11 +1,13 @@
 //! The commands that look at a pipeline and change its offsets, and the endpoint of its process:
 //! right and wrong, on real servers.
 
+mod check;
 mod dlq;
 mod endpoint;
 mod migrate;
 mod offsets;
 mod replay;
+mod shell;
 
 use integration::process::run_rowcast;
 use serde_json::Value;

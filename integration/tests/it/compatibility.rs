@@ -9,8 +9,9 @@ use std::fmt::Write;
 use cdc_source::MySqlConnector;
 use connect::config::{Origin, PipelineConfig, Settings, WorkerConfig};
 use connect::connector::{ConnectorClass, ConnectorName};
-use connect::definition::{ConfigInfos, Definitions, KeyVerdict, Verdict, key_infos};
+use connect::definition::{ConfigInfos, Definitions, KeyVerdict, Verdict, key_infos, of_workers};
 use connect::file_stream::{FileStreamSink, FileStreamSource};
+use connect::java_client::{ClientKey, ClientVerdict, client_keys};
 use es_sink::{ElasticsearchSink, OpenSearchSink};
 use serde_json::{Value, json};
 
@@ -227,7 +228,8 @@ fn every_honoured_setting_names_a_test_that_exists() {
         .map(|path| (path.display().to_string(), read(&path)))
         .collect();
 
-    for verdict in CLASSES.iter().flat_map(|(class, _)| verdicts(class.definitions())) {
+    let of_classes = CLASSES.iter().flat_map(|(class, _)| verdicts(class.definitions()));
+    for verdict in of_classes.chain(of_workers().verdicts()) {
         let Verdict::Honoured { test } = &verdict.verdict else { continue };
         let (module, name) = test.split_once("::").unwrap();
         let is_there = files.iter().any(|(path, text)| {
@@ -317,20 +319,70 @@ fn document() -> String {
         write!(text, "\n## {name}\n\n| setting | verdict | why, or what to do |\n|---|---|---|\n")
             .unwrap();
         for verdict in verdicts(class.definitions()) {
-            let (word, why) = match &verdict.verdict {
-                Verdict::Honoured { test } => ("honoured".to_owned(), format!("`{test}`")),
-                Verdict::Harmless { reason } => ("harmless".to_owned(), (*reason).to_owned()),
-                Verdict::Refused { remedy, except } if except.is_empty() => {
-                    ("refused".to_owned(), (*remedy).to_owned())
-                }
-                Verdict::Refused { remedy, except } => {
-                    (format!("refused but `{}`", except.join("`, `")), (*remedy).to_owned())
-                }
-            };
-            writeln!(text, "| `{}` | {word} | {why} |", verdict.name).unwrap();
+            text.push_str(&line(verdict));
         }
     }
+    text.push_str(WORKERS);
+    text.extend(of_workers().verdicts().iter().map(line));
+    text.push_str(CLIENTS);
+    text.extend(client_keys().iter().map(client_line));
     text
+}
+
+const WORKERS: &str = "
+## The worker
+
+What stands in a `worker.properties`, for `connect-distributed` or `connect-standalone`.
+
+| setting | verdict | why, or what to do |
+|---|---|---|
+";
+
+const CLIENTS: &str = "
+## Clients of Kafka
+
+Settings of Java's clients, behind `producer.`, `consumer.` and `admin.` of a worker and `producer.override.`,
+`consumer.override.` and `admin.override.` of a connector (ADR 0092). Those that are given to librdkafka have its name in
+the last column.
+
+| setting | clients | verdict | why, what to do, or librdkafka's name |
+|---|---|---|---|
+";
+
+fn refused(except: &[&str]) -> String {
+    let except: Vec<_> = except.iter().filter(|value| !value.is_empty()).copied().collect();
+    match except.is_empty() {
+        true => "refused".to_owned(),
+        false => format!("refused but `{}`", except.join("`, `")),
+    }
+}
+
+fn line(verdict: &KeyVerdict) -> String {
+    let (word, why) = match &verdict.verdict {
+        Verdict::Honoured { test } => ("honoured".to_owned(), format!("`{test}`")),
+        Verdict::Harmless { reason } => ("harmless".to_owned(), (*reason).to_owned()),
+        Verdict::Refused { remedy, except } => (refused(except), (*remedy).to_owned()),
+    };
+    format!("| `{}` | {word} | {why} |\n", verdict.name)
+}
+
+fn client_line(key: &ClientKey) -> String {
+    let letters = key.clients.chars().map(|letter| match letter {
+        'p' => "producer",
+        'c' => "consumer",
+        _ => "admin",
+    });
+    let clients = letters.collect::<Vec<_>>().join(", ");
+    let (word, why) = match &key.verdict {
+        ClientVerdict::Passed(name) => ("honoured".to_owned(), format!("`{name}`")),
+        ClientVerdict::Translated => {
+            ("honoured".to_owned(), "its values are turned into librdkafka's".to_owned())
+        }
+        ClientVerdict::Honoured => ("honoured".to_owned(), "rowcast reads it itself".to_owned()),
+        ClientVerdict::Harmless(reason) => ("harmless".to_owned(), (*reason).to_owned()),
+        ClientVerdict::Refused(remedy, except) => (refused(except), (*remedy).to_owned()),
+    };
+    format!("| `{}` | {clients} | {word} | {why} |\n", key.name)
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod bulk_load;
 #[cfg(test)]
 mod charsets;
 #[cfg(test)]
+mod client_overrides;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod compatibility;
@@ -25,6 +27,8 @@ mod compressed;
 mod connection;
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod dashboards;
 #[cfg(test)]
 mod definitions;
 #[cfg(test)]

@@ -210,6 +210,39 @@ impl Client {
         Err(failed(&format!("request to the schema registry failed with status {status}")))
     }
 
+    /// `GET /mode`, which the crate has no call for.
+    pub(super) async fn mode(&self) -> Result<Option<String>, RegistryError> {
+        let mut failed = None;
+        for url in &self.config.urls {
+            match self.get_mode(url.trim_end_matches('/')).await {
+                Ok(mode) => return Ok(Some(mode)),
+                Err(error) if status(&error.error) == Some(404) => return Ok(None),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let none = || SRCError::new("no schema registry is configured", None, false);
+        Err(self.judge("its mode", &[], failed.unwrap_or_else(none)))
+    }
+
+    async fn get_mode(&self, url: &str) -> Result<String, SRCError> {
+        let mut request = self.http.get(format!("{url}/mode")).timeout(self.config.timeout);
+        if let Some((user, password)) = &self.config.basic_auth {
+            request = request.basic_auth(user, Some(password));
+        }
+        let failed = |text: &str| SRCError::new(text, None, true);
+        let answer = request.send().await.map_err(|error| failed(&error.to_string()))?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(failed(&format!(
+                "request to the schema registry failed with status {status}"
+            )));
+        }
+        let body = answer.text().await.map_err(|error| failed(&error.to_string()))?;
+        let mode: Option<Mode> = serde_json::from_str(&body).ok();
+        let what = "failed with status 406: the answer to /mode is no mode";
+        mode.map(|mode| mode.mode).ok_or_else(|| failed(what))
+    }
+
     pub(super) async fn latest(&self, subject: &str) -> Result<Option<String>, RegistryError> {
         match perform_sr_call(&self.settings, SrCall::GetLatest(subject)).await {
             Ok(registered) => Ok(registered.schema),
@@ -236,6 +269,12 @@ impl Client {
             Some(_) => RegistryError::Unusable { urls, what, source },
         }
     }
+}
+
+/// The answer to `GET /mode`.
+#[derive(serde::Deserialize)]
+struct Mode {
+    mode: String,
 }
 
 /// Statuses by which a registry refuses a schema and not the request: incompatible, and invalid.

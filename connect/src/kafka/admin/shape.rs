@@ -70,7 +70,7 @@ pub(super) fn tell_differences(
 
 /// What is other than the rules, each with what is found and what is asked for. A setting that
 /// cannot be read is not other.
-fn differences<'a>(
+pub(super) fn differences<'a>(
     rules: &TopicRules,
     shape: Shape,
     value: impl Fn(&str) -> Option<&'a str>,

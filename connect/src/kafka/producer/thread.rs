@@ -22,6 +22,7 @@ use self::pause::CommitPause;
 use super::ProducerConfig;
 use super::deliveries::Deliveries;
 use crate::config::{Delivery, WorkerConfig};
+use crate::java_client::Client;
 use crate::kafka::batch::{RecordBatch, RecordSlot};
 use crate::kafka::error::KafkaError;
 use crate::kafka::log::tell;
@@ -84,7 +85,8 @@ impl ProducerThread {
     }
 
     fn open(self) -> Result<Session, KafkaError> {
-        let brokers = self.worker.kafka.get("bootstrap.servers").cloned().unwrap_or_default();
+        let properties = self.worker.client(Client::Producer);
+        let brokers = properties.get("bootstrap.servers").cloned().unwrap_or_default();
         let failed = |action, error| KafkaError::of(action, &brokers, error);
         let deliveries = Deliveries::default();
         let producer: BaseProducer<Deliveries> = self
@@ -99,7 +101,7 @@ impl ProducerThread {
             deliveries,
             brokers,
             offset_topic: self.worker.offset_topic,
-            properties: self.worker.kafka,
+            properties,
             config: self.config,
             batches: self.batches,
             topic_queue: self.topics,
@@ -115,7 +117,7 @@ impl ProducerThread {
     }
 
     fn client_config(&self) -> rdkafka::ClientConfig {
-        let user = &self.worker.kafka;
+        let user = &self.worker.client(Client::Producer);
         let mut config = client_config(&self.config.transactional_id, user);
         if !user.contains_key("compression.type") {
             config.set("compression.type", "lz4");
