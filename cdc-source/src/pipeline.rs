@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::cascades::Cascades;
+pub(crate) use self::lookahead::Redefined;
 use self::order::TransactionOrder;
 use self::record_writer::Scratch;
 use self::status::Lag;

@@ -31,6 +31,7 @@ use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::headroom::Headroom;
 use crate::heartbeat::Heartbeat;
+use crate::history::{self, Found};
 use crate::notification::Notifier;
 use crate::preflight::{self, Server};
 use crate::rows::ImageReader;
@@ -38,7 +39,7 @@ use crate::schema_changes::SchemaChanges;
 use crate::schema_changes::snapshot::Telling;
 use crate::signal::{SignalFileReader, SignalTopicReader};
 use crate::snapshot::Snapshot;
-use crate::tables::Tables;
+use crate::tables::{NameCase, Tables};
 use crate::transaction::TransactionTracker;
 
 impl Pipeline {
@@ -74,9 +75,12 @@ impl Pipeline {
         let always = config.snapshot.mode == SnapshotMode::Always && is_first_run && !is_first;
         let is_anew = anew || always;
         let redefined = lookahead::redefined(&at_server, &server, &start, &offset).await?;
-        tables.know(&mut server, &offset, redefined);
+        let asked = tables.of_history(&redefined, taken_over.is_some());
+        let found = from_history((&config, worker), &offset, asked, server.name_case).await?;
+        tables.know(&mut server, &offset, (redefined, found));
         let how = (&config.snapshot, is_anew, taken_over.as_ref());
         begin_tables(&mut tables, &server, how, &mut lsn);
+        tables.note_history();
         let signals = SignalTopicReader::start(&config, worker, &tables).await?;
         let first = (is_first || is_anew).then_some(&mut connection);
         let beside = Beside::start(&config, (&tables, &mut producer), &offset, first).await?;
@@ -113,6 +117,25 @@ impl Pipeline {
             statements: Statements::default(),
             config,
         })
+    }
+}
+
+/// What Debezium's schema history says of tables at an offset, or why it says nothing.
+async fn from_history(
+    (config, worker): (&SourceConfig, &WorkerConfig),
+    offset: &StreamOffset,
+    tables: Vec<TableId>,
+    case: NameCase,
+) -> Result<Found, SourceError> {
+    if tables.is_empty() {
+        return Ok(Found::new());
+    }
+    match &config.history {
+        Ok(topic) => Ok(history::read((topic, worker), offset, tables.into_iter(), case).await?),
+        Err(reason) => {
+            let unknown = |table| (table, Err((*reason).to_owned()));
+            Ok(tables.into_iter().map(unknown).collect())
+        }
     }
 }
 
