@@ -19,6 +19,7 @@ use connect::connector::ConnectorClass;
 use connect::http::client::AskError;
 use connect::http::cluster::ClusterError;
 use connect::kafka::letters::LettersError;
+use es_sink::SinkError;
 use schema::fault::{Disposition, Fault, chain};
 use schema::registry::RegistryError;
 
@@ -96,6 +97,21 @@ pub(crate) enum CommandError {
     Cluster(#[from] ClusterError),
     #[error("kafka connect has nothing that rowcast could take over: {why}")]
     NothingToMigrate { why: String },
+    #[error(transparent)]
+    Sink(#[from] Box<SinkError>),
+    #[error("the pipeline file has no such sink, or several")]
+    WhichSink,
+    #[error("sink {connector} does not list its topics")]
+    WhichTopics { connector: String },
+    #[error("sink {connector} runs in the process at {url}")]
+    SinkRunning { connector: String, url: String },
+    #[error(
+        "versions of {indices} are Lsns: every write with a Kafka offset would be void, so each needs \
+         a new index"
+    )]
+    NewIndexNeeded { indices: String },
+    #[error("versions of {indices} are Lsns, and each is an index itself and no alias")]
+    IndexInTheWay { indices: String },
     #[error("{path} is there already")]
     OutputExists { path: String },
     #[error("{path} cannot be written")]
@@ -171,6 +187,22 @@ impl Fault for CommandError {
             Self::NothingToMigrate { .. } => {
                 Some("docs/migration.md says which connectors can be taken over".into())
             }
+            Self::Sink(error) => error.hint(),
+            Self::WhichSink => Some("name one of its sinks with --connector".into()),
+            Self::WhichTopics { .. } => {
+                Some("name each topic whose index is meant with --topic".into())
+            }
+            Self::SinkRunning { .. } => {
+                Some("stop it first: it would go on, and write Lsns into the new index".into())
+            }
+            Self::NewIndexNeeded { .. } => Some(
+                "--new-index makes them; whoever reads by the alias finds nothing until they are filled"
+                    .into(),
+            ),
+            Self::IndexInTheWay { .. } => Some(
+                "--new-index --delete-old deletes each and makes a new one behind an alias of its name"
+                    .into(),
+            ),
             Self::OutputExists { .. } => {
                 Some("give a folder that does not exist as --output; nothing is overwritten".into())
             }
