@@ -117,10 +117,8 @@ impl Tables {
         for (table, found) in history {
             let (Ok(structure), Some(now)) = (found, known.get(table)) else { continue };
             for column in &mut structure.schema.columns {
-                let is_same = |other: &&Column| {
-                    other.name == column.name && other.column_type == column.column_type
-                };
-                if let Some(same) = now.structure.schema.columns.iter().find(is_same) {
+                let same = now.structure.schema.columns.iter().find(|now| is_same(column, now));
+                if let Some(same) = same {
                     column.declaration.clone_from(&same.declaration);
                 }
             }
@@ -283,6 +281,13 @@ impl Tables {
         };
         Ok(&mut self.connection.insert((connection, Instant::now())).0)
     }
+}
+
+/// Whether a column is declared with the same type now.
+fn is_same(then: &Column, now: &Column) -> bool {
+    let text =
+        |column: &Column| column.declaration.as_ref().map(|declared| declared.type_text.clone());
+    then.name == now.name && then.column_type == now.column_type && text(then) == text(now)
 }
 
 /// What Debezium's history makes of a table, or what is to be said of it.
