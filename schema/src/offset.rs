@@ -3,6 +3,7 @@
 
 mod counts;
 mod debezium;
+mod error;
 mod prepared;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::fault::{Disposition, Fault};
 use crate::gtid::GtidSet;
 use crate::lsn::Lsn;
 use crate::position::BinlogPosition;
@@ -20,6 +20,7 @@ use crate::table::TableId;
 
 pub use counts::TransactionCounts;
 pub use debezium::DebeziumCopies;
+pub use error::OffsetError;
 pub use prepared::PreparedXa;
 use prepared::RawPreparedXa;
 
@@ -452,43 +453,6 @@ impl TableOffset {
         let names_until = place(raw.names_until, "names_until")?;
         let history_until = place(raw.history_until, "history_until")?;
         Ok(Self { position, lsn, state: raw.state, names_until, history_until })
-    }
-}
-
-/// An offset record cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OffsetError {
-    /// It is not the JSON that an offset is.
-    #[error("damaged offset record")]
-    Json(#[source] serde_json::Error),
-    /// One of its fields has an impossible value.
-    #[error("damaged offset record, field `{what}`")]
-    Damaged {
-        /// The field.
-        what: &'static str,
-    },
-    /// It was written by a newer rowcast.
-    #[error("offset record of format {found}, expected at most {FORMAT_VERSION}")]
-    Newer {
-        /// The version it has.
-        found: u32,
-    },
-}
-
-impl Fault for OffsetError {
-    fn disposition(&self) -> Disposition {
-        Disposition::Halt
-    }
-
-    fn hint(&self) -> Option<std::borrow::Cow<'static, str>> {
-        Some(match self {
-            Self::Newer { .. } => "start the rowcast version that wrote the offsets".into(),
-            Self::Json(_) | Self::Damaged { .. } => {
-                "restore the offset record from a backup, or give the connector a new name to copy \
-                 all tables again"
-                    .into()
-            }
-        })
     }
 }
 

@@ -74,13 +74,10 @@ impl Pipeline {
         let notifier = Notifier::start(&config, &tables, &mut producer).await?;
         let always = config.snapshot.mode == SnapshotMode::Always && is_first_run && !is_first;
         let is_anew = anew || always;
-        let redefined = lookahead::redefined(&at_server, &server, &start, &offset).await?;
-        let asked = tables.of_history(&redefined, taken_over.is_some());
-        let found = from_history((&config, worker), &offset, asked, server.name_case).await?;
-        tables.know(&mut server, &offset, (redefined, found));
+        let at = (&start, &offset, taken_over.is_some());
+        know_definitions(&mut tables, &mut server, (&at_server, worker), at).await?;
         let how = (&config.snapshot, is_anew, taken_over.as_ref());
         begin_tables(&mut tables, &server, how, &mut lsn);
-        tables.note_history();
         let signals = SignalTopicReader::start(&config, worker, &tables).await?;
         let first = (is_first || is_anew).then_some(&mut connection);
         let beside = Beside::start(&config, (&tables, &mut producer), &offset, first).await?;
@@ -118,6 +115,20 @@ impl Pipeline {
             config,
         })
     }
+}
+
+/// Tells the tables what is known of their definitions, now and ahead of the stream.
+async fn know_definitions(
+    tables: &mut Tables,
+    server: &mut Server,
+    (config, worker): (&SourceConfig, &WorkerConfig),
+    (start, offset, is_taken_over): (&StartPoint, &StreamOffset, bool),
+) -> Result<(), SourceError> {
+    let redefined = lookahead::redefined(config, server, start, offset).await?;
+    let asked = tables.of_history(&redefined, is_taken_over);
+    let found = from_history((config, worker), offset, asked, server.name_case).await?;
+    tables.know(server, offset, (redefined, found));
+    Ok(())
 }
 
 /// What Debezium's schema history says of tables at an offset, or why it says nothing.
@@ -276,6 +287,7 @@ fn begin_tables(
             tables.set_state(table, TableState::Snapshot(SnapshotProgress::again(mark)));
         }
     }
+    tables.note_history();
 }
 
 fn initial_state(mode: SnapshotMode) -> TableState {

@@ -3,6 +3,7 @@
 
 mod dlq;
 mod endpoint;
+mod hand_back;
 mod migrate;
 mod offsets;
 mod replay;

@@ -77,10 +77,16 @@ fn schema_ids(kafka: &str, topic: &str) -> Vec<u32> {
     ids
 }
 
-/// What `SHOW CREATE TABLE` says of the recorded tables, written anew for another database.
-fn recorded_tables() -> impl Iterator<Item = &'static str> {
-    include_str!("statements.sql").lines().filter(|line| {
+/// The recorded tables with most types. Where Debezium reads BOOL or REAL in a statement it has
+/// another schema than where it copies the same table, and rowcast always has the latter.
+fn recorded_tables() -> impl Iterator<Item = String> {
+    let statements = include_str!("statements.sql").lines();
+    let is_it = |line: &&str| {
         line.starts_with("CREATE TABLE copied") || line.starts_with("CREATE TABLE written")
+    };
+    statements.filter(is_it).map(|line| {
+        let line = line.replace("flag BOOL, yes BOOLEAN DEFAULT TRUE", "flag INT, yes INT");
+        line.replace("r REAL", "r DOUBLE")
     })
 }
 
@@ -167,6 +173,8 @@ async fn definitions_that_were_changed_before_the_takeover_are_debeziums() {
     let parts = || rowcast.log().unwrap().matches("split=true").count();
     assert!(until(|| parts() >= 2).await, "{}", rowcast.log().unwrap());
     rowcast.kill().unwrap();
+    let log = rowcast.log().unwrap();
+    assert!(!log.contains("table parked"), "{log}");
     let rowcast = takeover.run(&file).await;
     let changes = takeover.topic_is_table().await;
     stop(&rowcast).await;
