@@ -174,6 +174,30 @@ pub(crate) enum CommandError {
     Json(#[source] serde_json::Error),
 }
 
+impl CommandError {
+    /// What to do about a sink that cannot be given back.
+    fn hint_of_back(&self) -> Option<&'static str> {
+        if matches!(self, Self::WhichSink) {
+            return Some("name one of its sinks with --connector");
+        }
+        if matches!(self, Self::WhichTopics { .. }) {
+            return Some("name each topic whose index is meant with --topic");
+        }
+        if matches!(self, Self::SinkRunning { .. }) {
+            return Some("stop it first: it would go on, and write Lsns into the new index");
+        }
+        if matches!(self, Self::NewIndexNeeded { .. }) {
+            return Some(
+                "--new-index makes them; whoever reads by the alias finds nothing until they are \
+                 filled",
+            );
+        }
+        matches!(self, Self::IndexInTheWay { .. }).then_some(
+            "--new-index --delete-old deletes each and makes a new one behind an alias of its name",
+        )
+    }
+}
+
 impl Fault for CommandError {
     fn disposition(&self) -> Disposition {
         Disposition::Halt
@@ -188,21 +212,11 @@ impl Fault for CommandError {
                 Some("docs/migration.md says which connectors can be taken over".into())
             }
             Self::Sink(error) => error.hint(),
-            Self::WhichSink => Some("name one of its sinks with --connector".into()),
-            Self::WhichTopics { .. } => {
-                Some("name each topic whose index is meant with --topic".into())
-            }
-            Self::SinkRunning { .. } => {
-                Some("stop it first: it would go on, and write Lsns into the new index".into())
-            }
-            Self::NewIndexNeeded { .. } => Some(
-                "--new-index makes them; whoever reads by the alias finds nothing until they are filled"
-                    .into(),
-            ),
-            Self::IndexInTheWay { .. } => Some(
-                "--new-index --delete-old deletes each and makes a new one behind an alias of its name"
-                    .into(),
-            ),
+            Self::WhichSink
+            | Self::WhichTopics { .. }
+            | Self::SinkRunning { .. }
+            | Self::NewIndexNeeded { .. }
+            | Self::IndexInTheWay { .. } => self.hint_of_back().map(Cow::Borrowed),
             Self::OutputExists { .. } => {
                 Some("give a folder that does not exist as --output; nothing is overwritten".into())
             }

@@ -55,7 +55,7 @@ fn each_column_has_the_type_that_the_server_prints() {
         let begins = format!("  `{}` {type_text}", column.name);
         let line = record.lines().find(|line| line.starts_with(&begins));
         let line = line.unwrap_or_else(|| panic!("{begins} in {record}"));
-        let rest = &line[begins.len()..];
+        let rest = line.strip_prefix(&begins).unwrap();
         assert!(rest.is_empty() || rest.starts_with([' ', ',']), "{line}");
         let is_required = line.contains("NOT NULL");
         assert_eq!(column.nullable, !is_required, "{line}");
