@@ -5,6 +5,7 @@ mod connection;
 mod converters;
 mod definitions;
 mod heartbeat;
+mod history;
 mod notification;
 mod oversized;
 mod policy;
@@ -25,6 +26,7 @@ pub(crate) use compatibility::Incompatible;
 pub(crate) use connection::{ConnectionConfig, Host};
 pub(crate) use definitions::definitions;
 pub(crate) use heartbeat::HeartbeatConfig;
+pub(crate) use history::HistoryTopic;
 pub(crate) use notification::NotificationConfig;
 use oversized::OversizedConfig;
 pub(crate) use oversized::OversizedPolicy;
@@ -84,6 +86,9 @@ pub(crate) struct SourceConfig {
     pub(crate) incompatible: TablePolicy<Incompatible>,
     /// Heartbeats, if the settings ask for them.
     pub(crate) heartbeat: Option<HeartbeatConfig>,
+    /// `schema.history.internal.*`: where a Debezium that ran before has kept definitions, or why that
+    /// cannot be read.
+    pub(crate) history: Result<HistoryTopic, &'static str>,
     /// `max.clock.skew.ms`, 1,000 to 86,400,000: how far this machine's clock may be from MySQL's
     /// when no Lsn is stored yet. Default 60,000, our choice.
     pub(crate) max_clock_skew: Duration,
@@ -119,6 +124,7 @@ impl SourceConfig {
         Ok(Self {
             signal,
             heartbeat: HeartbeatConfig::read(&topic_prefix, settings)?,
+            history: HistoryTopic::read(settings)?,
             connection: ConnectionConfig::read(name, &worker.group_id, settings)?,
             transaction_topic: read_transaction_topic(&topic_prefix, settings)?,
             topic_prefix,

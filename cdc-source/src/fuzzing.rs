@@ -2,6 +2,7 @@
 
 pub use crate::binlog::fuzzing::{BINLOG_EVENT, PAYLOAD, ROW_IMAGES, TABLE_MAP};
 pub use crate::ddl::fuzzing::DDL;
+pub use crate::history::fuzzing::HISTORY;
 pub use crate::wire::fuzzing::{HANDSHAKE, PACKET};
 
 #[cfg(test)]
@@ -41,5 +42,10 @@ mod tests {
     #[test]
     fn ddl_holds_for_seeds_and_their_mutations() {
         replay(&super::DDL);
+    }
+
+    #[test]
+    fn history_holds_for_seeds_and_their_mutations() {
+        replay(&super::HISTORY);
     }
 }

@@ -17,6 +17,7 @@ mod foreign_keys;
 pub mod fuzzing;
 mod headroom;
 mod heartbeat;
+mod history;
 mod notification;
 pub mod offsets;
 mod oversized;

@@ -39,6 +39,7 @@ use uuid::Uuid;
 pub(crate) use self::start::{Outlook, outlook};
 
 use self::cascades::Cascades;
+pub(crate) use self::lookahead::Redefined;
 use self::order::TransactionOrder;
 use self::record_writer::Scratch;
 use self::status::Lag;

@@ -27,6 +27,7 @@ pub use limit::{RecordLimit, RecordTooLarge};
 pub use partitioner::partition_of;
 pub use tails::{Tail, read_tails};
 pub(crate) use topic_reader::read_compacted;
+pub use topic_reader::read_in_order;
 
 /// A client's configuration: the user's properties over ours.
 fn client_config(client_id: &str, properties: &BTreeMap<String, String>) -> ClientConfig {

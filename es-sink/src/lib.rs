@@ -38,4 +38,5 @@ pub use config::{
     SinkConfig, StringType, TopicIndex, TruncateConfig, TypeChoices, VectorType,
 };
 pub use error::{DateError, FieldConflict, IndexError, LostIndex, SinkError};
+pub use mapping::{HandBack, HandBackStep, HandedBack};
 pub use task::{ElasticsearchSink, OpenSearchSink};

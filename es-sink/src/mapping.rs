@@ -23,6 +23,7 @@ mod difference;
 mod dynamic;
 mod field_type;
 mod gc_deletes;
+mod hand_back;
 mod index_name;
 mod lost;
 mod mark;
@@ -46,6 +47,7 @@ use schema::plan::document::DocumentField;
 use serde_json::{Map, Value, json};
 
 pub(crate) use bulk_load::BulkLoad;
+pub use hand_back::{HandBack, HandBackStep, HandedBack};
 pub(crate) use index_name::{ANY_DATE, IndexTemplate, table_of};
 pub(crate) use mark::{Mark, Owner, TOPIC_FIELD, VersionKind};
 pub(crate) use outlook::IndexOutlook;

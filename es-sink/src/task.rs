@@ -20,7 +20,7 @@ use crate::client::EsClient;
 use crate::config::{SinkConfig, aivens, confluents, translate};
 use crate::document::Documents;
 use crate::error::SinkError;
-use crate::mapping::Indices;
+use crate::mapping::{HandBack, HandedBack, Indices};
 use crate::pipeline::{Pipeline, Stations};
 use crate::start_check;
 use crate::sweep::{self, Sweeper};
@@ -29,6 +29,41 @@ use crate::writer::{Writer, WriterConfig};
 /// The Elasticsearch sink.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ElasticsearchSink;
+
+impl ElasticsearchSink {
+    /// What the settings of a sink say.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] for the first setting that cannot be used.
+    pub fn config(
+        mut settings: Settings,
+        worker: &WorkerConfig,
+    ) -> Result<SinkConfig, ConfigError> {
+        worker.converters.fill(&mut settings);
+        worker.for_connector(&mut settings)?;
+        SinkConfig::read(settings, confluents())
+    }
+
+    /// Gives the indices of topics back to a sink whose versions are Kafka offsets.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SinkError`] for what Elasticsearch refuses.
+    pub async fn hand_back(
+        config: &SinkConfig,
+        topics: &[String],
+        how: HandBack,
+    ) -> Result<Vec<HandedBack>, SinkError> {
+        let client = Arc::new(EsClient::new(&config.connection)?);
+        let indices = Indices::new(client, config.index.clone());
+        let mut handed = Vec::with_capacity(topics.len());
+        for topic in topics {
+            handed.push(indices.hand_back(topic, how).await?);
+        }
+        Ok(handed)
+    }
+}
 
 impl ConnectorClass for ElasticsearchSink {
     fn names(&self) -> &'static [&'static str] {

@@ -93,23 +93,16 @@ pub(crate) enum Command {
     /// List and show the dead letters of a pipeline file's sinks, or send them back.
     #[command(subcommand)]
     Dlq(DlqCommand),
-    /// Write a pipeline file of what a Kafka Connect cluster runs.
+    /// Write a pipeline file of what a Kafka Connect cluster runs, or give a sink's indices back to one.
     ///
-    /// Asks a worker by its REST API and changes nothing there. Sources of Debezium go on at their
-    /// offsets; Confluent's sinks become new indices, which are filled from the beginning. Says what
-    /// becomes of each connector, and what is left to do. The files have the connectors' passwords.
-    Migrate {
-        /// The REST address of a worker, as `http://host:8083`.
-        #[arg(long)]
-        from: String,
-        /// The properties file that its workers are started with: where Kafka and the schema
-        /// registry are, and the group and topic whose offsets are gone on with.
-        #[arg(long)]
-        worker: Option<PathBuf>,
-        /// The folder to write; it must not exist.
-        #[arg(long)]
-        output: PathBuf,
-    },
+    /// With `--from`: asks a worker by its REST API and changes nothing there. Sources of Debezium go
+    /// on at their offsets; Confluent's sinks become new indices, which are filled from the beginning.
+    /// Says what becomes of each connector, and what is left to do. The files have the connectors'
+    /// passwords.
+    ///
+    /// With `--back`: says which indices have Lsns as versions. Confluent's sink, whose versions are
+    /// Kafka offsets, could write nothing there. `--new-index` lets an empty one take the name of each.
+    Migrate(MigrateArguments),
     /// Print what a shell needs to complete our commands and options.
     Completions {
         /// The shell.
@@ -121,6 +114,39 @@ pub(crate) enum Command {
         /// The folder to write them to; it is made if it is missing.
         folder: Option<PathBuf>,
     },
+}
+
+/// What `rowcast migrate` is told.
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArguments {
+    /// The REST address of a worker, as `http://host:8083`.
+    #[arg(long, required_unless_present = "back", requires = "output")]
+    pub(crate) from: Option<String>,
+    /// The properties file that its workers are started with: where Kafka and the schema
+    /// registry are, and the group and topic whose offsets are gone on with.
+    #[arg(long, requires = "from")]
+    pub(crate) worker: Option<PathBuf>,
+    /// The folder to write; it must not exist.
+    #[arg(long, requires = "from")]
+    pub(crate) output: Option<PathBuf>,
+    /// The pipeline file whose sink is given back. It must not run any more.
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) back: Option<PathBuf>,
+    /// With `--back`: the sink's name; not needed if the file has only one.
+    #[arg(long, requires = "back")]
+    pub(crate) connector: Option<String>,
+    /// With `--back`: a topic whose index is meant; more than once for several [default: those of
+    /// `topics`].
+    #[arg(long = "topic", requires = "back")]
+    pub(crate) topics: Vec<String>,
+    /// With `--back`: make the new indices. Whoever reads by the alias finds nothing until they are
+    /// filled; the old ones stay, without their alias.
+    #[arg(long, requires = "back")]
+    pub(crate) new_index: bool,
+    /// With `--new-index`: delete an index that has the name itself and is no alias, because nothing
+    /// else can have the name then.
+    #[arg(long, requires = "new_index")]
+    pub(crate) delete_old: bool,
 }
 
 /// What happens to a table.

@@ -21,6 +21,7 @@ use connect::connector::ConnectorClass;
 use connect::http::client::AskError;
 use connect::http::cluster::ClusterError;
 use connect::kafka::letters::LettersError;
+use es_sink::SinkError;
 use schema::fault::{Disposition, Fault, chain};
 use schema::registry::RegistryError;
 
@@ -105,6 +106,21 @@ pub(crate) enum CommandError {
     Problems { count: usize },
     #[error("kafka connect has nothing that rowcast could take over: {why}")]
     NothingToMigrate { why: String },
+    #[error(transparent)]
+    Sink(#[from] Box<SinkError>),
+    #[error("the pipeline file has no such sink, or several")]
+    WhichSink,
+    #[error("sink {connector} does not list its topics")]
+    WhichTopics { connector: String },
+    #[error("sink {connector} runs in the process at {url}")]
+    SinkRunning { connector: String, url: String },
+    #[error(
+        "versions of {indices} are Lsns: every write with a Kafka offset would be void, so each needs \
+         a new index"
+    )]
+    NewIndexNeeded { indices: String },
+    #[error("versions of {indices} are Lsns, and each is an index itself and no alias")]
+    IndexInTheWay { indices: String },
     #[error("{path} is there already")]
     OutputExists { path: String },
     #[error("{path} cannot be written")]
@@ -167,6 +183,30 @@ pub(crate) enum CommandError {
     Json(#[source] serde_json::Error),
 }
 
+impl CommandError {
+    /// What to do about a sink that cannot be given back.
+    fn hint_of_back(&self) -> Option<&'static str> {
+        if matches!(self, Self::WhichSink) {
+            return Some("name one of its sinks with --connector");
+        }
+        if matches!(self, Self::WhichTopics { .. }) {
+            return Some("name each topic whose index is meant with --topic");
+        }
+        if matches!(self, Self::SinkRunning { .. }) {
+            return Some("stop it first: it would go on, and write Lsns into the new index");
+        }
+        if matches!(self, Self::NewIndexNeeded { .. }) {
+            return Some(
+                "--new-index makes them; whoever reads by the alias finds nothing until they are \
+                 filled",
+            );
+        }
+        matches!(self, Self::IndexInTheWay { .. }).then_some(
+            "--new-index --delete-old deletes each and makes a new one behind an alias of its name",
+        )
+    }
+}
+
 impl Fault for CommandError {
     fn disposition(&self) -> Disposition {
         Disposition::Halt
@@ -183,6 +223,12 @@ impl Fault for CommandError {
             Self::Problems { .. } => {
                 Some("do what stands below `to do`, and check again; nothing was changed".into())
             }
+            Self::Sink(error) => error.hint(),
+            Self::WhichSink
+            | Self::WhichTopics { .. }
+            | Self::SinkRunning { .. }
+            | Self::NewIndexNeeded { .. }
+            | Self::IndexInTheWay { .. } => self.hint_of_back().map(Cow::Borrowed),
             Self::OutputExists { .. } => {
                 Some("give a folder that does not exist as --output; nothing is overwritten".into())
             }
@@ -204,9 +250,7 @@ impl Fault for CommandError {
             Self::WhichDeadLetters { .. } => {
                 Some("name the topic with --topic, or the sink with --connector".into())
             }
-            Self::Running { .. } => {
-                Some("stop it first; offsets of a running one are its own".into())
-            }
+            Self::Running { .. } => Some("stop it first; its offsets are its own".into()),
             Self::NoSource => Some("give a pipeline file with a `mysql` connector".into()),
             Self::WhichSource { .. } | Self::UnknownSource { .. } | Self::WhichConnector { .. } => {
                 Some("name one of them with --connector".into())

@@ -54,9 +54,7 @@ fn main() -> ExitCode {
         }
         Command::Offsets(command) => runtime.block_on(commands::offsets::run(command)).into(),
         Command::Dlq(command) => runtime.block_on(commands::dlq::run(command)).into(),
-        Command::Migrate { from, worker, output } => {
-            runtime.block_on(commands::migrate::run(&from, worker.as_deref(), &output)).into()
-        }
+        Command::Migrate(given) => runtime.block_on(commands::migrate::run(given)).into(),
     };
     // A client library's thread may hang on a dead peer: nothing is left to wait for.
     runtime.shutdown_background();

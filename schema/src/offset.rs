@@ -3,6 +3,7 @@
 
 mod counts;
 mod debezium;
+mod error;
 mod prepared;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::fault::{Disposition, Fault};
 use crate::gtid::GtidSet;
 use crate::lsn::Lsn;
 use crate::position::BinlogPosition;
@@ -20,6 +20,7 @@ use crate::table::TableId;
 
 pub use counts::TransactionCounts;
 pub use debezium::DebeziumCopies;
+pub use error::OffsetError;
 pub use prepared::PreparedXa;
 use prepared::RawPreparedXa;
 
@@ -283,6 +284,9 @@ pub struct TableOffset {
     /// Rows were named by a definition that was read when the log ended here, and the stream had not
     /// come so far: a change of the definition before may have been overlooked.
     pub names_until: Option<BinlogPosition>,
+    /// Up to here the table is what Debezium's schema history says: the stream was taken over from
+    /// Debezium, and the table's definition was changed first here.
+    pub history_until: Option<BinlogPosition>,
 }
 
 /// What happens to a captured table.
@@ -391,6 +395,8 @@ struct RawTableOffset {
     lsn: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     names_until: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    history_until: Option<String>,
     #[serde(flatten)]
     state: TableState,
     rowcast: u32,
@@ -400,7 +406,7 @@ impl TableOffset {
     /// A table of which nothing was done yet.
     #[must_use]
     pub fn new(state: TableState) -> Self {
-        Self { position: None, lsn: None, state, names_until: None }
+        Self { position: None, lsn: None, state, names_until: None, history_until: None }
     }
 
     /// The value of its record.
@@ -411,6 +417,8 @@ impl TableOffset {
             pos: self.position.as_ref().map(BinlogPosition::offset),
             lsn: self.lsn.map(Lsn::value),
             names_until: self.names_until.as_ref().map(ToString::to_string),
+            // An older one that forgets it parks the table, as it would have without.
+            history_until: self.history_until.as_ref().map(ToString::to_string),
             state: self.state.clone(),
             // An older one would forget it and overlook what it is about.
             rowcast: match self.names_until {
@@ -439,46 +447,12 @@ impl TableOffset {
             (Some(_), None) | (None, Some(_)) => return Err(damaged("pos")),
         };
         let lsn = raw.lsn.map(|lsn| Lsn::new(lsn).ok_or(damaged("lsn"))).transpose()?;
-        let names_until = raw.names_until.map(|text| text.parse()).transpose();
-        let names_until = names_until.map_err(|_| damaged("names_until"))?;
-        Ok(Self { position, lsn, state: raw.state, names_until })
-    }
-}
-
-/// An offset record cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OffsetError {
-    /// It is not the JSON that an offset is.
-    #[error("damaged offset record")]
-    Json(#[source] serde_json::Error),
-    /// One of its fields has an impossible value.
-    #[error("damaged offset record, field `{what}`")]
-    Damaged {
-        /// The field.
-        what: &'static str,
-    },
-    /// It was written by a newer rowcast.
-    #[error("offset record of format {found}, expected at most {FORMAT_VERSION}")]
-    Newer {
-        /// The version it has.
-        found: u32,
-    },
-}
-
-impl Fault for OffsetError {
-    fn disposition(&self) -> Disposition {
-        Disposition::Halt
-    }
-
-    fn hint(&self) -> Option<std::borrow::Cow<'static, str>> {
-        Some(match self {
-            Self::Newer { .. } => "start the rowcast version that wrote the offsets".into(),
-            Self::Json(_) | Self::Damaged { .. } => {
-                "restore the offset record from a backup, or give the connector a new name to copy \
-                 all tables again"
-                    .into()
-            }
-        })
+        let place = |text: Option<String>, name| {
+            text.map(|text| text.parse()).transpose().map_err(|_| damaged(name))
+        };
+        let names_until = place(raw.names_until, "names_until")?;
+        let history_until = place(raw.history_until, "history_until")?;
+        Ok(Self { position, lsn, state: raw.state, names_until, history_until })
     }
 }
 
@@ -565,6 +539,8 @@ mod tests {
                 lsn: Lsn::new(5),
                 names_until: (state != TableState::Streaming)
                     .then(|| "binlog.000003:4".parse().unwrap()),
+                history_until: (state == TableState::Streaming)
+                    .then(|| "binlog.000003:9".parse().unwrap()),
                 state,
             };
             assert_eq!(TableOffset::from_json(&offset.to_json()).unwrap(), offset);

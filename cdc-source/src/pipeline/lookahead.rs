@@ -14,15 +14,24 @@ use crate::ddl::{self, Effect, Statement};
 use crate::error::SourceError;
 use crate::preflight::Server;
 
+/// Where a table's definition is changed ahead of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Redefined {
+    /// Behind the first statement that changes it.
+    pub(crate) first: BinlogPosition,
+    /// Behind the last.
+    pub(crate) last: BinlogPosition,
+}
+
 /// Reads the log up to where it ended when the definitions had been read, and only its statements:
-/// for each captured table the last that changes its definition. Nothing if rows have names, or if
+/// for each captured table the first and the last that change its definition. Nothing if rows have names, or if
 /// the stream goes on at the end.
 pub(super) async fn redefined(
     config: &SourceConfig,
     server: &Server,
     start: &StartPoint,
     offset: &StreamOffset,
-) -> Result<BTreeMap<TableId, BinlogPosition>, SourceError> {
+) -> Result<BTreeMap<TableId, Redefined>, SourceError> {
     let mut found = BTreeMap::new();
     let (definitions, end) = &server.definitions;
     let is_same_server = offset.server_uuid.is_none_or(|uuid| uuid == server.uuid);
@@ -46,7 +55,11 @@ pub(super) async fn redefined(
         {
             let classified = ddl::classify(&query.statement, database, query.dialect);
             for table in redefined_by(classified, server) {
-                found.insert(table, event.end.clone());
+                let at = event.end.clone();
+                found
+                    .entry(table)
+                    .and_modify(|it: &mut Redefined| it.last.clone_from(&at))
+                    .or_insert_with(|| Redefined { first: at.clone(), last: at.clone() });
             }
         }
         if has_reached(&event.end, end) {

@@ -34,6 +34,7 @@ use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::headroom::Headroom;
 use crate::heartbeat::Heartbeat;
+use crate::history::{self, Found};
 use crate::notification::Notifier;
 use crate::preflight::{self, Server};
 use crate::rows::ImageReader;
@@ -41,7 +42,7 @@ use crate::schema_changes::SchemaChanges;
 use crate::schema_changes::snapshot::Telling;
 use crate::signal::{SignalFileReader, SignalTopicReader};
 use crate::snapshot::Snapshot;
-use crate::tables::Tables;
+use crate::tables::{NameCase, Tables};
 use crate::transaction::TransactionTracker;
 
 pub(crate) use outlook::{Outlook, outlook};
@@ -77,8 +78,8 @@ impl Pipeline {
         let notifier = Notifier::start(&config, &tables, &mut producer).await?;
         let always = config.snapshot.mode == SnapshotMode::Always && is_first_run && !is_first;
         let is_anew = anew || always;
-        let redefined = lookahead::redefined(&at_server, &server, &start, &offset).await?;
-        tables.know(&mut server, &offset, redefined);
+        let at = (&start, &offset, taken_over.is_some());
+        know_definitions(&mut tables, &mut server, (&at_server, worker), at).await?;
         let how = (&config.snapshot, is_anew, taken_over.as_ref());
         begin_tables(&mut tables, &server, how, &mut lsn);
         let signals = SignalTopicReader::start(&config, worker, &tables).await?;
@@ -118,6 +119,39 @@ impl Pipeline {
             statements: Statements::default(),
             config,
         })
+    }
+}
+
+/// Tells the tables what is known of their definitions, now and ahead of the stream.
+async fn know_definitions(
+    tables: &mut Tables,
+    server: &mut Server,
+    (config, worker): (&SourceConfig, &WorkerConfig),
+    (start, offset, is_taken_over): (&StartPoint, &StreamOffset, bool),
+) -> Result<(), SourceError> {
+    let redefined = lookahead::redefined(config, server, start, offset).await?;
+    let asked = tables.of_history(&redefined, is_taken_over);
+    let found = from_history((config, worker), offset, asked, server.name_case).await?;
+    tables.know(server, offset, (redefined, found));
+    Ok(())
+}
+
+/// What Debezium's schema history says of tables at an offset, or why it says nothing.
+async fn from_history(
+    (config, worker): (&SourceConfig, &WorkerConfig),
+    offset: &StreamOffset,
+    tables: Vec<TableId>,
+    case: NameCase,
+) -> Result<Found, SourceError> {
+    if tables.is_empty() {
+        return Ok(Found::new());
+    }
+    match &config.history {
+        Ok(topic) => Ok(history::read((topic, worker), offset, tables.into_iter(), case).await?),
+        Err(reason) => {
+            let unknown = |table| (table, Err((*reason).to_owned()));
+            Ok(tables.into_iter().map(unknown).collect())
+        }
     }
 }
 
@@ -258,6 +292,7 @@ fn begin_tables(
             tables.set_state(table, TableState::Snapshot(SnapshotProgress::again(mark)));
         }
     }
+    tables.note_history();
 }
 
 fn initial_state(mode: SnapshotMode) -> TableState {

@@ -42,10 +42,19 @@ pub(crate) struct Structure {
 /// What a declaration says of a column's text or bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Text {
-    /// The collation's number, unless it is bytes.
-    pub(crate) collation: Option<u16>,
+    /// How its characters compare, unless it is bytes.
+    pub(crate) collation: Option<Collation>,
     /// Most bytes of a value; 0 for other columns.
     pub(crate) octets: u64,
+}
+
+/// What is known of how a column's characters compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Collation {
+    /// The collation's number.
+    Number(u16),
+    /// Any of a character set: Debezium's history does not tell which.
+    OfCharset(Charset),
 }
 
 /// The columns of an index along which a table is copied.
@@ -172,8 +181,26 @@ impl IndexPart {
     }
 }
 
+/// The shape that another account of the columns and the key gives, by which rows can be named, and no
+/// more: collations stand only for their character sets, and indexes are not known.
+pub(crate) fn retold(
+    table: &TableId,
+    columns: &[ColumnRow],
+    key: Vec<usize>,
+) -> Result<Structure, UnsupportedColumn> {
+    let schema = TableSchema { key, ..assemble(table, columns, &[])? };
+    let charsets: Vec<_> = columns.iter().map(charset).collect();
+    let text = |(row, charset): (&ColumnRow, &Option<Charset>)| {
+        let Text { octets, .. } = text(row);
+        Text { collation: charset.map(Collation::OfCharset), octets }
+    };
+    let texts = columns.iter().zip(&charsets).map(text).collect();
+    let (chunk_key, key_order) = (ChunkKey::default(), Vec::new());
+    Ok(Structure { schema, charsets, texts, chunk_key, key_order })
+}
+
 /// Name, data type, column type, nullable, collation, character set, bytes, default, extra, comment.
-type ColumnRow = (
+pub(crate) type ColumnRow = (
     String,
     String,
     String,
@@ -214,7 +241,7 @@ fn assemble(
 fn text(row: &ColumnRow) -> Text {
     let (_, _, _, _, collation, _, octets, ..) = row;
     let collation = collation.and_then(|id| u16::try_from(id).ok());
-    Text { collation, octets: octets.unwrap_or_default() }
+    Text { collation: collation.map(Collation::Number), octets: octets.unwrap_or_default() }
 }
 
 fn charset(row: &ColumnRow) -> Option<Charset> {

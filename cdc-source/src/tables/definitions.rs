@@ -9,6 +9,10 @@
 //! At a start the log up to there is looked through first: a table with DDL ahead of it is parked
 //! before a row is written under a wrong name.
 //!
+//! What it was before the first of them, where a stream is taken over, Debezium's schema history
+//! says. No change lies between that and Debezium's offset, which the stream goes on at, so its last
+//! word holds up to the first one ahead.
+//!
 //! A statement's effect is seen only when it is in the log (both are done under the table's
 //! metadata lock, and the commit comes last), so no DDL behind R can have been seen.
 
@@ -26,6 +30,8 @@ use super::Tables;
 use crate::binlog::table_map::TableMap;
 use crate::connection::Connection;
 use crate::error::SourceError;
+use crate::history::Found;
+use crate::pipeline::Redefined;
 use crate::preflight::Server;
 use crate::snapshot::structure::{self, Structure};
 
@@ -33,9 +39,10 @@ use crate::snapshot::structure::{self, Structure};
 #[derive(Default)]
 pub(super) struct Definitions {
     known: HashMap<TableId, Definition>,
-    /// Where the stream will meet the last change of a table's definition, as far as was looked
-    /// ahead.
-    changed_at: BTreeMap<TableId, BinlogPosition>,
+    /// Where the stream will meet changes of a table's definition, as far as was looked ahead.
+    changed_at: BTreeMap<TableId, Redefined>,
+    /// What tables are before the first of these, as Debezium knew them where its stream stopped.
+    history: Found,
 }
 
 #[derive(Clone)]
@@ -56,9 +63,10 @@ impl Tables {
         &mut self,
         server: &mut Server,
         resumed: &StreamOffset,
-        changed_at: BTreeMap<TableId, BinlogPosition>,
+        (changed_at, history): (BTreeMap<TableId, Redefined>, Found),
     ) {
         self.definitions.changed_at = changed_at;
+        self.definitions.history = history;
         let is_same_server = resumed.server_uuid.is_none_or(|uuid| uuid == server.uuid);
         let resumed = &resumed.position;
         let (structures, until) =
@@ -80,6 +88,43 @@ impl Tables {
         }
     }
 
+    /// The tables whose definition is changed ahead, and which Debezium knew as they are before that:
+    /// all where its stream is taken over just now, else those of which that was noted.
+    pub(crate) fn of_history(
+        &self,
+        changed_at: &BTreeMap<TableId, Redefined>,
+        is_taken_over: bool,
+    ) -> Vec<TableId> {
+        let is_noted = |(table, redefined): &(&TableId, &Redefined)| {
+            let noted = self.offsets.get(*table).and_then(|offset| offset.history_until.as_ref());
+            is_taken_over || noted == Some(&redefined.first)
+        };
+        changed_at.iter().filter(is_noted).map(|(table, _)| table.clone()).collect()
+    }
+
+    /// Notes up to where the history says what tables are, so that a restart may ask it again. What
+    /// only declarations say is taken from what columns that stayed the same have now.
+    pub(crate) fn note_history(&mut self) {
+        let Definitions { known, changed_at, history } = &mut self.definitions;
+        for (table, offset) in &mut self.offsets {
+            let until = history.get(table).and_then(|_| changed_at.get(table));
+            let until = until.map(|redefined| redefined.first.clone());
+            if offset.history_until != until {
+                offset.history_until = until;
+                self.changed.insert(table.clone());
+            }
+        }
+        for (table, found) in history {
+            let (Ok(structure), Some(now)) = (found, known.get(table)) else { continue };
+            for column in &mut structure.schema.columns {
+                let same = now.structure.schema.columns.iter().find(|now| is_same(column, now));
+                if let Some(same) = same {
+                    column.declaration.clone_from(&same.declaration);
+                }
+            }
+        }
+    }
+
     /// Names the columns of a table that the stream has at `at`; the inner error is why the table
     /// cannot go on.
     pub(super) async fn with_names(
@@ -88,11 +133,17 @@ impl Tables {
         at: &BinlogPosition,
     ) -> Result<Result<(TableMap, TableSchema), String>, SourceError> {
         let id = map.id.clone();
-        if let Some(changed_at) = self.definitions.changed_at.get(&id)
-            && is_before(at, changed_at)
+        if let Some(redefined) = self.definitions.changed_at.get(&id)
+            && is_before(at, &redefined.last)
         {
-            let reason = format!("its definition was changed later, at {changed_at}");
-            return Ok(Err(unnamed(&reason)));
+            let history = self.definitions.history.get(&id);
+            return Ok(history
+                .filter(|_| is_before(at, &redefined.first))
+                .map_or_else(|| Err(String::new()), |found| named_by_history(&map, found))
+                .map_err(|reason| {
+                    let changed = &redefined.last;
+                    unnamed(&format!("its definition was changed later, at {changed}{reason}"))
+                }));
         }
         let definition = match self.definitions.known.get(&id) {
             Some(known) => known.clone(),
@@ -193,10 +244,14 @@ impl Tables {
     pub(crate) fn rename_from(&mut self, table: &TableId, at: &BinlogPosition) -> bool {
         self.definitions.known.remove(table);
         let ahead = &mut self.definitions.changed_at;
-        if ahead.get(table).is_some_and(|changed_at| !is_before(at, changed_at)) {
+        if ahead.get(table).is_some_and(|redefined| !is_before(at, &redefined.last)) {
             ahead.remove(table);
         }
+        self.definitions.history.remove(table);
         let Some(offset) = self.offsets.get_mut(table) else { return false };
+        if offset.history_until.take().is_some() {
+            self.changed.insert(table.clone());
+        }
         let Some(until) = offset.names_until.take() else { return false };
         self.changed.insert(table.clone());
         at.partial_cmp(&until).is_none_or(Ordering::is_le)
@@ -207,6 +262,7 @@ impl Tables {
         self.definitions.known.remove(table);
         if let Some(offset) = self.offsets.get_mut(table) {
             offset.names_until = None;
+            offset.history_until = None;
         }
     }
 
@@ -225,6 +281,25 @@ impl Tables {
         };
         Ok(&mut self.connection.insert((connection, Instant::now())).0)
     }
+}
+
+/// Whether a column is declared with the same type now.
+fn is_same(then: &Column, now: &Column) -> bool {
+    let text =
+        |column: &Column| column.declaration.as_ref().map(|declared| declared.type_text.clone());
+    then.name == now.name && then.column_type == now.column_type && text(then) == text(now)
+}
+
+/// What Debezium's history makes of a table, or what is to be said of it.
+fn named_by_history(
+    map: &TableMap,
+    found: &Result<Structure, String>,
+) -> Result<(TableMap, TableSchema), String> {
+    let structure = found.as_ref().map_err(|reason| format!(", and {reason}"))?;
+    let named = map.named(structure);
+    let named =
+        named.map_err(|error| format!(", and as debezium's schema history has it, {error}"))?;
+    Ok((named, structure.schema.clone()))
 }
 
 /// Up to where a changed definition may still have been overlooked when the stream goes on at

@@ -1,4 +1,4 @@
-//! Reads a compacted topic from its beginning to its end, as it is at this moment.
+//! Reads a topic from its beginning to its end, as it is at this moment.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -31,17 +31,61 @@ pub(crate) fn read_compacted(
     let failed = |error| KafkaError::of("read the offsets topic", &brokers, error);
     let committed = consumer(properties, "read_committed").map_err(failed)?;
     let uncommitted = consumer(properties, "read_uncommitted").map_err(failed)?;
-    let metadata = committed.fetch_metadata(Some(topic), KAFKA_REQUEST_TIMEOUT).map_err(failed)?;
-    let partitions: Vec<i32> = metadata
-        .topics()
-        .iter()
-        .filter(|found| found.name() == topic)
-        .flat_map(|found| found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id))
-        .collect();
+    let partitions = partitions_of(&committed, topic).map_err(failed)?;
     for partition in &partitions {
         wait_until_stable(&committed, &uncommitted, topic, *partition).map_err(failed)?;
     }
-    read_to_end(&committed, topic, &partitions).map_err(failed)
+    let mut values = HashMap::new();
+    let last = |key: Option<&[u8]>, value: Option<&[u8]>| {
+        let key = key.unwrap_or_default().to_vec();
+        match value {
+            Some(value) => values.insert(key, value.to_vec()),
+            None => values.remove(&key),
+        };
+    };
+    read_to_end(&committed, topic, &partitions, last).map_err(failed)?;
+    Ok(values)
+}
+
+/// Hands the committed values of a topic of one partition over, in their order, and says how many
+/// partitions it has: 0 if there is no such topic. One of several has no order, so nothing of it is
+/// read. Only what `each` keeps stays in memory.
+///
+/// # Errors
+///
+/// Returns [`KafkaError`] when no broker answers.
+pub async fn read_in_order<T: Send + 'static>(
+    topic: String,
+    properties: BTreeMap<String, String>,
+    mut kept: T,
+    each: fn(&mut T, &[u8]),
+) -> Result<(usize, T), KafkaError> {
+    let read = move || {
+        let brokers = properties.get("bootstrap.servers").cloned().unwrap_or_default();
+        let failed = |error| KafkaError::of("read a topic from its beginning", &brokers, error);
+        let consumer = consumer(&properties, "read_committed").map_err(failed)?;
+        let partitions = partitions_of(&consumer, &topic).map_err(failed)?;
+        if let [only] = partitions.as_slice() {
+            let value = |_: Option<&[u8]>, value: Option<&[u8]>| {
+                if let Some(value) = value {
+                    each(&mut kept, value);
+                }
+            };
+            read_to_end(&consumer, &topic, &[*only], value).map_err(failed)?;
+        }
+        Ok((partitions.len(), kept))
+    };
+    tokio::task::spawn_blocking(read).await.map_err(|_| KafkaError::Gone)?
+}
+
+fn partitions_of(
+    consumer: &BaseConsumer<LogContext>,
+    topic: &str,
+) -> Result<Vec<i32>, RdKafkaError> {
+    let metadata = consumer.fetch_metadata(Some(topic), KAFKA_REQUEST_TIMEOUT)?;
+    let found = metadata.topics().iter().filter(|found| found.name() == topic);
+    let partitions = found.flat_map(rdkafka::metadata::MetadataTopic::partitions);
+    Ok(partitions.map(rdkafka::metadata::MetadataPartition::id).collect())
 }
 
 fn consumer(
@@ -90,14 +134,14 @@ fn read_to_end(
     consumer: &BaseConsumer<LogContext>,
     topic: &str,
     partitions: &[i32],
-) -> Result<HashMap<Vec<u8>, Vec<u8>>, RdKafkaError> {
+    mut each: impl FnMut(Option<&[u8]>, Option<&[u8]>),
+) -> Result<(), RdKafkaError> {
     let mut assignment = TopicPartitionList::new();
     for partition in partitions {
         assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
     }
     consumer.assign(&assignment)?;
     let mut open: HashSet<i32> = partitions.iter().copied().collect();
-    let mut values = HashMap::new();
     while !open.is_empty() {
         match consumer.poll(SILENCE_MAX) {
             None => {
@@ -108,14 +152,8 @@ fn read_to_end(
                 open.remove(&partition);
             }
             Some(Err(error)) => return Err(error),
-            Some(Ok(message)) => {
-                let key = message.key().unwrap_or_default().to_vec();
-                match message.payload() {
-                    Some(value) => values.insert(key, value.to_vec()),
-                    None => values.remove(&key),
-                };
-            }
+            Some(Ok(message)) => each(message.key(), message.payload()),
         }
     }
-    Ok(values)
+    Ok(())
 }

@@ -62,7 +62,7 @@ pub(crate) struct Mark {
 }
 
 impl VersionKind {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Lsn => "lsn",
             Self::Offset => "kafka offset",
@@ -168,7 +168,7 @@ impl Mark {
 }
 
 /// What an index says that its versions are.
-fn noted_versions(meta: &Map<String, Value>) -> Option<&str> {
+pub(super) fn noted_versions(meta: &Map<String, Value>) -> Option<&str> {
     meta.get(KEY)?.get("versions")?.as_str()
 }
 

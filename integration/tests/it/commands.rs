@@ -4,6 +4,7 @@
 mod check;
 mod dlq;
 mod endpoint;
+mod hand_back;
 mod migrate;
 mod offsets;
 mod replay;

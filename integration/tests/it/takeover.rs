@@ -1,6 +1,7 @@
 //! From a real Debezium to rowcast and back, with the configuration and the topics as they are: the
 //! stream goes on where the other has stopped.
 
+mod history;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,26 +70,7 @@ impl Takeover {
 
     /// Debezium's configuration, which is rowcast's too.
     fn source(&self) -> Value {
-        let (name, address) = (self.name, self.mysql.address());
-        let kafka = self.worker.bootstrap();
-        json!({
-            "connector.class": "io.debezium.connector.mysql.MySqlConnector",
-            "tasks.max": "1",
-            "database.hostname": address.ip().to_string(),
-            "database.port": address.port().to_string(),
-            "database.user": MySql::USER,
-            "database.password": "",
-            "database.server.id": (5400 + name.len()).to_string(),
-            "topic.prefix": name,
-            "database.include.list": name,
-            "include.schema.changes": "false",
-            "schema.history.internal.kafka.bootstrap.servers": kafka,
-            "schema.history.internal.kafka.topic": format!("{name}-history"),
-            "schema.history.internal.store.only.captured.databases.ddl": "true",
-            "poll.interval.ms": "50",
-            "topic.creation.default.partitions": "1",
-            "topic.creation.default.replication.factor": "1",
-        })
+        configuration(self.name, self.mysql, self.worker.bootstrap())
     }
 
     /// Writes a pipeline with the same connector, in the same group and with the same offsets, and a
@@ -192,6 +174,29 @@ impl Takeover {
         });
         Load { is_over, running }
     }
+}
+
+/// A configuration of Debezium that captures the database `name`.
+fn configuration(name: &str, mysql: &MySql, kafka: &str) -> Value {
+    let address = mysql.address();
+    json!({
+        "connector.class": "io.debezium.connector.mysql.MySqlConnector",
+        "tasks.max": "1",
+        "database.hostname": address.ip().to_string(),
+        "database.port": address.port().to_string(),
+        "database.user": MySql::USER,
+        "database.password": "",
+        "database.server.id": (5400 + name.len()).to_string(),
+        "topic.prefix": name,
+        "database.include.list": name,
+        "include.schema.changes": "false",
+        "schema.history.internal.kafka.bootstrap.servers": kafka,
+        "schema.history.internal.kafka.topic": format!("{name}-history"),
+        "schema.history.internal.store.only.captured.databases.ddl": "true",
+        "poll.interval.ms": "50",
+        "topic.creation.default.partitions": "1",
+        "topic.creation.default.replication.factor": "1",
+    })
 }
 
 /// Rows that are being changed.

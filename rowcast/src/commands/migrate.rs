@@ -1,9 +1,11 @@
 //! `rowcast migrate`: the connectors of a Kafka Connect cluster as a pipeline file of ours.
 //!
-//! It changes nothing in the cluster, in Kafka or in Elasticsearch. What becomes of each connector is
+//! It changes nothing in the cluster, in Kafka or in Elasticsearch, but for the indices of a sink that
+//! is given back, if it is told to (`back`). What becomes of each connector is
 //! decided in `verdict`, which prints nothing: configurations have passwords, and those go into the
 //! files only.
 
+mod back;
 mod output;
 mod verdict;
 mod worker;
@@ -18,12 +20,18 @@ use self::verdict::{Becomes, Verdict};
 use self::worker::WorkerSettings;
 use super::columns::columns;
 use super::{CommandError, Outcome, print};
+use crate::arguments::MigrateArguments;
 
 /// Largest properties file of a worker that is read: 1 MiB; they have some 100 lines.
 const WORKER_MAX_BYTES: u64 = 1 << 20;
 
-pub(crate) async fn run(from: &str, worker: Option<&Path>, output: &Path) -> Outcome {
-    Outcome(migrate(from, worker, output).await)
+pub(crate) async fn run(given: MigrateArguments) -> Outcome {
+    Outcome(match (&given.back, &given.from, &given.output) {
+        (Some(pipeline), _, _) => back::give(pipeline, &given).await,
+        (None, Some(from), Some(output)) => migrate(from, given.worker.as_deref(), output).await,
+        // clap asks for them.
+        (None, _, _) => Ok(()),
+    })
 }
 
 async fn migrate(from: &str, worker: Option<&Path>, output: &Path) -> Result<(), CommandError> {

@@ -9,7 +9,7 @@ use schema::types::charset::Charset;
 use super::{
     BINARY_COLLATION, MappedColumn, OptionalMetadata, TableMap, WireType, bit_length, field,
 };
-use crate::snapshot::structure::{Structure, Text};
+use crate::snapshot::structure::{Collation, Structure, Text};
 
 /// What the log says of columns that it does not name. Whole lists are missing where the server
 /// does not log them.
@@ -96,9 +96,13 @@ impl Unnamed {
             field::STRING => is_padded && u64::try_from(wire.length()) == Ok(text.octets),
             _ => !is_padded && u64::try_from(wire.length()) == Ok(text.octets),
         };
-        let collation = text.collation.unwrap_or(BINARY_COLLATION);
-        let has_collation =
-            self.collations.as_ref().is_none_or(|all| all.get(place) == Some(&collation));
+        let is_it = |logged: u16| match text.collation {
+            None => logged == BINARY_COLLATION,
+            Some(Collation::Number(number)) => logged == number,
+            Some(Collation::OfCharset(charset)) => Charset::of_collation(logged) == Some(charset),
+        };
+        let logged = |all: &Vec<u16>| all.get(place).copied().is_some_and(is_it);
+        let has_collation = self.collations.as_ref().is_none_or(logged);
         has_length && has_collation
     }
 }

@@ -9,7 +9,7 @@ use schema::types::charset::Charset;
 use super::super::stream::{Place, StartPoint};
 use super::*;
 use crate::binlog::RawEvent;
-use crate::snapshot::structure::{ChunkKey, Structure, Text};
+use crate::snapshot::structure::{ChunkKey, Collation, Structure, Text};
 
 /// Lengths of the fixed parts of events 1 to 38, as 5.7 lists them.
 const POST_HEADERS: [u8; 38] = [
@@ -79,7 +79,10 @@ fn structure() -> Structure {
         column("data", "blob", ColumnType::Blob),
     ];
     columns[0].nullable = false;
-    let text = |collation, octets| Text { collation, octets };
+    let text = |collation: Option<u16>, octets| Text {
+        collation: collation.map(Collation::Number),
+        octets,
+    };
     Structure {
         schema: TableSchema { id: TableId::new("shop", "orders"), columns, key: vec![0] },
         charsets: vec![None, Some(charset), Some(charset), None, None],

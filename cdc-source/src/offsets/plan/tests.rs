@@ -33,6 +33,7 @@ fn table(position: Option<&str>, state: TableState) -> TableOffset {
         lsn: None,
         state,
         names_until: None,
+        history_until: None,
     }
 }
 

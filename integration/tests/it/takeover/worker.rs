@@ -109,7 +109,7 @@ impl Worker {
 
 /// The committed values of a topic of one partition that were there at the beginning of this call: more
 /// may come all the time, so that there is no end to be met. None if there is no topic.
-fn values(bootstrap: &str, topic: &str) -> Vec<Vec<u8>> {
+pub(super) fn values(bootstrap: &str, topic: &str) -> Vec<Vec<u8>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("group.id", "takeover")
