@@ -186,7 +186,7 @@ async fn definitions_that_were_changed_before_the_takeover_are_debeziums() {
         assert_eq!(rows.len(), 2, "{table}");
         assert_eq!(without_id(&rows[0]), without_id(&rows[1]), "{table}");
     }
-    let ours = ["t", "copied", "written"].map(|table| of_debezium(table));
+    let ours = ["t", "copied", "written"].map(of_debezium);
     println!("{schemas:?} {ours:?}");
     assert_eq!((ours[1].len(), ours[2].len()), (1, 1), "the schemas are debezium's");
     assert_eq!(
