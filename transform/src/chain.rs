@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connect::predicate::Predicate;
 use crate::connect::{self, Transform};
+use crate::debezium;
 use crate::error::{ConfigProblem, TransformError};
 use crate::options::Options;
 use crate::record::Record;
@@ -44,7 +45,8 @@ impl Chain {
             let prefix = format!("transforms.{alias}.");
             let mut options = Options { prefix, settings, asked: &mut asked };
             let class = options.required("type")?;
-            let (class, make) = connect::find(&class).ok_or_else(|| unknown(&options, &class))?;
+            let found = connect::find(&class).or_else(|| debezium::find(&class));
+            let (class, make) = found.ok_or_else(|| unknown(&options, &class))?;
             let condition = read_condition(&mut options, &predicates)?;
             let transform = make(&mut options)?;
             steps.push(Step { alias: alias.into(), class, condition, transform });

@@ -16,6 +16,8 @@ pub enum Exception {
     Connect,
     /// An argument of Java's own library.
     IllegalArgument,
+    /// A record at a time or in a form in which there should be none.
+    IllegalState,
     /// A field that is not there, where Connect does not look before it leaps.
     NullPointer,
 }
@@ -29,6 +31,7 @@ impl Exception {
             Self::SchemaBuilder => "org.apache.kafka.connect.errors.SchemaBuilderException",
             Self::Connect => "org.apache.kafka.connect.errors.ConnectException",
             Self::IllegalArgument => "java.lang.IllegalArgumentException",
+            Self::IllegalState => "java.lang.IllegalStateException",
             Self::NullPointer => "java.lang.NullPointerException",
         }
     }

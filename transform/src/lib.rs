@@ -11,6 +11,7 @@
 mod chain;
 mod connect;
 mod data;
+mod debezium;
 mod error;
 mod java;
 mod options;

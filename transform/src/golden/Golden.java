@@ -7,11 +7,13 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.kafka.common.record.TimestampType;
+import org.apache.kafka.connect.connector.ConnectRecord;
 import org.apache.kafka.connect.data.SchemaAndValue;
 import org.apache.kafka.connect.header.ConnectHeaders;
 import org.apache.kafka.connect.header.Header;
 import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.sink.SinkRecord;
+import org.apache.kafka.connect.source.SourceRecord;
 import org.apache.kafka.connect.transforms.Transformation;
 import org.apache.kafka.connect.transforms.predicates.Predicate;
 
@@ -41,16 +43,16 @@ public class Golden {
             one.get("config").properties().forEach(e -> config.put(e.getKey(), e.getValue().asText()));
             Object plugin = Class.forName((String) config.remove("type")).getConstructor().newInstance();
             if (plugin instanceof Predicate<?>) {
-                @SuppressWarnings("unchecked") Predicate<SinkRecord> predicate = (Predicate<SinkRecord>) plugin;
+                Predicate predicate = (Predicate) plugin;
                 predicate.configure(config);
                 stage = "record";
-                out.put("holds", predicate.test(record(one.get("in"))));
+                out.put("holds", predicate.test(record(one.get("in"), false)));
                 return out;
             }
-            @SuppressWarnings("unchecked") Transformation<SinkRecord> transform = (Transformation<SinkRecord>) plugin;
+            Transformation transform = (Transformation) plugin;
             transform.configure(config);
             stage = "record";
-            SinkRecord record = transform.apply(record(one.get("in")));
+            ConnectRecord record = (ConnectRecord) transform.apply(record(one.get("in"), plugin.getClass().getName().contains("outbox")));
             stage = "output";
             out.set("record", record == null ? null : json(record));
         } catch (Throwable error) {
@@ -64,13 +66,16 @@ public class Golden {
         return CONVERTER.toConnectData(topic, JSON.writeValueAsBytes(node));
     }
 
-    static SinkRecord record(JsonNode in) throws Exception {
+    static ConnectRecord record(JsonNode in, boolean isSource) throws Exception {
         SchemaAndValue key = part("t", in.get("key")), value = part("t", in.get("value"));
         ConnectHeaders headers = new ConnectHeaders();
         if (in.has("headers")) for (JsonNode header : in.get("headers")) headers.add(header.get(0).asText(), part("t", header.get(1)));
         JsonNode time = in.get("timestamp");
+        Long timestamp = time == null || time.isNull() ? null : time.asLong();
+        if (isSource) return new SourceRecord(null, null, in.get("topic").asText(), null, key.schema(), key.value(),
+            value.schema(), value.value(), timestamp, headers);
         return new SinkRecord(in.get("topic").asText(), in.get("partition").asInt(), key.schema(), key.value(),
-            value.schema(), value.value(), in.get("offset").asLong(), time == null || time.isNull() ? null : time.asLong(),
+            value.schema(), value.value(), in.get("offset").asLong(), timestamp,
             TimestampType.CREATE_TIME, headers);
     }
 
@@ -79,14 +84,14 @@ public class Golden {
         return bytes == null ? null : JSON.readTree(bytes);
     }
 
-    static JsonNode json(SinkRecord record) throws Exception {
+    static JsonNode json(ConnectRecord record) throws Exception {
         ObjectNode out = JSON.createObjectNode();
-        out.put("topic", record.topic()).put("partition", record.kafkaPartition()).put("offset", record.kafkaOffset());
+        out.put("topic", record.topic()).put("partition", record.kafkaPartition());
         out.put("timestamp", record.timestamp());
         out.set("key", json(record.keySchema(), record.key()));
         out.set("value", json(record.valueSchema(), record.value()));
         ArrayNode headers = out.putArray("headers");
-        for (Header header : record.headers()) headers.addArray().add(header.key()).add(json(header.schema(), header.value()));
+        for (Object each : record.headers()) { Header header = (Header) each; headers.addArray().add(header.key()).add(json(header.schema(), header.value())); }
         return out;
     }
 }

@@ -75,6 +75,10 @@ fn free(schema: &Schema, value: &Value) -> Value {
         (Kind::Array(entry), Value::Array(values)) => {
             Value::Array(values.iter().map(|value| free(entry, value)).collect())
         }
+        (Kind::Map(_, entry), Value::Map(entries)) => {
+            let entries = entries.iter().map(|(key, value)| (key.clone(), free(entry, value)));
+            Value::Map(entries.collect())
+        }
         _ => value.clone(),
     }
 }
