@@ -1,6 +1,7 @@
 //! Avro as Confluent's converter writes it: the schema's text, the binary form both ways, the wire
 //! format.
 
+mod connect;
 mod decode;
 mod derive;
 mod encode;
