@@ -113,6 +113,7 @@ fn sink_tasks(
             group_id: config.group_id.clone().unwrap_or_else(|| format!("connect-{name}")),
             kafka: worker.kafka.clone(),
             topics: config.topics.clone(),
+            headers: !config.documents.transforms.is_empty(),
         };
         let (config, worker) = (Arc::clone(&config), worker.clone());
         let place = (name.clone(), number);

@@ -41,6 +41,7 @@ impl SinkTask {
             group_id: config.group_id.clone(),
             kafka: worker.kafka.clone(),
             topics: config.topics.clone(),
+            headers: false,
         };
         Self { config, consumer, worker: worker.clone() }
     }
@@ -197,7 +198,7 @@ mod tests {
 
     use super::*;
     use crate::converter::Converter;
-    use crate::kafka::consumer::{Command, ConsumerFeed};
+    use crate::kafka::consumer::{Command, ConsumerFeed, RecordMeta};
 
     /// A running sink with Kafka's end in the hands of the test.
     struct Bench {
@@ -219,6 +220,7 @@ mod tests {
             value: value.map(|value| Bytes::from_static(value.as_bytes())),
             lsn: None,
             control: None,
+            meta: RecordMeta::default(),
         }
     }
 
