@@ -303,10 +303,6 @@ impl Fault for SinkError {
             Self::Json { source, .. } => return source.hint(),
             Self::Decode { source, .. } => return source.hint(),
             Self::Transform { source, .. } => return source.hint(),
-            Self::Convert { .. } => {
-                "set `value.converter` and `key.converter` to what the writer of the topic has, or \
-                 leave `transforms` out"
-            }
             Self::Index(error) => return error.hint(),
             Self::Date(error) => return error.hint(),
             Self::Interrupted => return None,
@@ -318,7 +314,7 @@ impl Fault for SinkError {
                  and 1 to 3 of OpenSearch are supported"
             }
             Self::Client { .. } => "correct `connection.url`",
-            Self::NotFramed { .. } | Self::NotText { .. } => {
+            Self::NotFramed { .. } | Self::NotText { .. } | Self::Convert { .. } => {
                 "set `value.converter` and `key.converter` to what the writer of the topic has, or leave \
                  the topic out of `topics`"
             }

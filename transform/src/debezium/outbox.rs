@@ -153,16 +153,14 @@ impl Transform for EventRouter {
                 continue;
             }
             let (schema, value) = row_field(schema, row, &placed.column)?;
-            match value {
-                _ if placed.place == Place::Header => {
-                    let name = placed.alias.clone();
-                    done.headers.push(Header { name, part: part(schema, value) });
-                }
-                Value::Int32(number) => done.partition = Some(*number),
-                _ => {
-                    let column = &placed.column;
-                    return Err(Failure::data(format!("Field '{column}' is not of type INT32")));
-                }
+            if placed.place == Place::Header {
+                let name = placed.alias.clone();
+                done.headers.push(Header { name, part: part(schema, value) });
+            } else if let Value::Int32(number) = value {
+                done.partition = Some(*number);
+            } else {
+                let column = &placed.column;
+                return Err(Failure::data(format!("Field '{column}' is not of type INT32")));
             }
         }
         Ok(Some(done))
@@ -210,10 +208,8 @@ impl EventRouter {
         };
         let (payload_schema, payload) = row_field(schema, row, &self.payload)
             .map_err(|_| missing(&self.payload, "payload "))?;
-        let is_empty = match payload {
-            Value::Null => true,
-            _ => *payload == Value::String(String::new()) || *payload == Value::Bytes(Vec::new()),
-        };
+        let nothings = [Value::Null, Value::String(String::new()), Value::Bytes(Vec::new())];
+        let is_empty = nothings.contains(payload);
         if is_empty && self.tombstones {
             return Ok(Part::NULL);
         }
