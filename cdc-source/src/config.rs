@@ -12,6 +12,7 @@ mod records;
 mod signal;
 mod skipped;
 mod snapshot;
+mod transforms;
 
 use std::time::Duration;
 
