@@ -13,6 +13,7 @@ mod records;
 mod signal;
 mod skipped;
 mod snapshot;
+mod transforms;
 
 use std::time::Duration;
 

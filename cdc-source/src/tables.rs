@@ -272,6 +272,14 @@ impl Tables {
             }
         };
         let topic = record.topic().to_owned();
+        if let Some(other) = self.sharing(&topic, &schema.id) {
+            let reason = format!(
+                "its topic {topic} is that of {other}: a sweep of one would delete rows of the other; \
+                 set `transforms` so that each has one"
+            );
+            self.park(&schema.id, &reason);
+            return Ok(None);
+        }
         self.unforeseen.remove(&schema.id);
         let ids = self.register(&schema.id, &record).await?;
         let Some((key, value)) = ids else { return Ok(None) };
@@ -306,6 +314,13 @@ impl Tables {
         Ok(Some(plan))
     }
 
+    /// Another table that writes to this topic, because the routers say so.
+    fn sharing(&self, topic: &str, table: &TableId) -> Option<TableId> {
+        let mut plans = self.plans.values();
+        let found = plans.find(|plan| plan.schema.id != *table && plan.record.topic() == topic);
+        found.map(|plan| plan.schema.id.clone())
+    }
+
     /// The plans of the log's rows and, where they differ, of a snapshot's.
     fn compile(
         &self,
@@ -315,7 +330,11 @@ impl Tables {
         let choose = |column: &Column| records.choice(&schema.id, column);
         let compile = |origin| {
             let server = &self.config.topic_prefix;
-            RecordPlan::compile(schema, records.plan_options(server, &schema.id, origin, &choose))
+            let options = records.plan_options(server, &schema.id, origin, &choose);
+            let mut record = RecordPlan::compile(schema, options)?;
+            let topic = records.routed(record.topic());
+            record.set_topic(&topic);
+            Ok::<_, CompileError>(record)
         };
         let snapshot = records.depends_on_origin().then(|| compile(Origin::Snapshot));
         Ok((compile(Origin::Log)?, snapshot.transpose()?))

@@ -17,6 +17,7 @@ mod security;
 mod settings;
 mod sink_topics;
 mod topics;
+mod transforms;
 mod variables;
 mod yaml;
 
@@ -39,6 +40,7 @@ pub use security::{Authentication, HttpSecurity, HttpsFiles, KeyStore, TrustStor
 pub use settings::{ConfigError, Leftover, Origin, Settings};
 pub use sink_topics::read_topics;
 pub use topics::{TopicCreation, TopicRules};
+pub use transforms::read_transforms;
 pub use variables::properties;
 
 /// What all connectors of a process share.

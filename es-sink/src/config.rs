@@ -66,7 +66,6 @@ impl SinkConfig {
     /// Reads the settings of a sink whose other settings `known` knows.
     pub(crate) fn read(mut settings: Settings, known: &Definitions) -> Result<Self, ConfigError> {
         refuse_what_loses_rows(&mut settings)?;
-        transforms::refuse_others(&mut settings)?;
         let large = LargeConfig::from_settings(&mut settings)?;
         let index = IndexConfig::from_settings(&mut settings)?;
         let config = Self {
@@ -80,6 +79,11 @@ impl SinkConfig {
             malformed: MalformedConfig::from_settings(&mut settings, large.dead_letters.is_some())?,
             large,
         };
+        if config.index.shared && !config.documents.transforms.is_empty() {
+            let problem = "cannot be set beside `transforms`: a sweep would not find the documents \
+                           of its topic";
+            return Err(settings.error("index.shared", problem));
+        }
         known.finish(settings)?;
         Ok(config)
     }

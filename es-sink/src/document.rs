@@ -6,6 +6,7 @@ mod key;
 mod ready;
 mod schemas;
 pub(crate) mod soft;
+mod transforms;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ use dated::Name;
 use key::{Key, KeyColumns, KeyPlan};
 use ready::{Ready, Written};
 use schemas::{Form, SchemaRef, Schemas, json_error};
+use transforms::Transforms;
 
 /// How many plans are kept. A table has one for each of its versions; this is for topics whose
 /// records bring along a schema of their own each.
@@ -42,6 +44,8 @@ pub(crate) struct Documents {
     schemas: Schemas,
     indices: Indices,
     config: DocumentsConfig,
+    /// What records go through first.
+    transforms: Option<Transforms>,
     options: DocumentOptions,
     /// Whether documents of several topics are in one index.
     is_shared: bool,
@@ -77,9 +81,11 @@ impl Documents {
         registry: Registry,
         indices: Indices,
         index: &IndexConfig,
-        config: DocumentsConfig,
+        mut config: DocumentsConfig,
     ) -> Self {
+        let transforms = Transforms::new(&mut config);
         Self {
+            transforms,
             schemas: Schemas::new(registry),
             indices,
             config,
@@ -103,6 +109,20 @@ impl Documents {
     ///
     /// Returns [`SinkError`] when the record makes no action. The batch is then as it was.
     pub(crate) async fn add(
+        &mut self,
+        record: &Record,
+        batch: &mut Pending,
+    ) -> Result<Added, SinkError> {
+        let Some(transforms) = &mut self.transforms else {
+            return self.add_as_it_is(record, batch).await;
+        };
+        match transforms.apply(record, &mut self.schemas).await? {
+            Some(record) => self.add_as_it_is(&record, batch).await,
+            None => Ok(Added::Nothing),
+        }
+    }
+
+    async fn add_as_it_is(
         &mut self,
         record: &Record,
         batch: &mut Pending,

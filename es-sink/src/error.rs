@@ -5,12 +5,14 @@ mod index;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use connect::kafka::consumer::{ConsumerError, KafkaOffset, Record, TopicPartition};
 use schema::connect_json::JsonError;
 use schema::fault::{Disposition, Fault};
 use schema::plan::document::{DecodeError, PlanError};
 use schema::registry::{RegistryError, SchemaId};
+use transform::TransformError;
 
 pub use date::DateError;
 pub use index::{FieldConflict, IndexError, LostIndex};
@@ -28,7 +30,11 @@ impl Origin {
     /// The place of a record.
     #[must_use]
     pub fn of(record: &Record) -> Self {
-        Self { partition: record.partition.clone(), offset: record.offset }
+        let mut partition = record.partition.clone();
+        if let Some(topic) = &record.meta.routed_from {
+            partition.topic = Arc::clone(topic);
+        }
+        Self { partition, offset: record.offset }
     }
 }
 
@@ -104,6 +110,23 @@ pub enum SinkError {
         /// What is wrong with it.
         #[source]
         source: JsonError,
+    },
+    /// A transform does not take a record.
+    #[error("record {origin} makes no document")]
+    Transform {
+        /// Which record.
+        origin: Origin,
+        /// Which transform, and why.
+        #[source]
+        source: Box<TransformError>,
+    },
+    /// A record that transforms cannot be given, or not be taken from.
+    #[error("record {origin} cannot be transformed: {problem}")]
+    Convert {
+        /// Which record.
+        origin: Origin,
+        /// What is wrong with it, without values.
+        problem: Box<str>,
     },
     /// A key that is not the text that its converter's settings say.
     #[error("record {origin} has a key that is not UTF-8, expected text")]
@@ -248,6 +271,7 @@ impl Fault for SinkError {
             Self::Registry(error) => error.disposition(),
             Self::Decode { source, .. } => source.disposition(),
             Self::Json { source, .. } => source.disposition(),
+            Self::Transform { source, .. } => source.disposition(),
             Self::Malformed { .. } | Self::TooLarge { .. } => Disposition::DeadLetter,
             Self::Index(error) => error.disposition(),
             Self::Date(error) => error.disposition(),
@@ -258,6 +282,7 @@ impl Fault for SinkError {
             | Self::Plan { .. }
             | Self::NotFramed { .. }
             | Self::NotText { .. }
+            | Self::Convert { .. }
             | Self::EmbeddedPlan { .. }
             | Self::NoKey { .. }
             | Self::IndexName { .. }
@@ -277,6 +302,7 @@ impl Fault for SinkError {
             Self::Plan { source, .. } | Self::EmbeddedPlan { source, .. } => return source.hint(),
             Self::Json { source, .. } => return source.hint(),
             Self::Decode { source, .. } => return source.hint(),
+            Self::Transform { source, .. } => return source.hint(),
             Self::Index(error) => return error.hint(),
             Self::Date(error) => return error.hint(),
             Self::Interrupted => return None,
@@ -288,7 +314,7 @@ impl Fault for SinkError {
                  and 1 to 3 of OpenSearch are supported"
             }
             Self::Client { .. } => "correct `connection.url`",
-            Self::NotFramed { .. } | Self::NotText { .. } => {
+            Self::NotFramed { .. } | Self::NotText { .. } | Self::Convert { .. } => {
                 "set `value.converter` and `key.converter` to what the writer of the topic has, or leave \
                  the topic out of `topics`"
             }

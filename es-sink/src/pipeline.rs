@@ -225,13 +225,13 @@ impl Pipeline {
                         self.offsets.settled(&record.partition, record.offset);
                     }
                     Added::Truncate { lsn: None } => {
-                        let index = self.documents.index(&record.partition.topic)?;
+                        let index = self.documents.index_of(record)?;
                         let order = SweepOrder::of_truncate(record, index);
                         self.begin_sweep(order);
                     }
                 },
                 Some(Control::Sweep(sweep)) => {
-                    let index = self.documents.index(&record.partition.topic)?;
+                    let index = self.documents.index_of(record)?;
                     let (sweep, origin) = (sweep.clone(), Origin::of(record));
                     let versions = VersionKind::Lsn;
                     self.sweep(SweepOrder { sweep, origin, index, versions });

@@ -169,6 +169,7 @@ fn consumer(
         group_id: config.group_id.clone().unwrap_or_else(|| format!("connect-{name}")),
         kafka: worker.client(Client::Consumer),
         topics: config.topics.clone(),
+        headers: !config.documents.transforms.is_empty(),
     }
 }
 

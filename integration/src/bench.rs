@@ -6,6 +6,7 @@
 pub mod document;
 pub mod measure;
 pub mod record;
+pub mod transform;
 
 /// A bench and its name.
 pub struct Bench {

@@ -1,6 +1,7 @@
 //! Avro as Confluent's converter writes it: the schema's text, the binary form both ways, the wire
 //! format.
 
+mod connect;
 mod decode;
 mod derive;
 mod encode;
@@ -10,7 +11,7 @@ mod writer;
 pub use decode::{Datum, DatumError, WriterSchema};
 pub(crate) use decode::{Reader, VALUES_MAX};
 pub(crate) use derive::INSTANT;
-pub use derive::{SchemaStyle, schema_text};
+pub use derive::{SchemaStyle, java_decimal, schema_text};
 pub use encode::{EncodeError, encode, put_bytes, put_count, put_long};
 pub use error::SchemaError;
 pub(crate) use writer::{Field, Node, Semantics, Shape};

@@ -22,11 +22,14 @@ pub struct Schema {
     pub default: Option<Value>,
 }
 
-/// The physical types that MySQL's values need.
+/// The physical types. A row of MySQL has neither `Int8` nor `Map`: records that others wrote and
+/// that transforms made can have both.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// `true` or `false`.
     Boolean,
+    /// 8-bit signed.
+    Int8,
     /// 16-bit signed.
     Int16,
     /// 32-bit signed.
@@ -43,6 +46,8 @@ pub enum Kind {
     Bytes,
     /// Any number of values of one type.
     Array(Box<Schema>),
+    /// Values by key: the types of both.
+    Map(Box<Schema>, Box<Schema>),
     /// Named fields in order.
     Struct(Vec<Field>),
 }
@@ -123,7 +128,7 @@ pub enum Value {
     Null,
     /// For [`Kind::Boolean`].
     Boolean(bool),
-    /// For [`Kind::Int16`] and [`Kind::Int32`].
+    /// For [`Kind::Int8`], [`Kind::Int16`] and [`Kind::Int32`].
     Int32(i32),
     /// For [`Kind::Int64`].
     Int64(i64),
@@ -137,6 +142,12 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// For [`Kind::Array`].
     Array(Vec<Self>),
+    /// For [`Kind::Map`], and what a record without a schema has instead of a struct; in order, and
+    /// no key is there twice.
+    Map(Vec<(Self, Self)>),
+    /// A time without a schema, in milliseconds since 1970: Connect's `java.util.Date`. With a
+    /// schema it is a number that the schema's name gives a meaning.
+    Date(i64),
     /// For [`Kind::Struct`]: one value for each field.
     Struct(Vec<Self>),
 }
@@ -154,6 +165,8 @@ impl std::fmt::Debug for Value {
             Self::String(_) => "String(..)",
             Self::Bytes(_) => "Bytes(..)",
             Self::Array(_) => "Array(..)",
+            Self::Map(_) => "Map(..)",
+            Self::Date(_) => "Date(..)",
             Self::Struct(_) => "Struct(..)",
         })
     }

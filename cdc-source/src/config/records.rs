@@ -1,5 +1,7 @@
 //! The settings that decide what records look like, by Debezium's names.
 
+use std::sync::Arc;
+
 use connect::config::{ConfigError, Origin, Settings};
 use regex::Regex;
 use schema::names::NameAdjustment;
@@ -14,6 +16,7 @@ use schema::types::{
 };
 
 use super::ColumnFilter;
+use super::transforms::Routes;
 
 /// The class of the one transform that is folded into the records.
 const UNWRAP: &str = "io.debezium.transforms.ExtractNewRecordState";
@@ -29,6 +32,8 @@ pub(crate) struct RecordConfig {
     schema_names: NameAdjustment,
     /// `format`: `envelope` (default) or `flat`, or the transform `ExtractNewRecordState`.
     flat: Option<FlatOptions>,
+    /// `transforms` that are `RegexRouter`: the topics of tables.
+    routes: Routes,
     /// `message.key.columns`: `database.table:column,…;…`.
     message_keys: Vec<(Regex, Vec<String>)>,
     /// `column.include.list` and `column.exclude.list`.
@@ -49,11 +54,13 @@ impl RecordConfig {
             Origin::PipelineFile => NameAdjustment::Avro,
             Origin::Connect => NameAdjustment::None,
         };
+        let (routes, transforms) = Routes::read(settings)?;
         Ok(Self {
             values: read_values(settings)?,
             field_names: read_names(settings, "field.name.adjustment.mode", names)?,
             schema_names: read_names(settings, "schema.name.adjustment.mode", names)?,
-            flat: read_flat(settings)?,
+            flat: read_flat(settings, &transforms)?,
+            routes,
             message_keys: read_message_keys(settings)?,
             columns: ColumnFilter::read(settings)?,
             rules: read_rules(settings)?,
@@ -66,6 +73,11 @@ impl RecordConfig {
     /// `include.schema.comments`.
     pub(crate) fn comments(&self) -> bool {
         self.comments
+    }
+
+    /// Where the records of a topic go, by the routers that are set.
+    pub(crate) fn routed(&self, topic: &str) -> Arc<str> {
+        self.routes.topic(topic)
     }
 
     /// Whether the log's rows and a snapshot's need plans of their own.
@@ -202,19 +214,28 @@ fn read_names(
 }
 
 /// `format: flat` with the options of `ExtractNewRecordState`, or that transform itself.
-fn read_flat(settings: &mut Settings) -> Result<Option<FlatOptions>, ConfigError> {
+fn read_flat(
+    settings: &mut Settings,
+    transforms: &[String],
+) -> Result<Option<FlatOptions>, ConfigError> {
     let is_flat = settings.choice("format", false, &[("envelope", false), ("flat", true)])?;
-    let transforms = settings.list("transforms");
-    let prefix = match transforms.as_slice() {
+    let prefix = match transforms {
         [] if is_flat => String::new(),
         [] => return Ok(None),
         [alias] => format!("transforms.{alias}."),
-        _ => return Err(settings.error("transforms", "can only hold ExtractNewRecordState yet")),
+        _ => {
+            return Err(
+                settings.error("transforms", "can hold RegexRouter and one ExtractNewRecordState")
+            );
+        }
     };
     if !transforms.is_empty() {
         let class = settings.required(&format!("{prefix}type"))?;
         if class != UNWRAP {
-            let problem = format!("is {class}, only {UNWRAP} is known yet");
+            let problem = format!(
+                "is {class}, which the source does not have: it has {UNWRAP} and Kafka Connect's \
+                 RegexRouter"
+            );
             return Err(settings.error(&format!("{prefix}type"), problem));
         }
     }

@@ -9,6 +9,7 @@ use schema::names;
 use schema::plan::document::{DocumentOptions, DocumentPlan};
 use schema::registry::{Registry, RegistryError, SchemaId};
 
+use crate::config::SourceConfig;
 use crate::error::SourceError;
 use crate::preflight::Server;
 
@@ -16,10 +17,14 @@ use crate::preflight::Server;
 /// enough. A record without one, of Debezium for example, does not count.
 pub(super) async fn highest(
     worker: &WorkerConfig,
-    prefix: &str,
+    config: &SourceConfig,
     server: &Server,
 ) -> Result<Option<Lsn>, SourceError> {
-    let topics = server.tables.iter().map(|table| names::data_topic(prefix, table)).collect();
+    let topic_of = |table| {
+        let topic = names::data_topic(&config.topic_prefix, table);
+        config.records.routed(&topic).to_string()
+    };
+    let topics = server.tables.iter().map(topic_of).collect();
     let registry = Registry::new(&worker.registry)?;
     let mut highest = None;
     for tail in read_tails(worker, topics).await? {

@@ -418,7 +418,7 @@ async fn first_lsn(
     if stored.is_some() && is_in_step {
         return Ok(LsnClock::start(stored, now_us));
     }
-    let written = lsn_tail::highest(worker, &config.topic_prefix, server).await?;
+    let written = lsn_tail::highest(worker, config, server).await?;
     let written = written.max(offsets.lsn_of_tables());
     if stored.is_some() {
         return Ok(LsnClock::start(stored.max(written), now_us));

@@ -47,6 +47,7 @@ impl SignalTopicReader {
             group_id: signal.group_id.clone(),
             kafka,
             topics: Topics::List(vec![signal.topic.clone()]),
+            headers: false,
         })
         .map_err(SourceError::Signals)?;
         let (key, waiting) = (config.topic_prefix.clone(), VecDeque::new());

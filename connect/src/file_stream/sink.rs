@@ -42,6 +42,7 @@ impl SinkTask {
             group_id: config.group_id.clone(),
             kafka: worker.client(Client::Consumer),
             topics: config.topics.clone(),
+            headers: false,
         };
         Self { config, consumer, worker: worker.clone() }
     }
@@ -203,7 +204,7 @@ mod tests {
 
     use super::*;
     use crate::converter::Converter;
-    use crate::kafka::consumer::{Command, ConsumerFeed};
+    use crate::kafka::consumer::{Command, ConsumerFeed, RecordMeta};
 
     /// A running sink with Kafka's end in the hands of the test.
     struct Bench {
@@ -225,6 +226,7 @@ mod tests {
             value: value.map(|value| Bytes::from_static(value.as_bytes())),
             lsn: None,
             control: None,
+            meta: RecordMeta::default(),
         }
     }
 

@@ -54,6 +54,8 @@ pub struct ConsumerConfig {
     pub kafka: BTreeMap<String, String>,
     /// Which topics.
     pub topics: Topics,
+    /// Whether records come with all their headers. Only transforms look at them.
+    pub headers: bool,
 }
 
 /// Which topics to consume.
@@ -93,6 +95,19 @@ pub struct Record {
     pub lsn: Option<Lsn>,
     /// What it says if it is no row.
     pub control: Option<Control>,
+    /// What only transforms look at.
+    pub meta: RecordMeta,
+}
+
+/// What a record has beside its key and its value.
+#[derive(Debug, Clone, Default)]
+pub struct RecordMeta {
+    /// Milliseconds since 1970, if the broker knows.
+    pub timestamp: Option<i64>,
+    /// Its headers in order, if [`ConsumerConfig::headers`] asks for them.
+    pub headers: Box<[(Box<str>, Option<Bytes>)]>,
+    /// The topic that it is from, where a transform has sent it to another.
+    pub routed_from: Option<Arc<str>>,
 }
 
 /// What happened on the Kafka side.

@@ -49,6 +49,7 @@ impl Members {
             group_id: worker.group_id.clone(),
             kafka,
             topics: Topics::List(vec![slots_topic.to_owned()]),
+            headers: false,
         };
         Ok(Self::Group(Box::new(SinkConsumer::start(&config)?)))
     }

@@ -1,5 +1,6 @@
 //! Settings about documents: which fields they have, and where they go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use connect::config::{ConfigError, Settings};
@@ -26,6 +27,8 @@ pub struct DocumentsConfig {
     pub indices: Vec<TopicIndex>,
     /// `write.method` = `append`, and what goes with it.
     pub append: Option<AppendConfig>,
+    /// `transforms`, `predicates` and all below them; empty where documents are made without.
+    pub transforms: BTreeMap<String, String>,
 }
 
 /// The index of one topic.
@@ -83,6 +86,7 @@ impl DocumentsConfig {
             fields: FieldsConfig::from_settings(settings)?,
             routing: routing.map(Into::into),
             pipeline: named(settings, "index.pipeline").map(Into::into),
+            transforms: super::transforms::read(settings)?,
         })
     }
 }

@@ -1,4 +1,6 @@
-//! Transforms that ask for what the sink does by itself.
+//! `transforms` and `predicates`: which the sink does by itself, and which records go through.
+
+use std::collections::BTreeMap;
 
 use connect::config::{ConfigError, Settings};
 
@@ -9,52 +11,57 @@ const UNWRAP: &str = "io.debezium.transforms.ExtractNewRecordState";
 /// document's id anyway; of several columns all are in it, so that no two rows are one document.
 const EXTRACT: &str = "org.apache.kafka.connect.transforms.ExtractField$Key";
 
-/// Takes transforms out that change nothing here.
+/// Takes the settings of transforms; empty where they ask for nothing but what the sink does anyway.
 ///
 /// # Errors
 ///
-/// Any other one would change documents, so it is an error to leave it out unseen.
-pub(super) fn refuse_others(settings: &mut Settings) -> Result<(), ConfigError> {
-    for name in settings.list("transforms") {
-        let prefix = format!("transforms.{name}.");
-        let kind = format!("{prefix}type");
-        match settings.required(&kind)?.as_str() {
-            UNWRAP => refuse_options(settings, &prefix)?,
-            EXTRACT => {
-                settings.required(&format!("{prefix}field"))?;
-            }
-            other => {
-                let problem = format!(
-                    "is {other}, which is not there yet: the sink takes {UNWRAP} and {EXTRACT}, \
-                     and does by itself what they do; leave the others out"
-                );
-                return Err(settings.error(&kind, problem));
-            }
+/// Returns [`ConfigError`] for a transform that is not known, or settings that it does not take.
+pub(super) fn read(settings: &mut Settings) -> Result<BTreeMap<String, String>, ConfigError> {
+    let names = names_in(settings);
+    if names.is_empty() || is_folded(settings, &names) {
+        for name in names {
+            drop(settings.with_prefix(&format!("transforms.{name}.")));
         }
+        settings.optional("transforms");
+        return Ok(BTreeMap::new());
     }
-    Ok(())
+    connect::config::read_transforms(settings)
 }
 
-/// Options of Debezium's transform under which documents would be others.
-fn refuse_options(settings: &mut Settings, prefix: &str) -> Result<(), ConfigError> {
-    // Whether a delete is a record of its own or a tombstone, the document is deleted once.
-    for key in ["drop.tombstones", "add.headers", "add.headers.prefix", "add.fields.prefix"] {
-        drop(settings.optional(&format!("{prefix}{key}")));
-    }
-    for key in ["delete.handling.mode", "delete.tombstone.handling.mode"] {
-        let key = format!("{prefix}{key}");
-        if settings.optional(&key).is_some_and(|mode| mode.trim().starts_with("rewrite")) {
-            let problem = "keeps deleted rows: leave it out and set `behavior.on.delete` = soft";
-            return Err(settings.error(&key, problem));
+fn names_in(settings: &Settings) -> Vec<String> {
+    let names = settings.peek("transforms").unwrap_or_default().split(',').map(str::trim);
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Whether documents are the same without these transforms.
+fn is_folded(settings: &Settings, names: &[String]) -> bool {
+    names.iter().all(|name| {
+        let prefix = format!("transforms.{name}.");
+        let has = |key: &str| {
+            settings.peek(&format!("{prefix}{key}")).is_some_and(|v| !v.trim().is_empty())
+        };
+        match settings.peek(&format!("{prefix}type")) {
+            _ if has("predicate") => false,
+            Some(UNWRAP) => {
+                // Whether a delete is a record of its own or a tombstone, the document is deleted
+                // once.
+                let keeps = ["delete.handling.mode", "delete.tombstone.handling.mode"];
+                let keeps = keeps.iter().any(|key| {
+                    let mode = settings.peek(&format!("{prefix}{key}")).unwrap_or_default();
+                    mode.trim().starts_with("rewrite")
+                });
+                let changes = [
+                    "add.fields",
+                    "drop.fields.header.name",
+                    "drop.fields.from.key",
+                    "route.by.field",
+                ];
+                !keeps && !changes.into_iter().any(has)
+            }
+            Some(EXTRACT) => has("field"),
+            Some(_) | None => false,
         }
-    }
-    for key in ["add.fields", "drop.fields.header.name", "drop.fields.from.key", "route.by.field"] {
-        let key = format!("{prefix}{key}");
-        if settings.optional(&key).is_some_and(|value| !value.trim().is_empty()) {
-            return Err(settings.error(&key, "is not supported by the sink yet: leave it out"));
-        }
-    }
-    Ok(())
+    })
 }
 
 #[cfg(test)]
@@ -62,41 +69,48 @@ mod tests {
     use super::*;
     use connect::config::Origin;
 
-    fn read(pairs: &[(&str, &str)]) -> Result<(), String> {
+    fn taken(pairs: &[(&str, &str)]) -> Result<usize, String> {
         let values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let mut settings = Settings::new("connector `s`", Origin::PipelineFile, values);
-        refuse_others(&mut settings).map_err(|error| error.to_string())?;
-        settings.finish().map_err(|error| error.to_string())
+        let taken = read(&mut settings).map_err(|error| error.to_string())?;
+        settings.finish().map_err(|error| error.to_string())?;
+        Ok(taken.len())
+    }
+
+    const EXAMPLE: [(&str, &str); 5] = [
+        ("transforms", "unwrap,key"),
+        ("transforms.unwrap.type", UNWRAP),
+        ("transforms.unwrap.drop.tombstones", "false"),
+        ("transforms.key.type", EXTRACT),
+        ("transforms.key.field", "id"),
+    ];
+
+    #[test]
+    fn debeziums_example_for_elasticsearch_costs_nothing() {
+        assert_eq!(taken(&EXAMPLE), Ok(0));
+        assert_eq!(taken(&[]), Ok(0));
     }
 
     #[test]
-    fn debeziums_example_for_elasticsearch_is_taken_as_it_is() {
-        let example = [
-            ("transforms", "unwrap,key"),
-            ("transforms.unwrap.type", UNWRAP),
-            ("transforms.unwrap.drop.tombstones", "false"),
-            ("transforms.key.type", EXTRACT),
-            ("transforms.key.field", "id"),
+    fn what_changes_documents_is_done() {
+        let topic = [
+            ("transforms", "r"),
+            ("transforms.r.type", "org.apache.kafka.connect.transforms.RegexRouter"),
+            ("transforms.r.regex", "a"),
+            ("transforms.r.replacement", "b"),
         ];
 
-        assert_eq!(read(&example), Ok(()));
-        assert_eq!(read(&[]), Ok(()));
+        assert_eq!(taken(&topic), Ok(4));
     }
 
     #[test]
-    fn what_would_change_documents_is_refused() {
-        let unwrap = [("transforms", "t"), ("transforms.t.type", UNWRAP)];
-        let with = |pair| read(&[unwrap[0], unwrap[1], pair]).unwrap_err();
+    fn what_is_wrong_is_named() {
+        let error = |pairs: &[(&str, &str)]| taken(pairs).unwrap_err();
 
-        assert!(
-            with(("transforms.t.delete.handling.mode", "rewrite")).contains("`behavior.on.delete`")
-        );
-        assert!(with(("transforms.t.add.fields", "op")).contains("not supported by the sink yet"));
-        let router =
-            [unwrap[0], ("transforms.t.type", "org.apache.kafka.connect.transforms.RegexRouter")];
-        assert!(read(&router).unwrap_err().contains("which is not there yet"));
-        assert!(
-            read(&[("transforms", "t")]).unwrap_err().contains("`transforms.t.type` is required")
-        );
+        let unknown = [("transforms", "r"), ("transforms.r.type", "com.example.Mine")];
+        assert!(error(&unknown).contains("`transforms.r.type`"), "{}", error(&unknown));
+        assert!(error(&[("transforms", "t")]).contains("`transforms.t.type`"));
+        let stray = [("transforms", "f"), ("transforms.f.type", "Filter"), ("transforms.f.x", "1")];
+        assert!(error(&stray).contains("`transforms.f.x` is not a known setting"));
     }
 }

@@ -99,7 +99,7 @@ impl Documents {
 
     /// The id of a change: its number and its row's key, or its place.
     fn id_of(&self, record: &Record, lsn: Option<Lsn>) -> String {
-        let (mut id, topic) = (String::new(), &record.partition.topic);
+        let (mut id, topic) = (String::new(), &Origin::of(record).partition.topic);
         match lsn {
             Some(lsn) => {
                 let prefix = format!("{topic}:{lsn}:");

@@ -35,6 +35,13 @@ impl Documents {
         Ok(self.name(topic)?.index)
     }
 
+    /// The index of the table that a record without a row is about.
+    pub(crate) fn index_of(&mut self, record: &Record) -> Result<Arc<str>, SinkError> {
+        let routed = self.transforms.as_mut().map(|transforms| transforms.topic_of(record));
+        let topic = routed.transpose()?.unwrap_or_else(|| Arc::clone(&record.partition.topic));
+        self.index(&topic)
+    }
+
     pub(super) fn name(&mut self, topic: &Arc<str>) -> Result<Name, SinkError> {
         if let Some(name) = self.names.get(topic) {
             return Ok(name.clone());

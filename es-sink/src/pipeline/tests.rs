@@ -11,6 +11,7 @@ mod late_writes;
 mod malformed;
 mod shared;
 mod sweeps;
+mod transforms;
 mod truncates;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Records of one small table, in Avro as rowcast writes it.
 
 use bytes::Bytes;
-use connect::kafka::consumer::{KafkaOffset, Record, TopicPartition};
+use connect::kafka::consumer::{KafkaOffset, Record, RecordMeta, TopicPartition};
 use connect::kafka::control::{Control, Sweep};
 use schema::lsn::Lsn;
 
@@ -107,6 +107,7 @@ pub(crate) fn record(
         value: Some(Bytes::from(value)),
         lsn: None,
         control: None,
+        meta: RecordMeta::default(),
     }
 }
 
@@ -211,6 +212,7 @@ pub(crate) fn sweep_record(partition: &TopicPartition, offset: i64, before: u64)
         value: None,
         lsn: Some(before),
         control: Some(Control::Sweep(Sweep { table: "db.orders".into(), before })),
+        meta: RecordMeta::default(),
     }
 }
 

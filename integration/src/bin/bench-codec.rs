@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use integration::bench::{document, record};
+use integration::bench::{document, record, transform};
 
 fn main() -> ExitCode {
     match run() {
@@ -25,6 +25,12 @@ fn run() -> Result<(), String> {
     {
         let line = serde_json::to_string(&bench()?).map_err(|error| error.to_string())?;
         writeln!(std::io::stdout(), "{line}").map_err(|error| error.to_string())?;
+    }
+    if wanted.is_empty() || wanted == "transform" {
+        for measured in transform::all()? {
+            let line = serde_json::to_string(&measured).map_err(|error| error.to_string())?;
+            writeln!(std::io::stdout(), "{line}").map_err(|error| error.to_string())?;
+        }
     }
     Ok(())
 }

@@ -88,6 +88,10 @@ impl Writer {
             self.text.push_str(",\"items\":");
             self.any(entry, namespace);
         }
+        if let Kind::Map(_, entry) = &schema.kind {
+            self.text.push_str(",\"values\":");
+            self.any(entry, namespace);
+        }
         if schema.name.as_deref() == Some(CONNECT_DECIMAL) {
             self.number("scale", parameter(schema, "scale"));
             self.number("precision", parameter(schema, "connect.decimal.precision"));
@@ -177,6 +181,8 @@ impl Writer {
         }
         if schema.kind == Kind::Int16 {
             self.attribute("connect.type", "int16");
+        } else if schema.kind == Kind::Int8 {
+            self.attribute("connect.type", "int8");
         }
     }
 
@@ -208,7 +214,9 @@ impl Writer {
     /// A default, as Avro writes it in a schema: bytes are text of one character each.
     fn value(&mut self, value: &Value) {
         match value {
-            Value::Null | Value::Struct(_) => self.text.push_str("null"),
+            Value::Null | Value::Struct(_) | Value::Map(_) | Value::Date(_) => {
+                self.text.push_str("null");
+            }
             Value::Boolean(value) => self.display(value),
             Value::Int32(value) => self.display(value),
             Value::Int64(value) => self.display(value),
@@ -263,7 +271,11 @@ impl Writer {
 /// A floating point number as Java's `Double.toString` prints it: plain from a thousandth to ten
 /// million, else with an exponent; always with a point. `shortest` prints the fewest digits that
 /// tell the number from its neighbours.
-fn java_decimal(number: f64, shortest: &(impl std::fmt::Display + std::fmt::LowerExp)) -> String {
+#[must_use]
+pub fn java_decimal(
+    number: f64,
+    shortest: &(impl std::fmt::Display + std::fmt::LowerExp),
+) -> String {
     let magnitude = number.abs();
     if magnitude != 0.0 && !(1e-3..1e7).contains(&magnitude) {
         let text = format!("{shortest:e}");
@@ -283,13 +295,14 @@ fn parameter(schema: &Schema, name: &str) -> u32 {
 fn base_type(kind: &Kind) -> &'static str {
     match kind {
         Kind::Boolean => "boolean",
-        Kind::Int16 | Kind::Int32 => "int",
+        Kind::Int8 | Kind::Int16 | Kind::Int32 => "int",
         Kind::Int64 => "long",
         Kind::Float32 => "float",
         Kind::Float64 => "double",
         Kind::String => "string",
         Kind::Bytes => "bytes",
         Kind::Array(_) => "array",
+        Kind::Map(..) => "map",
         Kind::Struct(_) => "record",
     }
 }

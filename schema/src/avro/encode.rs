@@ -20,7 +20,9 @@ pub fn encode(schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result<(), E
     }
     match (&schema.kind, value) {
         (Kind::Boolean, Value::Boolean(value)) => out.push(u8::from(*value)),
-        (Kind::Int16 | Kind::Int32, Value::Int32(value)) => put_long((*value).into(), out),
+        (Kind::Int8 | Kind::Int16 | Kind::Int32, Value::Int32(value)) => {
+            put_long((*value).into(), out);
+        }
         (Kind::Int64, Value::Int64(value)) => put_long(*value, out),
         (Kind::Float32, Value::Float32(value)) => out.extend_from_slice(&value.to_le_bytes()),
         (Kind::Float64, Value::Float64(value)) => out.extend_from_slice(&value.to_le_bytes()),
@@ -32,6 +34,17 @@ pub fn encode(schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result<(), E
                 put_count(values.len(), out);
             }
             for value in values {
+                encode(entry, value, out)?;
+            }
+            put_long(0, out);
+        }
+        (Kind::Map(keys, entry), Value::Map(entries)) if keys.kind == Kind::String => {
+            if !entries.is_empty() {
+                put_count(entries.len(), out);
+            }
+            for (key, value) in entries {
+                let Value::String(key) = key else { return Err(EncodeError) };
+                put_bytes(key.as_bytes(), out);
                 encode(entry, value, out)?;
             }
             put_long(0, out);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::encode;
 use super::error::{JsonError, JsonProblem};
-use crate::avro::{Field, Node, Semantics, Shape, WriterSchema};
+use crate::avro::{Field, INSTANT, Node, Semantics, Shape, WriterSchema};
 
 /// Longest text of a schema: 16 MiB, as of Avro's.
 const TEXT_MAX_BYTES: usize = 16 << 20;
@@ -121,6 +121,9 @@ fn parse(json: &Value) -> Result<(Type, Arc<Node>), JsonError> {
         "struct" => parse_struct(json)?,
         _ => return Err(wrong()),
     };
+    if semantics.name.as_deref() == Some(INSTANT) {
+        semantics.logical_type = Some("timestamp-micros".into());
+    }
     let optional = json.get("optional").and_then(Value::as_bool).unwrap_or(false);
     let default = json.get("default").filter(|value| !value.is_null());
     let default = default.map(|value| value.to_string().into());

@@ -303,6 +303,11 @@ impl RecordPlan {
         &self.topic
     }
 
+    /// Sends them to another topic. The names of their schemas stay.
+    pub fn set_topic(&mut self, topic: &str) {
+        topic.clone_into(&mut self.topic);
+    }
+
     /// The key's Avro schema; none for a table without a key.
     #[must_use]
     pub fn key_schema(&self) -> Option<&str> {

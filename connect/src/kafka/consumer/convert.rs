@@ -7,7 +7,7 @@ use rdkafka::error::KafkaError as RdKafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{ConsumerError, KafkaOffset, Record, TopicPartition};
+use super::{ConsumerError, KafkaOffset, Record, RecordMeta, TopicPartition};
 use crate::kafka::batch::{CONTROL_HEADER, LSN_HEADER, SWEEP_HEADER, TABLE_HEADER};
 use crate::kafka::control::Control;
 
@@ -38,7 +38,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// as long as each other, so many share one allocation.
 pub(super) fn own(
     message: &BorrowedMessage<'_>,
-    topic: Arc<str>,
+    (topic, with_headers): (Arc<str>, bool),
     bytes: &mut BytesMut,
 ) -> Result<Record, ConsumerError> {
     let length = message.key_len() + message.payload_len();
@@ -78,7 +78,10 @@ pub(super) fn own(
             })?)
         }
     };
-    Ok(Record { partition, offset, key, value, lsn, control })
+    let timestamp = message.timestamp().to_millis();
+    let headers = if with_headers { all_headers(message) } else { Box::default() };
+    let meta = RecordMeta { timestamp, headers, routed_from: None };
+    Ok(Record { partition, offset, key, value, lsn, control, meta })
 }
 
 /// The headers of a record that mean something here.
@@ -104,6 +107,11 @@ impl<'m> OurHeaders<'m> {
         }
         ours
     }
+}
+
+fn all_headers(message: &BorrowedMessage<'_>) -> Box<[(Box<str>, Option<Bytes>)]> {
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    headers.map(|header| (header.key.into(), header.value.map(Bytes::copy_from_slice))).collect()
 }
 
 pub(super) fn names(partitions: &TopicPartitionList) -> Vec<TopicPartition> {

@@ -8,7 +8,15 @@ fn partition(number: i32) -> TopicPartition {
 
 fn record(number: i32, offset: i64) -> Record {
     let (partition, offset) = (partition(number), KafkaOffset(offset));
-    Record { partition, offset, key: None, value: None, lsn: None, control: None }
+    Record {
+        partition,
+        offset,
+        key: None,
+        value: None,
+        lsn: None,
+        control: None,
+        meta: RecordMeta::default(),
+    }
 }
 
 async fn send(feed: &ConsumerFeed, records: Vec<Record>) {

@@ -70,6 +70,7 @@ pub(super) fn start(
         brokers: brokers.clone(),
         topics: patterns.join(", "),
         started: Instant::now(),
+        with_headers: config.headers,
         topic: None,
         pending: None,
         paused: Held::new(),
@@ -93,6 +94,7 @@ struct Poller {
     brokers: String,
     topics: String,
     started: Instant,
+    with_headers: bool,
     /// The name of the topic of the last record, which the next one nearly always shares.
     topic: Option<Arc<str>>,
     /// An assignment whose committed offsets the broker has not told yet.
@@ -207,7 +209,11 @@ impl Poller {
         let assignment = self.assignment()?;
         self.consumer.pause(&assignment).map_err(|error| self.error("pause", error))?;
         if let Some(message) = self.poll_one(Duration::ZERO)? {
-            let record = own(&message, self.shared_topic(message.topic()), &mut BytesMut::new())?;
+            let record = own(
+                &message,
+                (self.shared_topic(message.topic()), self.with_headers),
+                &mut BytesMut::new(),
+            )?;
             held.push_back(self.feed.polled(vec![record]));
         }
         Ok(Next::GoOn)
@@ -225,7 +231,7 @@ impl Poller {
             let Some(message) = self.poll_one(wait)? else { break };
             bytes += message.payload_len() + message.key_len();
             let topic = self.shared_topic(message.topic());
-            batch.push(own(&message, Arc::clone(&topic), &mut memory)?);
+            batch.push(own(&message, (Arc::clone(&topic), self.with_headers), &mut memory)?);
             drop(message);
             self.topic = Some(topic);
             wait = Duration::ZERO;

@@ -41,6 +41,11 @@ fn json(value: Value) -> Json {
         Value::Float64(value) => value.into(),
         Value::String(value) => value.into(),
         Value::Bytes(value) => STANDARD.encode(value).into(),
+        Value::Date(millis) => millis.into(),
+        Value::Map(entries) => entries
+            .into_iter()
+            .map(|(key, value)| [json(key), json(value)].into_iter().collect::<Json>())
+            .collect(),
         Value::Array(values) | Value::Struct(values) => values.into_iter().map(json).collect(),
     }
 }

@@ -154,6 +154,8 @@ impl ValueRule {
             | Value::Float32(_)
             | Value::Float64(_)
             | Value::Array(_)
+            | Value::Map(_)
+            | Value::Date(_)
             | Value::Struct(_) => return cell.write(column, out),
         };
         put_bytes(&bytes, out);

@@ -39,6 +39,7 @@ fn avro(value: &Value) -> Avro {
         Value::Float64(value) => Avro::Double(*value),
         Value::String(value) => Avro::String(value.clone()),
         Value::Bytes(value) => Avro::Bytes(value.clone()),
+        Value::Map(_) | Value::Date(_) => panic!("no row has these"),
         Value::Array(values) => Avro::Array(values.iter().map(avro).collect()),
         Value::Struct(values) => {
             Avro::Record(values.iter().map(|value| (String::new(), avro(value))).collect())

@@ -1,0 +1,250 @@
+//! Records through transforms: bytes → Connect's data → transforms → what documents are made of.
+//!
+//! What comes out is JSON with its schema, as Connect's `JsonConverter` writes it: from there on it
+//! is a record like any other. So documents, mappings and ids are the same as of a topic that a Java
+//! worker wrote with these transforms. It costs some microseconds a record, which the sinks without
+//! transforms do not pay.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use connect::kafka::consumer::{Record, RecordMeta};
+use schema::avro::WriterSchema;
+use schema::connect_json::{Enveloped, json_text};
+use schema::lsn::Lsn;
+use schema::value::{Kind, Schema, Value};
+use serde_json::Value as Json;
+use transform::{Chain, Header, JsonProblem, Part, json_of, part_of, schema_json, schema_of};
+
+use super::schemas::{Form, SchemaRef, Schemas, json_error};
+use crate::config::{Converter, Converters, DocumentsConfig};
+use crate::error::{Origin, SinkError};
+use crate::fast::FastMap;
+
+/// How many schemas are kept on each side of the transforms.
+const SCHEMAS_MAX: usize = 1_000;
+
+/// The transforms of a sink, and the schemas that they have met.
+pub(super) struct Transforms {
+    chain: Chain,
+    /// What the topics have.
+    converters: Converters,
+    read: FastMap<SchemaRef, (WriterSchema, Arc<Schema>)>,
+    enveloped: HashMap<Box<str>, Arc<Schema>>,
+    /// What transforms have made, and its text.
+    written: Vec<(Arc<Schema>, Arc<str>)>,
+    text: Arc<Schema>,
+}
+
+impl Transforms {
+    /// The transforms that the settings ask for, if they ask for any. Documents are then made of what
+    /// comes out of them.
+    pub(super) fn new(config: &mut DocumentsConfig) -> Option<Self> {
+        let settings = std::mem::take(&mut config.transforms);
+        // They were read once already, when the settings were.
+        let (chain, _) = Chain::read(&settings).ok().filter(|(chain, _)| !chain.is_empty())?;
+        let json = Converter::Json { schemas: true };
+        let converters =
+            std::mem::replace(&mut config.converters, Converters { key: json, value: json });
+        let text = Arc::new(Schema::new(Kind::String));
+        Some(Self {
+            chain,
+            converters,
+            read: FastMap::default(),
+            enveloped: HashMap::new(),
+            written: Vec::new(),
+            text,
+        })
+    }
+
+    /// Sends a record through. `None` if a transform drops it. Waits for the registry.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SinkError`] when the record is not what its converter's settings say, or a transform
+    /// does not take it.
+    pub(super) async fn apply(
+        &mut self,
+        record: &Record,
+        schemas: &mut Schemas,
+    ) -> Result<Option<Record>, SinkError> {
+        let Converters { key, value } = self.converters;
+        let key = self.part(record, (&record.key, key), schemas).await?;
+        let value = self.part(record, (&record.value, value), schemas).await?;
+        // The number of a change is in the envelope, which transforms may take away.
+        let lsn = record.lsn.or_else(|| lsn_of(&value));
+        let done = self.chain.apply(self.given(record, key, value));
+        let done = done.map_err(|source| SinkError::Transform {
+            origin: Origin::of(record),
+            source: Box::new(source),
+        })?;
+        let Some(done) = done else { return Ok(None) };
+        let mut partition = record.partition.clone();
+        let routed = done.topic != partition.topic;
+        let from = std::mem::replace(&mut partition.topic, done.topic);
+        let meta = RecordMeta { routed_from: routed.then_some(from), ..RecordMeta::default() };
+        let written = |problem: JsonProblem| convert(record, &problem.to_string());
+        Ok(Some(Record {
+            partition,
+            offset: record.offset,
+            key: self.bytes(&done.key).map_err(written)?,
+            value: self.bytes(&done.value).map_err(written)?,
+            lsn,
+            control: record.control.clone(),
+            meta,
+        }))
+    }
+
+    /// The topic that records like one without key and value go to.
+    pub(super) fn topic_of(&mut self, record: &Record) -> Result<Arc<str>, SinkError> {
+        let given = self.given(record, Part::NULL, Part::NULL);
+        let done = self.chain.apply(given).map_err(|source| SinkError::Transform {
+            origin: Origin::of(record),
+            source: Box::new(source),
+        })?;
+        Ok(done.map_or_else(|| Arc::clone(&record.partition.topic), |done| done.topic))
+    }
+
+    fn given(&self, record: &Record, key: Part, value: Part) -> transform::Record {
+        let header = |(name, value): &(Box<str>, Option<Bytes>)| {
+            let text = value.as_ref().map(|value| String::from_utf8_lossy(value).into_owned());
+            let part = match text {
+                Some(text) => Part::new(Arc::clone(&self.text), Value::String(text)),
+                None => Part::NULL,
+            };
+            Header { name: name.to_string(), part }
+        };
+        transform::Record {
+            topic: Arc::clone(&record.partition.topic),
+            partition: Some(record.partition.partition),
+            offset: Some(record.offset.0),
+            timestamp: record.meta.timestamp,
+            key,
+            value,
+            headers: record.meta.headers.iter().map(header).collect(),
+        }
+    }
+
+    async fn part(
+        &mut self,
+        record: &Record,
+        (bytes, converter): (&Option<Bytes>, Converter),
+        schemas: &mut Schemas,
+    ) -> Result<Part, SinkError> {
+        let Some(bytes) = bytes else { return Ok(Part::NULL) };
+        if converter == (Converter::Json { schemas: true }) {
+            return self.enveloped(record, bytes);
+        }
+        match schemas.take(converter, bytes, record)? {
+            Form::Avro { schema, body } => {
+                let topic = &record.partition.topic;
+                if !self.read.contains_key(&schema) {
+                    let writer = schemas.get(schema, topic).await?;
+                    let connect =
+                        writer.connect_schema().map_err(super::plan_error(record, schema))?;
+                    if self.read.len() >= SCHEMAS_MAX {
+                        self.read.clear();
+                    }
+                    self.read.insert(schema, (writer, Arc::new(connect)));
+                }
+                let (writer, connect) =
+                    self.read.get(&schema).expect("it was put there if it was not");
+                let value = writer.connect_value(connect, &body);
+                let value = value.map_err(|error| convert(record, &error.to_string()))?;
+                Ok(Part::new(Arc::clone(connect), value))
+            }
+            Form::Json(text) => {
+                let text = json_text(text).map_err(json_error(record))?;
+                let json = parse(record, text)?;
+                part_of(None, &json).map_err(|problem| convert(record, &problem.to_string()))
+            }
+            Form::Text(text) => {
+                Ok(Part::new(Arc::clone(&self.text), Value::String(text.to_owned())))
+            }
+        }
+    }
+
+    /// A record in JSON with its schema.
+    fn enveloped(&mut self, record: &Record, bytes: &Bytes) -> Result<Part, SinkError> {
+        let Enveloped { schema, payload } = Enveloped::parse(bytes).map_err(json_error(record))?;
+        let wrong = |problem: JsonProblem| convert(record, &problem.to_string());
+        let schema = match schema {
+            None => None,
+            Some(text) => match self.enveloped.get(text) {
+                Some(known) => Some(Arc::clone(known)),
+                None => {
+                    let schema = Arc::new(schema_of(&parse(record, text)?).map_err(wrong)?);
+                    if self.enveloped.len() >= SCHEMAS_MAX {
+                        self.enveloped.clear();
+                    }
+                    self.enveloped.insert(text.into(), Arc::clone(&schema));
+                    Some(schema)
+                }
+            },
+        };
+        part_of(schema.as_ref(), &parse(record, payload)?).map_err(wrong)
+    }
+
+    /// A key or a value as JSON with its schema; `None` for null.
+    fn bytes(&mut self, part: &Part) -> Result<Option<Bytes>, JsonProblem> {
+        if part.value == Value::Null {
+            return Ok(None);
+        }
+        let payload = json_of(part.schema.as_deref(), &part.value)?;
+        let schema = part.schema.as_ref().map(|schema| self.schema_text(schema));
+        let schema = schema.as_deref().unwrap_or("null");
+        Ok(Some(format!("{{\"schema\":{schema},\"payload\":{payload}}}").into()))
+    }
+
+    fn schema_text(&mut self, schema: &Arc<Schema>) -> Arc<str> {
+        if let Some((_, text)) = self.written.iter().find(|(known, _)| Arc::ptr_eq(known, schema)) {
+            return Arc::clone(text);
+        }
+        // Null is no record, so nothing that is written is optional as a whole.
+        let required = Schema { optional: false, default: None, ..Schema::clone(schema) };
+        let text: Arc<str> = schema_json(&required).to_string().into();
+        if self.written.len() >= WRITTEN_MAX {
+            self.written.clear();
+        }
+        self.written.push((Arc::clone(schema), Arc::clone(&text)));
+        text
+    }
+}
+
+/// How many texts of schemas are kept: a handful of tables is in hand at a time.
+const WRITTEN_MAX: usize = 64;
+
+/// The number of the change that an envelope is about.
+fn lsn_of(value: &Part) -> Option<Lsn> {
+    let text =
+        |value: &Value| if let Value::String(text) = value { text.parse().ok() } else { None };
+    match value.schema.as_deref() {
+        Some(schema) => {
+            let (schema, source) = field(schema, &value.value, "source")?;
+            text(field(schema, source, "sequence")?.1)
+        }
+        None => text(entry(entry(&value.value, "source")?, "sequence")?),
+    }
+}
+
+fn field<'a>(schema: &'a Schema, value: &'a Value, name: &str) -> Option<(&'a Schema, &'a Value)> {
+    let (Kind::Struct(fields), Value::Struct(values)) = (&schema.kind, value) else { return None };
+    let mut both = fields.iter().zip(values);
+    both.find(|(field, _)| field.name == name).map(|(field, value)| (&field.schema, value))
+}
+
+fn entry<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    let Value::Map(entries) = value else { return None };
+    let is = |key: &Value| if let Value::String(key) = key { key == name } else { false };
+    entries.iter().find(|(key, _)| is(key)).map(|(_, value)| value)
+}
+
+fn parse(record: &Record, text: &str) -> Result<Json, SinkError> {
+    // `Enveloped` and `json_text` have looked at the nesting.
+    serde_json::from_str(text).map_err(|_| convert(record, "it is no JSON"))
+}
+
+fn convert(record: &Record, problem: &str) -> SinkError {
+    SinkError::Convert { origin: Origin::of(record), problem: problem.into() }
+}

@@ -1,0 +1,151 @@
+//! `transforms` and `predicates` of a connector: which there are, in which order, for which records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::connect::predicate::Predicate;
+use crate::connect::{self, Transform};
+use crate::debezium;
+use crate::error::{ConfigProblem, TransformError};
+use crate::options::Options;
+use crate::record::Record;
+
+/// The transforms of one connector in their order.
+pub struct Chain {
+    steps: Vec<Step>,
+}
+
+struct Step {
+    alias: Box<str>,
+    class: &'static str,
+    condition: Option<Condition>,
+    transform: Box<dyn Transform>,
+}
+
+/// For which records a transform is.
+struct Condition {
+    predicate: Predicate,
+    negate: bool,
+}
+
+impl Chain {
+    /// Reads `transforms`, `transforms.*`, `predicates` and `predicates.*` of a connector's settings.
+    /// Also gives the full names of all settings that these transforms know.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigProblem`] for a transform or a predicate that is not known, and for settings
+    /// that it does not take.
+    pub fn read(
+        settings: &BTreeMap<String, String>,
+    ) -> Result<(Self, BTreeSet<String>), ConfigProblem> {
+        let mut asked = BTreeSet::new();
+        let predicates = read_predicates(settings, &mut asked)?;
+        let mut steps = Vec::new();
+        for alias in aliases("transforms", settings, &mut asked)? {
+            let prefix = format!("transforms.{alias}.");
+            let mut options = Options { prefix, settings, asked: &mut asked };
+            let class = options.required("type")?;
+            let found = connect::find(&class).or_else(|| debezium::find(&class));
+            let (class, make) = found.ok_or_else(|| unknown(&options, &class))?;
+            let condition = read_condition(&mut options, &predicates)?;
+            let transform = make(&mut options)?;
+            steps.push(Step { alias: alias.into(), class, condition, transform });
+        }
+        Ok((Self { steps }, asked))
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Sends a record through all transforms. `None` if one of them drops it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TransformError`] when one of them does not take it.
+    pub fn apply(&mut self, mut record: Record) -> Result<Option<Record>, TransformError> {
+        for step in &mut self.steps {
+            let is_for =
+                |condition: &Condition| condition.predicate.holds(&record) != condition.negate;
+            if !step.condition.as_ref().is_none_or(is_for) {
+                continue;
+            }
+            let done = step.transform.apply(record).map_err(|failure| TransformError {
+                alias: step.alias.clone(),
+                class: step.class,
+                exception: failure.exception,
+                message: failure.message,
+            })?;
+            let Some(done) = done else { return Ok(None) };
+            record = done;
+        }
+        Ok(Some(record))
+    }
+}
+
+impl std::fmt::Debug for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.steps.iter().map(|step| &step.alias)).finish()
+    }
+}
+
+fn aliases(
+    key: &str,
+    settings: &BTreeMap<String, String>,
+    asked: &mut BTreeSet<String>,
+) -> Result<Vec<String>, ConfigProblem> {
+    let mut options = Options { prefix: String::new(), settings, asked };
+    let aliases = options.list(key).unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    if aliases.iter().any(|alias| !seen.insert(alias)) {
+        let all = format!("[{}]", aliases.join(", "));
+        return Err(options.invalid(key, &all, "Duplicate alias provided."));
+    }
+    Ok(aliases)
+}
+
+fn read_predicates(
+    settings: &BTreeMap<String, String>,
+    asked: &mut BTreeSet<String>,
+) -> Result<BTreeMap<String, Predicate>, ConfigProblem> {
+    let mut predicates = BTreeMap::new();
+    for alias in aliases("predicates", settings, asked)? {
+        let prefix = format!("predicates.{alias}.");
+        let mut options = Options { prefix, settings, asked };
+        let class = options.required("type")?;
+        let predicate = Predicate::read(&class, &mut options)?;
+        predicates.insert(alias, predicate.ok_or_else(|| unknown(&options, &class))?);
+    }
+    Ok(predicates)
+}
+
+fn read_condition(
+    options: &mut Options<'_>,
+    predicates: &BTreeMap<String, Predicate>,
+) -> Result<Option<Condition>, ConfigProblem> {
+    let name = options.text("predicate").filter(|name| !name.is_empty());
+    let is_negated = options.text("negate");
+    let Some(name) = name else {
+        if is_negated.is_none() {
+            return Ok(None);
+        }
+        let prefix = &options.prefix;
+        let problem = format!(
+            "Config '{prefix}negate' there is no config '{prefix}predicate' defining a predicate to \
+             be negated."
+        );
+        return Err(options.problem("negate", problem));
+    };
+    let predicate = predicates.get(&name).cloned().ok_or_else(|| {
+        let known: Vec<_> = predicates.keys().map(String::as_str).collect();
+        let known = format!("there is no such predicate, `predicates` has {}", known.join(", "));
+        options.invalid("predicate", &name, &known)
+    })?;
+    Ok(Some(Condition { predicate, negate: options.boolean("negate", false)? }))
+}
+
+fn unknown(options: &Options<'_>, class: &str) -> ConfigProblem {
+    options.invalid("type", class, &format!("Class {class} could not be found."))
+}

@@ -1,0 +1,61 @@
+//! `HasHeaderKey`, `RecordIsTombstone`, `TopicNameMatches`, and `Filter`, which drops what a
+//! predicate holds for.
+
+use super::Transform;
+use crate::error::{ConfigProblem, Failure};
+use crate::java::pattern::Pattern;
+use crate::options::Options;
+use crate::record::Record;
+
+const PACKAGE: &str = "org.apache.kafka.connect.transforms.predicates.";
+
+/// What can hold for a record.
+#[derive(Debug, Clone)]
+pub(crate) enum Predicate {
+    /// It has a header of this name.
+    HasHeader(String),
+    /// It has no value.
+    IsTombstone,
+    /// The whole name of its topic matches.
+    TopicMatches(Pattern),
+}
+
+impl Predicate {
+    /// Reads a predicate; `None` if there is none of this class.
+    pub(crate) fn read(
+        class: &str,
+        options: &mut Options<'_>,
+    ) -> Result<Option<Self>, ConfigProblem> {
+        Ok(Some(match class.strip_prefix(PACKAGE).unwrap_or(class) {
+            "HasHeaderKey" => Self::HasHeader(options.non_empty("name")?),
+            "RecordIsTombstone" => Self::IsTombstone,
+            "TopicNameMatches" => {
+                let text = options.non_empty("pattern")?;
+                let invalid = |why: String| options.invalid("pattern", &text, &why);
+                Self::TopicMatches(Pattern::new(&text).map_err(invalid)?)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    pub(crate) fn holds(&self, record: &Record) -> bool {
+        match self {
+            Self::HasHeader(name) => record.headers.iter().any(|header| header.name == *name),
+            Self::IsTombstone => record.value.is_null(),
+            Self::TopicMatches(pattern) => pattern.matches(&record.topic),
+        }
+    }
+}
+
+struct Filter;
+
+/// `Filter` has no settings.
+pub(super) fn make_filter(_: &mut Options<'_>) -> Result<Box<dyn Transform>, ConfigProblem> {
+    Ok(Box::new(Filter))
+}
+
+impl Transform for Filter {
+    fn apply(&mut self, _: Record) -> Result<Option<Record>, Failure> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,26 @@
+//! Kafka Connect's transforms and predicates, and Debezium's, by their names and their settings.
+//!
+//! What they do is the matter of this crate, on records in Connect's data model: the plain, generic
+//! implementation that works for every record. Where a transform only needs what a plan knows before
+//! the first row, the connectors fold it into their plans instead, and this is what those are held
+//! against. How bytes become a record is the matter of `schema`, what becomes of a record that fails
+//! that of the connector.
+//!
+//! Every transform was held against Kafka Connect 4.3's own class: `src/golden/README.md`.
+
+mod chain;
+mod connect;
+mod data;
+mod debezium;
+mod error;
+mod java;
+mod options;
+mod record;
+mod schemas;
+#[cfg(test)]
+mod tests;
+
+pub use chain::Chain;
+pub use data::{JsonProblem, json_of, part_of, schema_json, schema_of};
+pub use error::{ConfigProblem, Exception, TransformError};
+pub use record::{Header, Part, Record};
