@@ -41,6 +41,8 @@ pub struct Options {
     pub hot_updates: u64,
     /// Keys of that run.
     pub hot_keys: u64,
+    /// Whether the rows are those of a snapshot, and the sink may use `index.bulk.load`.
+    pub snapshot: bool,
     /// Further settings of the sink.
     pub settings: Vec<(String, String)>,
 }
@@ -105,7 +107,7 @@ pub async fn run(
     options: &Options,
 ) -> Result<Report, SinkBenchError> {
     let bench = Bench { stack, folder, options, client: Client::new() };
-    let rows = Topic::make(stack, "bench.db.rows").await?;
+    let rows = Topic::make(stack, "bench.db.rows", bench.op()).await?;
     rows.write(options.documents, options.documents)?;
     let bodies = loader::bodies("bare", options.documents);
     let mut runs = Vec::new();
@@ -124,7 +126,7 @@ pub async fn run(
     let rate = |who| median(of(who).map(|run| run.documents_per_second));
     let cpu = median(of("rowcast").map(|run| run.client_cpu_us / run.server_cpu_us));
     let (rate_ratio, cpu_ratio) = (rate("rowcast") / rate("bare"), cpu);
-    let hot = Topic::make(stack, "hot.db.rows").await?;
+    let hot = Topic::make(stack, "hot.db.rows", "u").await?;
     hot.write(options.hot_updates, options.hot_keys)?;
     let hot_actions_ratio = bench.hot().await?;
     Ok(Report { runs, rate_ratio, cpu_ratio, hot_actions_ratio })
@@ -138,6 +140,11 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// What all records but those of the run on few keys are.
+    fn op(&self) -> &'static str {
+        if self.options.snapshot { "r" } else { "u" }
+    }
+
     async fn sink(&self, number: usize) -> Result<Run, SinkBenchError> {
         let index = format!("sink-{number}");
         let rowcast = self.start("bench", &index).await?;
@@ -206,6 +213,9 @@ impl Bench<'_> {
             .sink("sink", &elasticsearch.url(), prefix)
             .with("index.name", index)
             .with("consumer.override.group.id", &format!("connect-{index}"));
+        if self.options.snapshot {
+            file = file.with("index.bulk.load", "true");
+        }
         for (key, value) in &self.options.settings {
             file = file.with(key, value);
         }

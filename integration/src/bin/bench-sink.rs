@@ -28,6 +28,10 @@ struct Arguments {
     /// machine: then its speed is the bound, and not what all of them need together.
     #[arg(long)]
     apart: bool,
+    /// The rows are those of a snapshot, and the sink has `index.bulk.load`: no refresh until it is
+    /// done. The loader does not change any setting.
+    #[arg(long)]
+    snapshot: bool,
     /// A further setting of the sink, as `name=value`; as often as needed.
     #[arg(long = "set", value_parser = setting)]
     settings: Vec<(String, String)>,
@@ -55,11 +59,11 @@ async fn run(arguments: Arguments) -> Result<String, String> {
     options.elasticsearch.heap_mb = 1_024;
     let stack = Box::pin(Stack::start(options)).await.map_err(|error| error.to_string())?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let Arguments { documents, runs, hot_updates, hot_keys, apart, settings } = arguments;
+    let Arguments { documents, runs, hot_updates, hot_keys, apart, snapshot, settings } = arguments;
     if apart {
         sink_bench::keep_apart(&stack).await.map_err(|error| error.to_string())?;
     }
-    let options = Options { documents, runs, hot_updates, hot_keys, settings };
+    let options = Options { documents, runs, hot_updates, hot_keys, snapshot, settings };
     let measured = Box::pin(sink_bench::run(&stack, folder.path(), &options)).await;
     stack.stop().await.map_err(|error| error.to_string())?;
     let report =

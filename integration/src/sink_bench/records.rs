@@ -72,10 +72,16 @@ pub(super) struct Topic {
     producer: BaseProducer,
     key: u32,
     value: u32,
+    op: &'static str,
 }
 
 impl Topic {
-    pub(super) async fn make(stack: &Stack, name: &str) -> Result<Self, SinkBenchError> {
+    /// With `op` in all records: `r` for rows of a snapshot, `u` for changes.
+    pub(super) async fn make(
+        stack: &Stack,
+        name: &str,
+        op: &'static str,
+    ) -> Result<Self, SinkBenchError> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", stack.kafka.bootstrap());
         config.set("linger.ms", "20").set("queue.buffering.max.messages", "200000");
@@ -88,6 +94,7 @@ impl Topic {
             producer: config.create()?,
             key: register(&registry, &format!("{name}-key"), KEY).await?,
             value: register(&registry, &format!("{name}-value"), VALUE).await?,
+            op,
         })
     }
 
@@ -129,7 +136,7 @@ impl Topic {
         value.push(2);
         text(&(row.number + 1).to_string(), &mut value);
         value.push(0);
-        text("u", &mut value);
+        text(self.op, &mut value);
         (key, value)
     }
 }
