@@ -62,8 +62,13 @@ fn main() -> ExitCode {
 }
 
 /// What `connector.class` may name.
-static CLASSES: [&dyn ConnectorClass; 4] =
-    [&cdc_source::MySqlConnector, &es_sink::ElasticsearchSink, &FileStreamSource, &FileStreamSink];
+static CLASSES: [&dyn ConnectorClass; 5] = [
+    &cdc_source::MySqlConnector,
+    &es_sink::ElasticsearchSink,
+    &es_sink::OpenSearchSink,
+    &FileStreamSource,
+    &FileStreamSink,
+];
 
 /// Runs a worker until a signal or an error. `what` it is called.
 async fn until_signal<F>(what: &str, work: impl FnOnce(CancellationToken) -> F) -> ExitCode
@@ -134,4 +139,21 @@ fn stop_on_signal(stop: &CancellationToken) -> std::io::Result<()> {
     // Lives as long as the process: there is nothing to join.
     drop(tokio::spawn(waiting));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_whose_settings_have_verdicts_can_be_named() {
+        let verdicts = include_str!("../../docs/compatibility.md");
+        let headings = verdicts.lines().filter_map(|line| line.strip_prefix("## "));
+        let classes: Vec<_> = headings.filter(|heading| heading.ends_with("Connector")).collect();
+
+        assert!(classes.len() >= CLASSES.len(), "{classes:?}");
+        for class in classes {
+            assert!(CLASSES.iter().any(|known| known.names().contains(&class)), "{class}");
+        }
+    }
 }
