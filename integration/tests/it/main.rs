@@ -28,6 +28,8 @@ mod contract;
 #[cfg(test)]
 mod definitions;
 #[cfg(test)]
+mod e2e_bench;
+#[cfg(test)]
 mod es_connection;
 #[cfg(test)]
 mod evolution;
