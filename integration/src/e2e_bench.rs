@@ -17,7 +17,7 @@ mod topics;
 mod workload;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
@@ -29,8 +29,8 @@ use self::ours::Ours;
 pub use self::report::{Measured, Report};
 use self::run::{Processes, follow};
 use self::topics::Watched;
-pub use self::workload::Workload;
 use self::workload::Kind;
+pub use self::workload::Workload;
 use crate::latency::{self, LatencyError};
 use crate::process::ProcessError;
 use crate::sink_bench::{self, SinkBenchError};
@@ -60,6 +60,9 @@ pub struct Options {
     pub against_debezium: bool,
     /// Further settings of rowcast's source.
     pub settings: Vec<(String, String)>,
+    /// Where the report is written to, again after each workload: what was measured is kept, whatever
+    /// becomes of the next one.
+    pub json: Option<PathBuf>,
 }
 
 /// The bench could not be carried out.
@@ -171,7 +174,7 @@ pub async fn run(
     if let Some(debezium) = &debezium {
         debezium.connect.server.stop().await?;
     }
-    let mut measured = Vec::new();
+    let mut report = Report::new(machine);
     for &workload in &options.workloads {
         let name = format!("e2e_{}", workload.name());
         let bench = Bench {
@@ -183,9 +186,12 @@ pub async fn run(
             ours: Ours { stack, folder, database: &name, settings: &options.settings },
         };
         tell(&format!("{}: {} rows", workload.name(), bench.rows));
-        measured.push(Box::pin(bench.measure(&tell)).await?);
+        report.add(Box::pin(bench.measure(&tell)).await?);
+        if let Some(file) = &options.json {
+            std::fs::write(file, format!("{:#}\n", report.to_json()))?;
+        }
     }
-    Ok(Report::new(machine, measured))
+    Ok(report)
 }
 
 async fn connect(stack: &Stack) -> Result<Conn, BenchError> {
@@ -456,8 +462,7 @@ impl Bench<'_> {
             hot_keys: 1_000,
             settings: Vec::new(),
         };
-        let report =
-            Box::pin(sink_bench::run(self.stack, self.ours.folder, &options)).await?;
+        let report = Box::pin(sink_bench::run(self.stack, self.ours.folder, &options)).await?;
         for run in report.counted() {
             let mut figures = Figures::from([
                 ("rows_per_second", run.documents_per_second),

@@ -13,15 +13,25 @@ pub const BENCHES: [Bench; 4] = [
     },
     Bench {
         name: "binlog_to_avro_single_row",
-        run: |effort| convert("binlog_to_avro_single_row", &single_row_updates(), (Path::Planned, effort)),
+        run: |effort| {
+            convert("binlog_to_avro_single_row", &single_row_updates(), (Path::Planned, effort))
+        },
     },
     Bench {
         name: "binlog_to_avro_bulk_generic",
-        run: |effort| convert("binlog_to_avro_bulk_generic", &bulk_inserts(), (Path::Generic, effort)),
+        run: |effort| {
+            convert("binlog_to_avro_bulk_generic", &bulk_inserts(), (Path::Generic, effort))
+        },
     },
     Bench {
         name: "binlog_to_avro_single_row_generic",
-        run: |effort| convert("binlog_to_avro_single_row_generic", &single_row_updates(), (Path::Generic, effort)),
+        run: |effort| {
+            convert(
+                "binlog_to_avro_single_row_generic",
+                &single_row_updates(),
+                (Path::Generic, effort),
+            )
+        },
     },
 ];
 

@@ -36,7 +36,7 @@ struct Arguments {
     /// A further setting of rowcast's source, as `name=value`; as often as needed.
     #[arg(long = "set", value_parser = setting)]
     settings: Vec<(String, String)>,
-    /// Writes medians, spreads and all runs as JSON.
+    /// Writes medians, spreads and all runs as JSON, again after each workload.
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -49,14 +49,11 @@ enum Peer {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let json = arguments.json.clone();
-    let reported = match Box::pin(run(arguments)).await {
-        Ok(report) => show(&report, json).map_err(BenchError::from),
-        Err(error) => Err(error),
-    };
-    match reported {
-        Ok(()) => ExitCode::SUCCESS,
+    match Box::pin(run(Arguments::parse())).await {
+        Ok(report) => {
+            let written = writeln!(io::stdout(), "{}", report.to_table());
+            if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
         Err(error) => {
             let error = schema::fault::chain(&error);
             writeln!(io::stderr(), "error: {error}").unwrap_or_default();
@@ -80,6 +77,7 @@ async fn run(arguments: Arguments) -> Result<Report, BenchError> {
         latency_seconds: (arguments.latency_seconds, arguments.latency_warm_up_seconds),
         against_debezium: matches!(arguments.against, Some(Peer::Debezium)),
         settings: arguments.settings,
+        json: arguments.json,
     };
     let stack = Box::pin(Stack::start(e2e_bench::servers())).await?;
     let folder = tempfile::tempdir()?;
@@ -94,13 +92,6 @@ async fn run(arguments: Arguments) -> Result<Report, BenchError> {
 /// What is going on, for who waits.
 fn tell(text: &str) {
     writeln!(io::stderr(), "{text}").unwrap_or_default();
-}
-
-fn show(report: &Report, json: Option<PathBuf>) -> io::Result<()> {
-    if let Some(file) = json {
-        std::fs::write(file, format!("{:#}\n", report.to_json()))?;
-    }
-    writeln!(io::stdout(), "{}", report.to_table())
 }
 
 fn setting(text: &str) -> Result<(String, String), &'static str> {

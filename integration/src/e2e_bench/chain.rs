@@ -16,11 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Copies the tables of a database into an index. Found is what a search finds, which is refreshed once
 /// a second.
-pub(super) async fn run(
-    ours: &Ours<'_>,
-    prefix: &str,
-    rows: u64,
-) -> Result<Figures, BenchError> {
+pub(super) async fn run(ours: &Ours<'_>, prefix: &str, rows: u64) -> Result<Figures, BenchError> {
     let (stack, include) = (ours.stack, format!("{}\\.r", ours.database));
     let url = stack.elasticsearch.url();
     let mut pipeline = PipelineFile::new(prefix, &stack.kafka, &stack.registry).source(

@@ -117,11 +117,13 @@ impl Measured {
 }
 
 impl Report {
-    pub(super) fn new(
-        machine: BTreeMap<&'static str, String>,
-        workloads: Vec<Measured>,
-    ) -> Self {
-        Self { machine, workloads }
+    /// Of nothing yet.
+    pub(super) fn new(machine: BTreeMap<&'static str, String>) -> Self {
+        Self { machine, workloads: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, measured: Measured) {
+        self.workloads.push(measured);
     }
 
     /// Everything, with each run.
@@ -180,8 +182,7 @@ mod tests {
 
     fn measured() -> Measured {
         let mut measured = Measured::new("catchup_bulk", 1_000_000);
-        for (who, rate) in
-            [("rowcast", 500_000.0), ("debezium", 60_000.0), ("rowcast", 700_000.0)]
+        for (who, rate) in [("rowcast", 500_000.0), ("debezium", 60_000.0), ("rowcast", 700_000.0)]
         {
             let of_core = rate * 2.0;
             let figures =
@@ -205,7 +206,8 @@ mod tests {
 
     #[test]
     fn the_table_has_a_line_for_each_and_the_ratio() {
-        let report = Report::new(BTreeMap::from([("memory", "1 GiB".to_owned())]), vec![measured()]);
+        let mut report = Report::new(BTreeMap::from([("memory", "1 GiB".to_owned())]));
+        report.add(measured());
 
         let table = report.to_table();
 

@@ -1,6 +1,6 @@
 //! Topics: made before a run with the same settings for all, and looked at while they fill.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -13,6 +13,11 @@ use super::BenchError;
 /// How long the broker may take for one answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long it may take to make all topics of a run.
+const KNOWN_WITHIN: Duration = Duration::from_secs(60);
+/// How often it is asked for those.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Makes topics of one partition, which take the records of any producer as they come.
 pub(super) async fn make(bootstrap: &str, names: &[String]) -> Result<(), BenchError> {
     let mut config = ClientConfig::new();
@@ -21,10 +26,18 @@ pub(super) async fn make(bootstrap: &str, names: &[String]) -> Result<(), BenchE
     let topic = |name| NewTopic::new(name, 1, TopicReplication::Fixed(1));
     let topics: Vec<_> = names.iter().map(|name| topic(name)).collect();
     let made = admin.create_topics(&topics, &AdminOptions::new()).await?;
-    match made.into_iter().find_map(Result::err) {
-        Some((topic, code)) => Err(BenchError::Topic { topic, code }),
-        None => Ok(()),
+    if let Some((topic, code)) = made.into_iter().find_map(Result::err) {
+        return Err(BenchError::Topic { topic, code });
     }
+    // The broker has answered before it knows all of them itself.
+    let (watched, end) = (Watched::new(bootstrap, names)?, Instant::now() + KNOWN_WITHIN);
+    while let Err(error) = watched.end() {
+        if Instant::now() > end {
+            return Err(error);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }
 
 /// Topics of one partition, as a reader of committed records sees them.

@@ -13,6 +13,7 @@ fn options(workloads: &[Workload], rows_percent: u64) -> Options {
         latency_seconds: (2, 1),
         against_debezium: false,
         settings: Vec::new(),
+        json: None,
     }
 }
 
