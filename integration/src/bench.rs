@@ -13,5 +13,5 @@ pub struct Bench {
     /// What it prints as its name.
     pub name: &'static str,
     /// Measures.
-    pub run: fn() -> Result<measure::Measured, String>,
+    pub run: fn(measure::Effort) -> Result<measure::Measured, String>,
 }

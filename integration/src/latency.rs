@@ -23,12 +23,14 @@ use crate::pipeline::PipelineFile;
 use crate::process::{ProcessError, Rowcast};
 use crate::stack::Stack;
 
-/// Connections that write: each waits for its answers, so one alone would not hold the rate.
-const WRITERS: u64 = 4;
+/// Fewest connections that write: each waits for its answers, so one alone would not hold the rate.
+const WRITERS_MIN: u64 = 4;
+/// Most rows of one in a second: timers tick in whole milliseconds.
+const WRITER_RATE_MAX: u64 = 250;
 
-/// Rows of the first seconds do not count: the broker's JVM compiles its code for about half a minute,
-/// on a processor that the rest of the run needs too.
-const WARM_UP: Duration = Duration::from_secs(40);
+/// Usual time whose rows do not count: the broker's JVM compiles its code for about half a minute, on a
+/// processor that the rest of the run needs too.
+pub const WARM_UP: Duration = Duration::from_secs(40);
 
 /// Longest wait for the source to start, and for the last record to come.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -43,6 +45,8 @@ pub struct Options {
     pub rate: u64,
     /// Seconds that count.
     pub seconds: u64,
+    /// Time before them that does not.
+    pub warm_up: Duration,
 }
 
 /// What was measured.
@@ -118,22 +122,47 @@ pub async fn run(
     folder: &Path,
     (options, settings): (Options, &[(String, String)]),
 ) -> Result<Report, LatencyError> {
-    let url = stack.mysql.url();
-    let mut connection = Conn::new(Opts::from_url(&url).map_err(mysql_async::Error::from)?).await?;
-    connection.query_drop(format!("CREATE DATABASE {name}")).await?;
-    let table = format!("{name}.t");
-    let columns = "id BIGINT PRIMARY KEY, n INT, note VARCHAR(100)";
-    connection.query_drop(format!("CREATE TABLE {table} ({columns})")).await?;
+    make_table(stack, name).await?;
     let rowcast = launch(stack, name, folder, settings).await?;
-    // Makes the topic.
-    connection.query_drop(format!("INSERT INTO {table} VALUES (-1, 0, '')")).await?;
-    wait_for_log(&rowcast, "table definition taken").await?;
+    let report = load(stack, name, options).await?;
+    rowcast.stop(DEADLINE).await?;
+    Ok(report)
+}
 
+/// Makes the table, in a database of its own.
+pub(crate) async fn make_table(stack: &Stack, name: &str) -> Result<(), LatencyError> {
+    let mut connection = connect(stack).await?;
+    connection.query_drop(format!("CREATE DATABASE {name}")).await?;
+    let columns = "id BIGINT PRIMARY KEY, n INT, note VARCHAR(100)";
+    connection.query_drop(format!("CREATE TABLE {name}.t ({columns})")).await?;
+    Ok(connection.disconnect().await?)
+}
+
+/// Inserts a row that does not count.
+pub(crate) async fn insert_other(stack: &Stack, name: &str, id: i64) -> Result<(), LatencyError> {
+    let mut connection = connect(stack).await?;
+    connection.query_drop(format!("INSERT INTO {name}.t VALUES ({id}, 0, '')")).await?;
+    Ok(connection.disconnect().await?)
+}
+
+async fn connect(stack: &Stack) -> Result<Conn, LatencyError> {
+    let options = Opts::from_url(&stack.mysql.url()).map_err(mysql_async::Error::from)?;
+    Ok(Conn::new(options).await?)
+}
+
+/// Commits rows while a source reads them, and times those of the topic.
+pub(crate) async fn load(
+    stack: &Stack,
+    name: &str,
+    options: Options,
+) -> Result<Report, LatencyError> {
+    let (url, table) = (stack.mysql.url(), format!("{name}.t"));
     let reader = Reader::start(&stack.kafka.bootstrap(), &format!("{name}.{table}"))?;
     let began = Instant::now();
     let mut writers = JoinSet::new();
-    for writer in 0..WRITERS {
-        writers.spawn(write(url.clone(), table.clone(), options, writer));
+    let count = options.rate.div_ceil(WRITER_RATE_MAX).max(WRITERS_MIN);
+    for writer in 0..count {
+        writers.spawn(write(url.clone(), table.clone(), options, (writer, count)));
     }
     let mut committed = Vec::new();
     while let Some(written) = writers.join_next().await {
@@ -141,10 +170,9 @@ pub async fn run(
     }
     let elapsed = began.elapsed();
     let read = reader.finish(committed.len()).await?;
-    rowcast.stop(DEADLINE).await?;
     let rows = committed.len();
     let per_second = f64::from(u32::try_from(rows).unwrap_or(u32::MAX)) / elapsed.as_secs_f64();
-    committed.retain(|row| row.sent >= began + WARM_UP);
+    committed.retain(|row| row.sent >= began + options.warm_up);
     Ok(report(options.rate, per_second, &committed, &read))
 }
 
@@ -181,7 +209,8 @@ fn quantiles(mut times: Vec<Duration>) -> Quantiles {
     Quantiles { p50_ms: at(500), p99_ms: at(990), p999_ms: at(999), max_ms: at(1000) }
 }
 
-async fn launch(
+/// Starts a source of the table and waits until it reads the log and the topic is there.
+pub(crate) async fn launch(
     stack: &Stack,
     name: &str,
     folder: &Path,
@@ -196,6 +225,9 @@ async fn launch(
     let log = folder.join("rowcast.log");
     let rowcast = Rowcast::start(&["run", &file.to_string_lossy()], &[], &log).await?;
     wait_for_log(&rowcast, "source starts").await?;
+    // Makes the topic.
+    insert_other(stack, name, -1).await?;
+    wait_for_log(&rowcast, "table definition taken").await?;
     Ok(rowcast)
 }
 
@@ -216,14 +248,14 @@ async fn write(
     url: String,
     table: String,
     options: Options,
-    writer: u64,
+    (writer, writers): (u64, u64),
 ) -> Result<Vec<Committed>, LatencyError> {
     let mut connection = Conn::new(Opts::from_url(&url).map_err(mysql_async::Error::from)?).await?;
     let insert = connection.prep(format!("INSERT INTO {table} VALUES (?, ?, ?)")).await?;
-    let pause = Duration::from_secs(WRITERS).div_f64(options.rate.max(1) as f64);
+    let pause = Duration::from_secs(writers).div_f64(options.rate.max(1) as f64);
     let mut ticks = tokio::time::interval(pause);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let end = Instant::now() + WARM_UP + Duration::from_secs(options.seconds);
+    let end = Instant::now() + options.warm_up + Duration::from_secs(options.seconds);
     let mut rows = Vec::new();
     let mut id = writer;
     while Instant::now() < end {
@@ -231,7 +263,7 @@ async fn write(
         let sent = Instant::now();
         connection.exec_drop(&insert, (id, writer, "a note of usual length")).await?;
         rows.push(Committed { id, sent, answered: Instant::now() });
-        id += WRITERS;
+        id += writers;
     }
     connection.disconnect().await?;
     Ok(rows)

@@ -41,6 +41,16 @@ pub enum ProcessError {
         output: String,
     },
 
+    /// There is nothing to measure.
+    #[error(
+        "no rowcast at {}: run `cargo build --release --bin rowcast`, or name one in ROWCAST_BIN",
+        .path.display()
+    )]
+    NoRelease {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+
     /// The process did not end in time.
     #[error("rowcast did not end within {seconds} s; its log is {}", .log.display())]
     Running {
@@ -181,13 +191,38 @@ pub async fn run_rowcast(
     output.map_err(|_| ProcessError::TimedOut { seconds })?.map_err(io_error("run rowcast"))
 }
 
+static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
+
+/// From now on the binary is the one in `ROWCAST_BIN`, else that of a release build, which is not
+/// made here: a compiler would be in the way of what is to be measured.
+///
+/// # Errors
+///
+/// [`ProcessError::NoRelease`] if there is none.
+pub fn use_release() -> Result<PathBuf, ProcessError> {
+    let path = match std::env::var_os("ROWCAST_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            let me = std::env::current_exe().map_err(io_error("find this program"))?;
+            // Two folders up from `target/PROFILE/bench-e2e`.
+            let target = me.ancestors().nth(2).unwrap_or(Path::new("."));
+            target.join("release/rowcast")
+        }
+    };
+    if !path.is_file() {
+        return Err(ProcessError::NoRelease { path });
+    }
+    // Set already is set to the same.
+    let _set = BINARY.set(path.clone());
+    Ok(path)
+}
+
 /// Gives the binary: the one in `ROWCAST_BIN`, else the one of this build, brought up to date.
 ///
 /// # Errors
 ///
 /// [`ProcessError::Build`] with the compiler's messages.
 pub async fn binary() -> Result<PathBuf, ProcessError> {
-    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
     let path = BINARY.get_or_try_init(|| async {
         match std::env::var_os("ROWCAST_BIN") {
             Some(path) => Ok(PathBuf::from(path)),

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::pipeline::PipelineFile;
 use crate::process::{ProcessError, Rowcast};
 use crate::stack::Stack;
+use crate::usage::{cpu, peak_rss_bytes};
 pub use cores::keep_apart;
 use records::Topic;
 
@@ -75,6 +76,13 @@ pub struct Report {
     pub hot_actions_ratio: f64,
 }
 
+impl Report {
+    /// The runs that count.
+    pub fn counted(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().skip(2 * WARM_UP)
+    }
+}
+
 /// The run could not be carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -121,8 +129,7 @@ pub async fn run(
             runs.push(bench.sink(number).await?);
         }
     }
-    let counted = || runs.iter().skip(2 * WARM_UP);
-    let of = |who: &'static str| counted().filter(move |run| run.who == who);
+    let of = |who: &'static str| runs.iter().skip(2 * WARM_UP).filter(move |run| run.who == who);
     let rate = |who| median(of(who).map(|run| run.documents_per_second));
     let cpu = median(of("rowcast").map(|run| run.client_cpu_us / run.server_cpu_us));
     let (rate_ratio, cpu_ratio) = (rate("rowcast") / rate("bare"), cpu);
@@ -325,19 +332,8 @@ impl Moment {
     }
 }
 
-/// Time on all cores of a process so far, in hundredths of a second.
-/// <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
-fn cpu(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks: u64 = fields.split(' ').skip(12).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
-}
-
 fn peak_rss_mib(pid: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches(" kB").parse::<f64>().ok()? / 1024.0)
+    peak_rss_bytes(pid).map(|bytes| float(bytes) / (1024.0 * 1024.0))
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -199,6 +199,17 @@ pub struct Addresses {
     pub elasticsearch: String,
 }
 
+/// The versions of the servers that are pinned; MySQL's is what Debian has.
+#[must_use]
+pub fn versions() -> [(&'static str, &'static str); 4] {
+    [
+        ("Kafka", versions::KAFKA),
+        ("Apicurio", versions::APICURIO),
+        ("Elasticsearch", versions::ELASTICSEARCH),
+        ("Debezium", versions::DEBEZIUM),
+    ]
+}
+
 /// A server of a stack, by the name of its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerName {

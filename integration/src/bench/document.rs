@@ -15,7 +15,7 @@ use schema::plan::document::{
 };
 
 use super::Bench;
-use super::measure::{Input, Measured, measure};
+use super::measure::{Effort, Input, Measured, measure};
 use rows::{KEY_SCHEMA, Record, value_schema};
 
 /// Different rows, so that no branch is learnt by heart.
@@ -24,8 +24,8 @@ const INDEX: &str = "shop.shop.orders";
 
 /// Both paths.
 pub const BENCHES: [Bench; 2] = [
-    Bench { name: "avro_to_json", run: || Ok(avro_to_json()) },
-    Bench { name: "avro_to_json_generic", run: || Ok(avro_to_json_generic()) },
+    Bench { name: "avro_to_json", run: |effort| Ok(avro_to_json(effort)) },
+    Bench { name: "avro_to_json_generic", run: |effort| Ok(avro_to_json_generic(effort)) },
 ];
 
 /// Documents by the compiled plan.
@@ -34,10 +34,10 @@ pub const BENCHES: [Bench; 2] = [
 ///
 /// Panics when the bench's own schema makes no plan.
 #[must_use]
-pub fn avro_to_json() -> Measured {
+pub fn avro_to_json(effort: Effort) -> Measured {
     let plan = DocumentPlan::compile(&value_schema(), DocumentOptions::default())
         .expect("the bench's own schema makes a plan");
-    bulk_bodies("avro_to_json", |body, out| plan.run(body, out))
+    bulk_bodies("avro_to_json", effort, |body, out| plan.run(body, out))
 }
 
 /// Documents by way of a tree of values.
@@ -46,15 +46,16 @@ pub fn avro_to_json() -> Measured {
 ///
 /// Panics when the bench's own schema makes no documents.
 #[must_use]
-pub fn avro_to_json_generic() -> Measured {
+pub fn avro_to_json_generic(effort: Effort) -> Measured {
     let generic = GenericDocument::new(&value_schema(), DocumentOptions::default())
         .expect("the bench's own schema makes documents");
-    bulk_bodies("avro_to_json_generic", |body, out| generic.run(body, out))
+    bulk_bodies("avro_to_json_generic", effort, |body, out| generic.run(body, out))
 }
 
 /// Turns all rows into one bulk body, again and again. Buffers are reused, as a batch does.
 fn bulk_bodies(
     bench: &'static str,
+    effort: Effort,
     document: impl Fn(&[u8], &mut Vec<u8>) -> Result<Row, DecodeError>,
 ) -> Measured {
     let records: Vec<Record> = (0..ROWS).map(Record::new).collect();
@@ -63,7 +64,7 @@ fn bulk_bodies(
     let ids = IdPlan::compile(KEY_SCHEMA).expect("the bench's own key makes ids");
     let (mut id, mut documents, mut body) = (String::new(), Vec::new(), Vec::new());
     let index = Arc::from(INDEX);
-    measure(bench, input, || {
+    measure(bench, input, effort, || {
         let mut lines = ActionLines::default();
         documents.clear();
         body.clear();

@@ -10,6 +10,15 @@ const RUNS: usize = 7;
 /// Time that a run takes at least: long against a time slice of the scheduler.
 const RUN_TIME: Duration = Duration::from_millis(300);
 
+/// How often a bench does its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// As often as it takes to time it.
+    Timed,
+    /// So many passes: always the same instructions, for one that counts them. Times say little.
+    Passes(u32),
+}
+
 /// How fast something is: the median of the runs, on one core.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measured {
@@ -30,12 +39,20 @@ pub struct Input {
     pub bytes: u64,
 }
 
-/// Measures a piece of work. The first passes fill caches and are not counted.
-pub fn measure(bench: &'static str, input: Input, mut pass: impl FnMut()) -> Measured {
-    let passes = passes_in(RUN_TIME, &mut pass);
-    let mut runs: Vec<Duration> = (0..RUNS).map(|_| time(passes, &mut pass)).collect();
+/// Measures a piece of work. The first passes of a timed one fill caches and are not counted.
+pub fn measure(
+    bench: &'static str,
+    input: Input,
+    effort: Effort,
+    mut pass: impl FnMut(),
+) -> Measured {
+    let (passes, runs) = match effort {
+        Effort::Timed => (passes_in(RUN_TIME, &mut pass), RUNS),
+        Effort::Passes(passes) => (passes, 1),
+    };
+    let mut runs: Vec<Duration> = (0..runs).map(|_| time(passes, &mut pass)).collect();
     runs.sort_unstable();
-    let median = runs.get(RUNS / 2).copied().unwrap_or(RUN_TIME);
+    let median = runs.get(runs.len() / 2).copied().unwrap_or(RUN_TIME);
     let per_second = |amount| per_second(u64::from(passes) * amount, median);
     Measured {
         bench,
@@ -86,6 +103,14 @@ mod tests {
         assert_eq!(per_second(3_000, Duration::from_millis(500)), 6_000);
         assert_eq!(per_second(1, Duration::from_nanos(3)), 333_333_333);
         assert_eq!(per_second(7, Duration::ZERO), 7_000_000_000);
+    }
+
+    #[test]
+    fn passes_that_are_asked_for_are_all_that_is_done() {
+        let mut calls = 0;
+        measure("none", Input { rows: 1, bytes: 1 }, Effort::Passes(3), || calls += 1);
+
+        assert_eq!(calls, 3);
     }
 
     #[test]

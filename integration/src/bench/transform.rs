@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schema::value::{Field, Kind, Schema, Value};
 use transform::{Chain, Part, Record};
 
-use super::measure::{Input, Measured, measure};
+use super::measure::{Effort, Input, Measured, measure};
 
 /// Classes with settings that take a record of [`row`].
 const TRANSFORMS: [(&str, &[(&str, &str)]); 17] = [
@@ -37,11 +37,11 @@ const TRANSFORMS: [(&str, &[(&str, &str)]); 17] = [
 /// # Errors
 ///
 /// Returns what is wrong with a transform of this table.
-pub fn all() -> Result<Vec<Measured>, String> {
-    TRANSFORMS.iter().map(|(class, settings)| one(class, settings)).collect()
+pub fn all(effort: Effort) -> Result<Vec<Measured>, String> {
+    TRANSFORMS.iter().map(|(class, settings)| one(class, settings, effort)).collect()
 }
 
-fn one(class: &'static str, settings: &[(&str, &str)]) -> Result<Measured, String> {
+fn one(class: &'static str, settings: &[(&str, &str)], effort: Effort) -> Result<Measured, String> {
     let mut all = BTreeMap::from([
         ("transforms".to_owned(), "t".to_owned()),
         ("transforms.t.type".to_owned(), class.to_owned()),
@@ -53,7 +53,7 @@ fn one(class: &'static str, settings: &[(&str, &str)]) -> Result<Measured, Strin
     let record = row();
     chain.apply(record.clone()).map_err(|error| error.to_string())?;
     let mut failed = Ok(());
-    let measured = measure(class, Input { rows: 1, bytes: 0 }, || {
+    let measured = measure(class, Input { rows: 1, bytes: 0 }, effort, || {
         if let Err(error) = chain.apply(record.clone()) {
             failed = Err(error.to_string());
         }

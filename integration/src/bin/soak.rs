@@ -56,7 +56,7 @@ enum Soak {
         /// Rows a second, each in a transaction of its own.
         #[arg(long, default_value_t = 1000)]
         rate: u64,
-        /// How long, after 5 s that do not count.
+        /// How long, after 40 s that do not count.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
         /// A further setting of the source, as `name=value`; as often as needed.
@@ -162,7 +162,7 @@ async fn main() -> ExitCode {
             (seed, Box::pin(ddl(without_gtids, options)).await)
         }
         Soak::Latency { rate, seconds, settings } => {
-            let options = latency::Options { rate, seconds };
+            let options = latency::Options { rate, seconds, warm_up: latency::WARM_UP };
             (fresh, Box::pin(latency(options, settings)).await)
         }
         Soak::RandomTypes { seconds, seed } => {

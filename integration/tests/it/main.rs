@@ -32,6 +32,8 @@ mod dashboards;
 #[cfg(test)]
 mod definitions;
 #[cfg(test)]
+mod e2e_bench;
+#[cfg(test)]
 mod es_connection;
 #[cfg(test)]
 mod evolution;
