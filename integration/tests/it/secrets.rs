@@ -1,6 +1,7 @@
 //! Secrets of config providers: where they come from, what becomes of those that cannot be read, and
 //! that nobody sees them.
 
+mod chain;
 mod vault;
 
 use std::path::Path;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use self::vault::FakeVault;
 use crate::scenario::{LOG, stop};
-use crate::scene::{records, until};
+use crate::scene::{SECRET, records, until};
 use crate::worker::{Worker, properties};
 
 /// Texts that must not be seen anywhere.
@@ -71,8 +72,17 @@ async fn replaced(providers: &str, settings: &[(&str, &str)]) -> Result<Vec<Stri
 
 /// Nothing of what must not be seen is in a text.
 fn tells_nothing(text: &str) {
-    for secret in [TOKEN, ROLE_SECRET, PASSWORD, "geheim", "hvs."] {
-        assert!(!text.contains(secret), "{text}");
+    for secret in ["geheim", "hvs.", SECRET] {
+        assert!(!text.contains(secret), "{secret} is in\n{text}");
+    }
+}
+
+/// It would see one.
+#[test]
+fn a_secret_that_is_told_is_seen() {
+    for planted in [TOKEN, ROLE_SECRET, PASSWORD, SECRET] {
+        let told = std::panic::catch_unwind(|| tells_nothing(&format!("a {planted} b")));
+        assert!(told.is_err());
     }
 }
 

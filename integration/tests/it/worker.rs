@@ -68,6 +68,11 @@ impl Worker {
         self.until("/health", |health| health["status"] == "healthy").await;
     }
 
+    /// Where its REST API is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let method: reqwest::Method = method.parse().unwrap();
         let request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
@@ -138,7 +143,7 @@ async fn launch(file: &Path, folder: &Path, name: &str) -> Rowcast {
 }
 
 /// A configuration of Debezium, word for word as its tutorial has it but for addresses.
-fn debezium(mysql: &MySql, stack: &Stack, (prefix, id): (&str, u32)) -> Value {
+pub(crate) fn debezium(mysql: &MySql, stack: &Stack, (prefix, id): (&str, u32)) -> Value {
     let address = mysql.address();
     json!({
         "connector.class": "io.debezium.connector.mysql.MySqlConnector",
@@ -156,7 +161,7 @@ fn debezium(mysql: &MySql, stack: &Stack, (prefix, id): (&str, u32)) -> Value {
 }
 
 /// A configuration of Confluent's sink.
-fn confluent(stack: &Stack, prefix: &str) -> Value {
+pub(crate) fn confluent(stack: &Stack, prefix: &str) -> Value {
     json!({
         "connector.class": "io.confluent.connect.elasticsearch.ElasticsearchSinkConnector",
         "tasks.max": "1",
