@@ -12,6 +12,7 @@ mod listener;
 mod metric_names;
 mod pipeline;
 mod properties;
+mod providers;
 mod registry;
 mod security;
 mod settings;
@@ -22,6 +23,7 @@ mod variables;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schema::registry::RegistryConfig;
@@ -36,11 +38,13 @@ pub use delivery::Delivery;
 pub use listener::{Listener, Listeners};
 pub use metric_names::MetricNames;
 pub use pipeline::{ConnectorConfig, PipelineConfig};
+pub use providers::Providers;
 pub use security::{Authentication, HttpSecurity, HttpsFiles, KeyStore, TrustStore};
 pub use settings::{ConfigError, Leftover, Origin, Settings};
 pub use sink_topics::read_topics;
 pub use topics::{TopicCreation, TopicRules};
 pub use transforms::read_transforms;
+use variables::Variables;
 pub use variables::properties;
 
 /// What all connectors of a process share.
@@ -75,6 +79,8 @@ pub struct WorkerConfig {
     pub metrics_names: MetricNames,
     /// What it shares with the other workers of its cluster.
     pub cluster: ClusterConfig,
+    /// `config.providers`: who has values for variables in the settings of connectors.
+    pub providers: Arc<Providers>,
 }
 
 impl WorkerConfig {
@@ -94,6 +100,18 @@ impl WorkerConfig {
         let registry = connector_registry::read(settings, &self.registry)?;
         let clients = self.clients.of_connector(settings)?;
         Ok(Self { registry, clients, ..self.clone() })
+    }
+
+    /// Reads them as they were given; `named` says in errors where that was.
+    pub(crate) fn of_given(
+        named: Settings,
+        mut given: BTreeMap<String, String>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let providers = Providers::take(&named, &mut given, environment)?;
+        let variables = Variables { environment, providers: &providers };
+        let config = Self::from_settings(named.resolved(&given, variables)?)?;
+        Ok(Self { providers: Arc::new(providers), ..config })
     }
 
     /// Reads the settings that are not any connector's.
@@ -133,6 +151,7 @@ impl WorkerConfig {
             converters: ConverterDefaults::read(&mut settings)?,
             listeners: Listeners::read(&mut settings)?,
             metrics_names: MetricNames::read(&mut settings)?,
+            providers: Arc::default(),
         };
         settings.finish()?;
         Ok(config)

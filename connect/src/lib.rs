@@ -19,5 +19,6 @@ pub mod offsets;
 pub mod pem;
 mod runtime;
 pub mod task;
+mod vault;
 pub mod webhook;
 pub mod worker;

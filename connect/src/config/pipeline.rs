@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::WorkerConfig;
 use super::settings::{ConfigError, Origin, Settings};
+use super::variables::Variables;
 use super::yaml::{self, Node};
 use crate::connector::ConnectorName;
 
@@ -59,8 +60,9 @@ impl PipelineConfig {
         };
         let (connectors, worker): (Vec<_>, Vec<_>) =
             top.into_iter().partition(|(key, _)| key == "connectors");
-        let worker = flatten("the pipeline", &worker, environment)?;
-        let worker = WorkerConfig::from_settings(worker)?;
+        let scope = "the pipeline";
+        let named = Settings::new(scope, Origin::PipelineFile, BTreeMap::new());
+        let worker = WorkerConfig::of_given(named, join(scope, &worker)?, environment)?;
         let connectors = match connectors.into_iter().next() {
             Some((_, Node::Map(connectors))) if !connectors.is_empty() => connectors,
             Some(_) | None => {
@@ -70,7 +72,10 @@ impl PipelineConfig {
         };
         let connectors = connectors
             .iter()
-            .map(|(name, settings)| connector(name, settings, environment))
+            .map(|(name, settings)| {
+                let variables = Variables { environment, providers: &worker.providers };
+                connector(name, settings, variables)
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self { worker, connectors })
     }
@@ -92,26 +97,16 @@ pub(super) fn read_file(path: &Path, limit: u64) -> Result<String, ConfigError> 
 fn connector(
     name: &str,
     settings: &Node,
-    environment: &dyn Fn(&str) -> Option<String>,
+    variables: Variables<'_>,
 ) -> Result<ConnectorConfig, ConfigError> {
     let Node::Map(settings) = settings else {
         return Err(ConfigError::new(format!("connectors.{name}"), "is not a map of settings"));
     };
     let given = join(&format!("connector `{name}`"), settings)?;
     let name = ConnectorName::new(name);
-    let mut settings = Settings::of_connector_in(&name, &given, environment)?;
+    let mut settings = Settings::of_connector_in(&name, &given, variables)?;
     let class = settings.required("connector.class")?;
     Ok(ConnectorConfig { name, class, settings, given })
-}
-
-/// Joins nested names by dots and lists by commas, and replaces variables in values.
-fn flatten(
-    scope: &str,
-    tree: &[(String, Node)],
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Settings, ConfigError> {
-    let values = join(scope, tree)?;
-    Settings::resolved(scope, Origin::PipelineFile, (&values, environment))
 }
 
 /// Joins nested names by dots and lists by commas.

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::pipeline::{ConnectorConfig, FILE_MAX_BYTES, PipelineConfig, read_file};
+use super::providers::Providers;
 use super::settings::{ConfigError, Origin, Settings};
 use super::{WorkerConfig, properties};
 use crate::connect_names;
@@ -32,8 +33,8 @@ impl WorkerConfig {
     pub fn from_properties(path: &Path) -> Result<Self, ConfigError> {
         let given = connect_names::of_connect(load(path)?)?;
         let environment = &|name: &str| std::env::var(name).ok();
-        let settings = Settings::resolved("the worker", Origin::Connect, (&given, environment))?;
-        Self::from_settings(settings)
+        let named = Settings::new("the worker", Origin::Connect, BTreeMap::new());
+        Self::of_given(named, given, environment)
     }
 }
 
@@ -46,12 +47,13 @@ impl PipelineConfig {
     /// As [`WorkerConfig::from_properties`].
     pub fn from_properties(worker: &Path, connectors: &[&Path]) -> Result<Self, ConfigError> {
         let worker = WorkerConfig::from_properties(worker)?;
-        let connectors = connectors.iter().map(|path| connector(path)).collect::<Result<_, _>>()?;
+        let connectors = connectors.iter().map(|path| connector(path, &worker.providers));
+        let connectors = connectors.collect::<Result<_, _>>()?;
         Ok(Self { worker, connectors })
     }
 }
 
-fn connector(path: &Path) -> Result<ConnectorConfig, ConfigError> {
+fn connector(path: &Path, providers: &Providers) -> Result<ConnectorConfig, ConfigError> {
     let is_json = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("json"));
     let given = if is_json { json(path)? } else { load(path)? };
     let missing = || ConfigError::Unreadable {
@@ -59,7 +61,7 @@ fn connector(path: &Path) -> Result<ConnectorConfig, ConfigError> {
         problem: "it has no `name`".into(),
     };
     let name = ConnectorName::new(given.get("name").ok_or_else(missing)?);
-    let mut settings = Settings::of_connector(&name, &given)?;
+    let mut settings = Settings::of_connector(&name, &given, providers)?;
     let class = settings.required("connector.class")?;
     Ok(ConnectorConfig { name, class, settings, given })
 }

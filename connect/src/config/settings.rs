@@ -8,7 +8,8 @@ use std::time::Duration;
 use schema::fault::{Disposition, Fault};
 use secrecy::SecretString;
 
-use super::variables;
+use super::providers::Providers;
+use super::variables::{Replacing, Variables};
 use crate::connector::ConnectorName;
 
 /// Where settings come from, which decides what an unknown key is and which defaults hold.
@@ -33,9 +34,6 @@ impl Origin {
 /// Longest name of a topic, as Kafka limits it (`Topic.MAX_NAME_LENGTH`).
 const TOPIC_NAME_MAX: usize = 249;
 
-/// What a variable of the environment has.
-type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
 /// The settings of one connector or of the worker, each read at most once.
 ///
 /// Reading takes a setting out, so what is left at the end is what nobody knows. Never printed:
@@ -47,6 +45,7 @@ pub struct Settings {
     values: BTreeMap<String, String>,
     /// Whether they are only looked at, so that nothing of them belongs into the log.
     is_trial: bool,
+    valid_for: Option<Duration>,
 }
 
 /// What a setting is that no parser has taken.
@@ -65,7 +64,7 @@ pub enum Leftover {
 impl Settings {
     /// Wraps a map. `scope` names the connector (or the worker) in errors.
     pub fn new(scope: impl Into<String>, origin: Origin, values: BTreeMap<String, String>) -> Self {
-        Self { scope: scope.into(), origin, values, is_trial: false }
+        Self { scope: scope.into(), origin, values, is_trial: false, valid_for: None }
     }
 
     /// The same settings, read only to find what is wrong with them.
@@ -81,7 +80,7 @@ impl Settings {
     }
 
     /// Wraps a connector's settings as they were given, with the variables replaced as this machine
-    /// has them.
+    /// and the worker's providers have them. May wait for a provider.
     ///
     /// # Errors
     ///
@@ -89,44 +88,56 @@ impl Settings {
     pub fn of_connector(
         name: &ConnectorName,
         given: &BTreeMap<String, String>,
+        providers: &Providers,
     ) -> Result<Self, ConfigError> {
-        Self::of_connector_in(name, given, &|name| std::env::var(name).ok())
+        let environment = &|name: &str| std::env::var(name).ok();
+        Self::of_connector_in(name, given, Variables { environment, providers })
     }
 
     /// The same settings with the variables replaced as this machine has them.
     pub(crate) fn variables(
         given: &BTreeMap<String, String>,
+        providers: &Providers,
     ) -> Result<BTreeMap<String, String>, ConfigError> {
         let environment = &|name: &str| std::env::var(name).ok();
-        Ok(Self::resolved("the connector", Origin::Connect, (given, environment))?.values)
+        let named = Self::new("the connector", Origin::Connect, BTreeMap::new());
+        Ok(Self::resolved(named, given, Variables { environment, providers })?.values)
     }
 
     pub(super) fn of_connector_in(
         name: &ConnectorName,
         given: &BTreeMap<String, String>,
-        environment: &dyn Fn(&str) -> Option<String>,
+        variables: Variables<'_>,
     ) -> Result<Self, ConfigError> {
-        let scope = format!("connector `{name}`");
         let class = given.get("connector.class").map(String::as_str).unwrap_or_default();
-        let mut settings = Self::resolved(&scope, Origin::of_class(class), (given, environment))?;
+        let origin = Origin::of_class(class);
+        let named = Self::new(format!("connector `{name}`"), origin, BTreeMap::new());
+        let mut settings = Self::resolved(named, given, variables)?;
         // It is known already.
         settings.values.remove("name");
         Ok(settings)
     }
 
-    /// Wraps a map, with the variables in it replaced.
+    /// Adds settings, with the variables in them replaced.
     pub(super) fn resolved(
-        scope: &str,
-        origin: Origin,
-        (given, environment): (&BTreeMap<String, String>, Environment<'_>),
+        mut self,
+        given: &BTreeMap<String, String>,
+        variables: Variables<'_>,
     ) -> Result<Self, ConfigError> {
-        let mut settings = Self::new(scope, origin, BTreeMap::new());
+        let mut replacing = Replacing::new(variables);
         for (key, text) in given {
-            let value = variables::resolve(text, environment)
-                .map_err(|error| settings.error(key, error.to_string()))?;
-            settings.values.insert(key.clone(), value);
+            let value =
+                replacing.replace(text).map_err(|error| self.error(key, error.to_string()))?;
+            self.values.insert(key.clone(), value);
         }
-        Ok(settings)
+        self.valid_for = replacing.valid_for();
+        Ok(self)
+    }
+
+    /// For how long the secrets among the values are valid; none if for ever.
+    #[must_use]
+    pub fn valid_for(&self) -> Option<Duration> {
+        self.valid_for
     }
 
     /// Takes a setting that may be absent.

@@ -1,76 +1,138 @@
-//! `${env:NAME}`, `${file:PATH}` and `${dir:PATH:FILE}` in configuration values.
+//! `${env:NAME}`, `${file:PATH}`, `${dir:PATH:FILE}` and secrets in configuration values.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
-/// Replaces each variable in a text by its value.
-///
-/// `${env:NAME}` is an environment variable, `${env:NAME:-default}` one with a default, and
-/// `${file:PATH}` the content of a file without its last line break, as container secrets are
-/// mounted. `${file:PATH:KEY}` is one key of a properties file and `${dir:PATH:FILE}` a file of a
-/// folder, as Kafka Connect's `FileConfigProvider` and `DirectoryConfigProvider` have them, but
-/// without the last line break.
-///
-/// # Errors
-///
-/// Returns [`VariableError`] naming the variable, never its value.
-pub(super) fn resolve(
-    text: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, VariableError> {
-    let mut resolved = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        resolved.push_str(before);
-        let Some((variable, tail)) = after.split_once('}') else {
-            return Err(VariableError::Unclosed);
-        };
-        resolved.push_str(&value_of(variable, environment)?);
-        rest = tail;
-    }
-    resolved.push_str(rest);
-    Ok(resolved)
+use regex::Regex;
+use secrecy::ExposeSecret;
+
+use super::providers::{Paths, Provider, Providers};
+use crate::vault::{Secret, Vault, VaultError};
+
+/// Who has values for variables.
+#[derive(Clone, Copy)]
+pub(super) struct Variables<'a> {
+    pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) providers: &'a Providers,
 }
 
-fn value_of(
-    variable: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, VariableError> {
-    match variable.split_once(':') {
-        Some(("env", name)) => {
-            let (name, default) = match name.split_once(":-") {
-                Some((name, default)) => (name, Some(default)),
-                None => (name, None),
+/// Replaces variables in several texts. A secret with many keys is read once for all of them, so that
+/// a user and a password are of one version of it.
+pub(super) struct Replacing<'a> {
+    variables: Variables<'a>,
+    secrets: BTreeMap<(String, String), Secret>,
+}
+
+impl<'a> Replacing<'a> {
+    pub(super) fn new(variables: Variables<'a>) -> Self {
+        Self { variables, secrets: BTreeMap::new() }
+    }
+
+    /// For how long all that was read is valid; none if for ever.
+    pub(super) fn valid_for(&self) -> Option<Duration> {
+        self.secrets.values().filter_map(|secret| secret.valid_for).min()
+    }
+
+    /// Replaces each variable in a text by its value.
+    ///
+    /// `${env:NAME}` is an environment variable, `${env:NAME:-default}` one with a default, and
+    /// `${file:PATH}` the content of a file without its last line break, as container secrets are
+    /// mounted. `${file:PATH:KEY}` is one key of a properties file and `${dir:PATH:FILE}` a file of a
+    /// folder, as Kafka Connect's `FileConfigProvider` and `DirectoryConfigProvider` have them, but
+    /// without the last line break. `${NAME:PATH:KEY}` is a key of a secret of Vault.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`VariableError`] naming the variable, never its value.
+    pub(super) fn replace(&mut self, text: &str) -> Result<String, VariableError> {
+        let mut resolved = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            resolved.push_str(before);
+            let Some((variable, tail)) = after.split_once('}') else {
+                return Err(VariableError::Unclosed);
             };
-            environment(name)
-                .or_else(|| default.map(str::to_owned))
-                .ok_or_else(|| VariableError::Unset { name: name.to_owned() })
+            resolved.push_str(&self.value_of(variable)?);
+            rest = tail;
         }
-        Some(("file", reference)) => file_value(reference),
-        Some(("dir", reference)) => {
-            let (folder, file) = reference.rsplit_once(':').ok_or(VariableError::Unknown)?;
-            // A name, as in Connect: no way out of the folder.
-            if file.is_empty() || file.contains('/') || file == ".." {
-                return Err(VariableError::Unknown);
-            }
-            content(&format!("{folder}/{file}")).map(without_line_break)
-        }
+        resolved.push_str(rest);
+        Ok(resolved)
+    }
+
+    fn value_of(&mut self, variable: &str) -> Result<String, VariableError> {
         // What it says is not shown: it may be a part of a password.
-        Some(_) | None => Err(VariableError::Unknown),
+        let (name, reference) = variable.split_once(':').ok_or(VariableError::Unknown)?;
+        match self.variables.providers.get(name).ok_or(VariableError::Unknown)? {
+            Provider::Environment(pattern) => self.environment(reference, pattern.as_ref()),
+            Provider::File(allowed) => file_value(reference, allowed),
+            Provider::Directory(allowed) => {
+                let (folder, file) = reference.rsplit_once(':').ok_or(VariableError::Unknown)?;
+                // A name, as in Connect: no way out of the folder.
+                if file.is_empty() || file.contains('/') || file == ".." {
+                    return Err(VariableError::Unknown);
+                }
+                content(&format!("{folder}/{file}"), allowed).map(without_line_break)
+            }
+            Provider::Vault(vault) => {
+                let (path, key) = reference.split_once(':').ok_or(VariableError::Unknown)?;
+                self.secret(vault, name, (path, key))
+            }
+        }
+    }
+
+    fn environment(
+        &self,
+        reference: &str,
+        pattern: Option<&Regex>,
+    ) -> Result<String, VariableError> {
+        let (name, default) = match reference.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (reference, None),
+        };
+        if pattern.is_some_and(|pattern| !pattern.is_match(name)) {
+            return Err(VariableError::Pattern { name: name.to_owned() });
+        }
+        (self.variables.environment)(name)
+            .or_else(|| default.map(str::to_owned))
+            .ok_or_else(|| VariableError::Unset { name: name.to_owned() })
+    }
+
+    fn secret(
+        &mut self,
+        vault: &Vault,
+        provider: &str,
+        (path, key): (&str, &str),
+    ) -> Result<String, VariableError> {
+        let place = (provider.to_owned(), path.to_owned());
+        if !self.secrets.contains_key(&place) {
+            let secret = vault.read(path).map_err(|source| {
+                let address = vault.address().to_owned();
+                VariableError::Vault { path: path.to_owned(), address, source }
+            })?;
+            self.secrets.insert(place.clone(), secret);
+        }
+        let value = self.secrets.get(&place).and_then(|secret| secret.values.get(key));
+        let value = value.map(|value| value.expose_secret().to_owned());
+        value.ok_or_else(|| VariableError::Key { path: path.to_owned(), key: key.to_owned() })
     }
 }
 
-fn file_value(reference: &str) -> Result<String, VariableError> {
+fn file_value(reference: &str, allowed: &Paths) -> Result<String, VariableError> {
     let (path, key) = match reference.rsplit_once(':') {
         Some((path, key)) => (path, Some(key)),
         None => (reference, None),
     };
-    let content = content(path)?;
+    let content = content(path, allowed)?;
     let Some(key) = key else { return Ok(without_line_break(content)) };
     property(&content, key)
         .ok_or_else(|| VariableError::Key { path: path.to_owned(), key: key.to_owned() })
 }
 
-fn content(path: &str) -> Result<String, VariableError> {
+fn content(path: &str, allowed: &Paths) -> Result<String, VariableError> {
+    if !allowed.allow(Path::new(path)) {
+        return Err(VariableError::Forbidden { path: path.to_owned() });
+    }
     std::fs::read_to_string(Path::new(path))
         .map_err(|source| VariableError::File { path: path.to_owned(), source })
 }
@@ -157,11 +219,17 @@ pub(super) enum VariableError {
     Unset { name: String },
     #[error("refers to file {path}, which cannot be read: {source}")]
     File { path: String, source: std::io::Error },
-    #[error("refers to key {key}, which file {path} does not have")]
+    #[error("refers to environment variable {name}, which allowlist.pattern does not match")]
+    Pattern { name: String },
+    #[error("refers to file {path}, which is not in allowed.paths")]
+    Forbidden { path: String },
+    #[error("refers to key {key}, which {path} does not have")]
     Key { path: String, key: String },
+    #[error("refers to {path} of Vault at {address}, {source}")]
+    Vault { path: String, address: String, source: VaultError },
     #[error(
         "has a variable of an unknown kind, expected ${{env:NAME}}, ${{file:PATH}} or \
-             ${{dir:PATH:FILE}}"
+             ${{dir:PATH:FILE}}, or one of config.providers"
     )]
     Unknown,
 }
@@ -172,7 +240,8 @@ mod tests {
 
     fn resolve_with(text: &str) -> Result<String, String> {
         let environment = |name: &str| (name == "HOST").then(|| "db".to_owned());
-        resolve(text, &environment).map_err(|error| error.to_string())
+        let variables = Variables { environment: &environment, providers: &Providers::default() };
+        Replacing::new(variables).replace(text).map_err(|error| error.to_string())
     }
 
     #[test]

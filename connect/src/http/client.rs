@@ -90,7 +90,7 @@ struct Answer {
 }
 
 /// A part of a path, in which only letters, digits and a few signs stand as they are (RFC 3986).
-pub(super) fn segment(text: &str) -> String {
+pub(crate) fn segment(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~$".contains(&byte) {
             encoded.push(char::from(byte));

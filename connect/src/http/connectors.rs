@@ -57,7 +57,7 @@ pub(super) async fn list(
 pub(super) async fn create(State(endpoint): Shared, body: Bytes) -> Result<Response, HttpError> {
     endpoint.ready()?;
     let CreateConnector { name, config, target } = body::create(&body)?;
-    let (name, settings) = endpoint.valid(name, config)?;
+    let (name, settings) = endpoint.valid(name, config).await?;
     if endpoint.cluster.connector(name.as_str()).is_some() {
         return Err(exists(&name));
     }
@@ -93,7 +93,7 @@ pub(super) async fn put_config(
         );
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
-    let (name, settings) = endpoint.valid(name, config)?;
+    let (name, settings) = endpoint.valid(name, config).await?;
     if endpoint.cluster.connector(name.as_str()).is_none() {
         return endpoint.make(&name, settings, TargetState::Started).await;
     }
@@ -113,7 +113,7 @@ pub(super) async fn patch_config(
             None => drop(settings.remove(&key)),
         }
     }
-    let (name, settings) = endpoint.valid(name.to_string(), settings)?;
+    let (name, settings) = endpoint.valid(name.to_string(), settings).await?;
     endpoint.change(&name, settings).await
 }
 
@@ -397,13 +397,13 @@ impl Endpoint {
     }
 
     /// Settings that make a connector, with its name among them.
-    fn valid(
+    async fn valid(
         &self,
         name: String,
         mut settings: ConnectorSettings,
     ) -> Result<(ConnectorName, ConnectorSettings), HttpError> {
         settings.entry("name".to_owned()).or_insert_with(|| name.clone());
-        super::plugins::check(&self.cluster.identity, &name, &settings)?;
+        super::plugins::check(&self.cluster.identity, &name, &settings).await?;
         Ok((ConnectorName::new(name), settings))
     }
 }

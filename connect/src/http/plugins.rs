@@ -1,5 +1,7 @@
 //! The classes that there are, and whether settings fit them.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -8,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{HttpError, Shared, body};
-use crate::config::Settings;
+use crate::config::{ConfigError, Settings};
 use crate::connector::ConnectorClass;
 use crate::converter::Converter;
 use crate::definition::{self, ConfigInfos, KeyInfo};
@@ -42,7 +44,7 @@ pub(super) async fn list(
 /// # Errors
 ///
 /// Returns an [`HttpError`] that names what is wrong.
-pub(super) fn check(
+pub(super) async fn check(
     identity: &Identity,
     name: &str,
     settings: &ConnectorSettings,
@@ -58,21 +60,38 @@ pub(super) fn check(
         let problem = "The 'name' value is invalid: it is empty or has control characters";
         return refused(invalid(&[problem.to_owned()]));
     }
-    match infos(identity, class, settings)?.refusal() {
+    match infos(identity, class, settings).await?.refusal() {
         None => Ok(()),
         Some(message) => refused(message),
     }
 }
 
 /// All that is wrong with the settings of a connector, variables replaced as this worker has them.
-fn infos(
+async fn infos(
     identity: &Identity,
     class: &'static dyn ConnectorClass,
     settings: &ConnectorSettings,
 ) -> Result<ConfigInfos, HttpError> {
-    let resolved = Settings::variables(settings)
+    let resolved = replaced(identity, settings)
+        .await
         .map_err(|error| HttpError::new(StatusCode::BAD_REQUEST, invalid(&[error.to_string()])))?;
     Ok(ConfigInfos::of(class, &resolved, &identity.config))
+}
+
+/// The settings with their variables replaced, without a wait on the runtime's threads.
+async fn replaced(
+    identity: &Identity,
+    settings: &ConnectorSettings,
+) -> Result<ConnectorSettings, ConfigError> {
+    let providers = Arc::clone(&identity.config.providers);
+    if !settings.values().any(|value| providers.is_slow(value)) {
+        return Settings::variables(settings, &providers);
+    }
+    let settings = settings.clone();
+    let reading = tokio::task::spawn_blocking(move || Settings::variables(&settings, &providers));
+    reading.await.unwrap_or_else(|_| {
+        Err(ConfigError::new("config.providers", "has a provider that panicked"))
+    })
 }
 
 /// What settings a class has.
@@ -100,7 +119,7 @@ pub(super) async fn validate(
             format!("Included connector type {given} does not match request type {plugin}");
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
-    Ok(Json(infos(identity, class, &settings)?))
+    Ok(Json(infos(identity, class, &settings).await?))
 }
 
 /// In Kafka Connect's words.

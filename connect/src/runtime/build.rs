@@ -1,5 +1,7 @@
 //! From a connector's settings to its tasks.
 
+use std::time::Duration;
+
 use super::records::ConnectorSettings;
 use super::{Classes, TaskId};
 use crate::config::{ConfigError, Settings, WorkerConfig};
@@ -10,6 +12,8 @@ use crate::task::Task;
 pub(crate) struct Built {
     pub(crate) kind: ConnectorKind,
     pub(crate) tasks: Vec<(TaskId, Box<dyn Task>)>,
+    /// After how long its secrets have to be read again, which begins it anew.
+    pub(crate) reload_after: Option<Duration>,
 }
 
 /// The class that a name means.
@@ -37,7 +41,35 @@ pub(crate) fn build(
     worker: &WorkerConfig,
     classes: Classes,
 ) -> Result<Built, ConfigError> {
-    let mut resolved = Settings::of_connector(name, settings)?;
+    make(name, replaced(name, settings, worker)?, worker, classes)
+}
+
+/// A connector's settings with the variables replaced. May block for seconds where
+/// [`Providers::is_slow`](crate::config::Providers) says so.
+///
+/// # Errors
+///
+/// Returns [`ConfigError`] for a variable that has no value here.
+pub(crate) fn replaced(
+    name: &ConnectorName,
+    settings: &ConnectorSettings,
+    worker: &WorkerConfig,
+) -> Result<Settings, ConfigError> {
+    Settings::of_connector(name, settings, &worker.providers)
+}
+
+/// Makes a connector's tasks of settings without variables.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) fn make(
+    name: &ConnectorName,
+    mut resolved: Settings,
+    worker: &WorkerConfig,
+    classes: Classes,
+) -> Result<Built, ConfigError> {
+    let reload_after = resolved.reload_after()?;
     let class = resolved.required("connector.class")?;
     let found = find(classes, &class).ok_or_else(|| {
         let known: Vec<_> = classes.iter().flat_map(|class| class.names()).copied().collect();
@@ -47,5 +79,5 @@ pub(crate) fn build(
     let tasks = found.tasks(name, resolved, worker)?;
     let tasks = tasks.into_iter().enumerate();
     let tasks = tasks.map(|(task, it)| (TaskId { connector: name.clone(), task }, it)).collect();
-    Ok(Built { kind: found.kind(), tasks })
+    Ok(Built { kind: found.kind(), tasks, reload_after })
 }

@@ -188,6 +188,7 @@ impl Herder {
                 Event::Log(event) => self.log(event)?,
                 Event::Status(event) => self.status(event)?,
                 Event::Look => {
+                    self.reload();
                     if self.builds.is_any_due() {
                         self.reconcile();
                     }
@@ -348,6 +349,14 @@ impl Herder {
         }
         self.publish_local();
         self.give_up_slots();
+    }
+
+    /// Begins tasks anew whose secrets have ended, with those that are there now.
+    fn reload(&mut self) {
+        for name in self.builds.take_ended() {
+            tracing::info!(connector = %name, "secrets have ended, beginning anew");
+            self.runs.restart(&name, RestartTasks::All);
+        }
     }
 
     fn is_mine(&self, id: &TaskId) -> bool {

@@ -40,7 +40,7 @@ const CLASSES: [Known; 5] = [
 const SINK: &[(&str, &str)] = &[("topics", "a"), ("connection.url", "http://es:9200")];
 
 /// Read before a connector's settings are.
-const OF_THE_WORKER: [&str; 2] = ["name", "connector.class"];
+const OF_THE_WORKER: [&str; 3] = ["name", "connector.class", "config.action.reload"];
 
 fn worker() -> WorkerConfig {
     let file = "{bootstrap.servers: b, schema.registry.url: http://r, \

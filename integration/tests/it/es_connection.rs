@@ -14,7 +14,7 @@ use crate::scenario::{LOG, log_has, stop, until_async};
 use crate::scene::{SECRET, refusal};
 
 /// A node's options with these settings and a small heap.
-fn options(settings: &[(&str, &str)]) -> ElasticsearchOptions {
+pub(crate) fn options(settings: &[(&str, &str)]) -> ElasticsearchOptions {
     let mut options = ElasticsearchOptions::default();
     options.heap_mb = 256;
     for (key, value) in settings {
@@ -34,7 +34,7 @@ async fn start(pipeline: &PipelineFile, folder: &Path, name: &str) -> Rowcast {
 }
 
 /// Makes a key and a certificate for 127.0.0.1: `NAME.p12`, and `NAME.pem` without the key.
-fn certificate(stack: &Stack, folder: &Path, name: &str) {
+pub(crate) fn certificate(stack: &Stack, folder: &Path, name: &str) {
     let keytool = |arguments: &[&str]| {
         let status = Command::new(stack.installed.java_program("keytool"))
             .current_dir(folder)
@@ -52,7 +52,7 @@ fn certificate(stack: &Stack, folder: &Path, name: &str) {
 }
 
 /// Documents of an index; nothing while there is none.
-async fn count(client: &Client, index: &str) -> Option<u64> {
+pub(crate) async fn count(client: &Client, index: &str) -> Option<u64> {
     let ask = |url: String| client.post(url).basic_auth("elastic", Some(SECRET)).send();
     ask(format!("{index}/_refresh")).await.ok()?;
     let answer: Value = ask(format!("{index}/_count")).await.ok()?.json().await.ok()?;

@@ -19,8 +19,8 @@ use crate::scenario::{DEADLINE, LOG, Scenario, stop};
 use crate::scene::endpoint;
 
 /// One worker of a cluster.
-struct Worker {
-    process: Rowcast,
+pub(crate) struct Worker {
+    pub(crate) process: Rowcast,
     url: String,
     /// How often it has been started.
     starts: usize,
@@ -42,7 +42,11 @@ impl Worker {
     ) -> Self {
         let file = folder.join("worker.properties");
         std::fs::write(&file, properties(stack, group, converter)).unwrap();
-        let process = launch(&file, folder, name).await;
+        Self::of(launch(&file, folder, name).await).await
+    }
+
+    /// The worker of a process, when it answers.
+    pub(crate) async fn of(process: Rowcast) -> Self {
         let mut worker = Self { process, url: String::new(), starts: 0 };
         worker.is_ready().await;
         worker
@@ -64,7 +68,12 @@ impl Worker {
         self.until("/health", |health| health["status"] == "healthy").await;
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    /// Where its REST API is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let method: reqwest::Method = method.parse().unwrap();
         let request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
         let request = if body.is_null() { request } else { request.json(body) };
@@ -73,12 +82,12 @@ impl Worker {
         (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         self.ask("GET", path, &Value::Null).await.1
     }
 
     /// Waits until an answer is as it should be.
-    async fn until(&self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + DEADLINE;
         loop {
             let url = format!("{}{path}", self.url);
@@ -96,7 +105,7 @@ impl Worker {
     }
 
     /// Makes a connector.
-    async fn make(&self, name: &str, config: Value) {
+    pub(crate) async fn make(&self, name: &str, config: Value) {
         let body = json!({ "name": name, "config": config });
         let (status, answer) = self.ask("POST", "/connectors", &body).await;
         assert_eq!(status, 201, "{answer}");
@@ -104,7 +113,7 @@ impl Worker {
 }
 
 /// A worker's properties, as Kafka Connect's own file has them.
-fn properties(stack: &Stack, group: &str, converter: &str) -> String {
+pub(crate) fn properties(stack: &Stack, group: &str, converter: &str) -> String {
     let (kafka, registry) = (stack.kafka.bootstrap(), stack.registry.url());
     format!(
         "bootstrap.servers={kafka}\n\
@@ -134,7 +143,7 @@ async fn launch(file: &Path, folder: &Path, name: &str) -> Rowcast {
 }
 
 /// A configuration of Debezium, word for word as its tutorial has it but for addresses.
-fn debezium(mysql: &MySql, stack: &Stack, (prefix, id): (&str, u32)) -> Value {
+pub(crate) fn debezium(mysql: &MySql, stack: &Stack, (prefix, id): (&str, u32)) -> Value {
     let address = mysql.address();
     json!({
         "connector.class": "io.debezium.connector.mysql.MySqlConnector",
@@ -152,7 +161,7 @@ fn debezium(mysql: &MySql, stack: &Stack, (prefix, id): (&str, u32)) -> Value {
 }
 
 /// A configuration of Confluent's sink.
-fn confluent(stack: &Stack, prefix: &str) -> Value {
+pub(crate) fn confluent(stack: &Stack, prefix: &str) -> Value {
     json!({
         "connector.class": "io.confluent.connect.elasticsearch.ElasticsearchSinkConnector",
         "tasks.max": "1",

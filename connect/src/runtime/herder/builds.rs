@@ -1,12 +1,17 @@
 //! What the settings of connectors make here, and when those that make nothing are tried again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use schema::fault::chain;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Identity;
 use crate::backoff::Backoff;
+use crate::config::{ConfigError, Settings};
 use crate::connector::ConnectorName;
 use crate::runtime::build::{self, Built};
 use crate::runtime::runner::{MENDED_FIRST, MENDED_LONGEST};
@@ -23,6 +28,25 @@ struct Known {
     /// How many tasks they make; none if they have made none so far.
     count: usize,
     failure: Option<Failure>,
+    secrets: Secrets,
+    /// When its tasks have to begin anew because their secrets end.
+    reload_at: Option<Instant>,
+}
+
+/// For how long secrets that have been read make tasks: the count of tasks is needed before the tasks
+/// are.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// The settings of a connector of which a provider may take seconds to answer: the herder goes on
+/// meanwhile.
+#[derive(Default)]
+enum Secrets {
+    /// They are read when tasks are made.
+    #[default]
+    Unread,
+    Reading(JoinHandle<Result<Settings, ConfigError>>),
+    /// Until tasks have been made of them, or they are [`FRESH`] no more.
+    Read(Settings, Instant),
 }
 
 /// They were valid when they were given, but not here or not any more: a variable's file may be
@@ -43,25 +67,43 @@ impl Builds {
     ) -> usize {
         let is_known = |known: &&Known| known.revision == entry.revision && !known.is_due();
         if self.0.get(name).filter(is_known).is_none() {
-            drop(self.build(name, entry, identity));
+            drop(self.make(name, entry, identity));
         }
         self.0.get(name).map_or(0, |known| known.count)
     }
 
-    /// Makes a connector's tasks; none while a failure waits for its next try.
+    /// Makes a connector's tasks to run them; none while a failure waits for its next try, or its
+    /// secrets are being read.
     pub(super) fn build(
         &mut self,
         name: &ConnectorName,
         entry: &ConnectorEntry,
         identity: &Identity,
     ) -> Option<Built> {
-        let fresh = Known { revision: entry.revision, count: 0, failure: None };
+        let built = self.make(name, entry, identity)?;
+        if let Some(known) = self.0.get_mut(name) {
+            known.secrets = Secrets::Unread;
+            known.reload_at = built.reload_after.map(|after| Instant::now() + after);
+        }
+        Some(built)
+    }
+
+    fn make(
+        &mut self,
+        name: &ConnectorName,
+        entry: &ConnectorEntry,
+        identity: &Identity,
+    ) -> Option<Built> {
         let known = self.0.remove(name).filter(|known| known.revision == entry.revision);
-        let known = self.0.entry(name.clone()).or_insert(known.unwrap_or(fresh));
+        let known = known.unwrap_or_else(|| Known::new(entry.revision));
+        let known = self.0.entry(name.clone()).or_insert(known);
         if known.failure.is_some() && !known.is_due() {
             return None;
         }
-        match build::build(name, &entry.settings, &identity.config, identity.classes) {
+        let settings = known.settings(name, entry, identity)?;
+        let built = settings
+            .and_then(|settings| build::make(name, settings, &identity.config, identity.classes));
+        match built {
             Ok(built) => {
                 known.count = built.tasks.len();
                 known.failure = None;
@@ -74,7 +116,16 @@ impl Builds {
         }
     }
 
-    /// Whether a failure's wait is over.
+    /// Connectors whose secrets have ended, each once.
+    pub(super) fn take_ended(&mut self) -> Vec<ConnectorName> {
+        let now = Instant::now();
+        let ended = self.0.iter_mut().filter_map(|(name, known)| {
+            known.reload_at.take_if(|at| *at <= now).map(|_| name.clone())
+        });
+        ended.collect()
+    }
+
+    /// Whether a failure's wait is over, or secrets have been read.
     pub(super) fn is_any_due(&self) -> bool {
         self.0.values().any(Known::is_due)
     }
@@ -108,8 +159,51 @@ impl Builds {
 }
 
 impl Known {
+    fn new(revision: i64) -> Self {
+        Self { revision, count: 0, failure: None, secrets: Secrets::Unread, reload_at: None }
+    }
+
     fn is_due(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.again_at <= Instant::now())
+        let is_over = |failure: &Failure| failure.again_at <= Instant::now();
+        self.secrets.have_come() || self.failure.as_ref().is_some_and(is_over)
+    }
+
+    /// The settings with their variables replaced; none until a slow provider has answered.
+    fn settings(
+        &mut self,
+        name: &ConnectorName,
+        entry: &ConnectorEntry,
+        identity: &Identity,
+    ) -> Option<Result<Settings, ConfigError>> {
+        let (config, given) = (&identity.config, &entry.settings);
+        if !given.values().any(|value| config.providers.is_slow(value)) {
+            return Some(build::replaced(name, given, config));
+        }
+        match std::mem::take(&mut self.secrets) {
+            Secrets::Reading(reading) if !reading.is_finished() => {
+                self.secrets = Secrets::Reading(reading);
+                None
+            }
+            Secrets::Reading(reading) => {
+                let read = reading.now_or_never().and_then(Result::ok).unwrap_or_else(|| {
+                    Err(ConfigError::new("config.providers", "has a provider that panicked"))
+                });
+                if let Ok(settings) = &read {
+                    self.secrets = Secrets::Read(settings.clone(), Instant::now());
+                }
+                Some(read)
+            }
+            Secrets::Read(settings, at) if at.elapsed() <= FRESH => {
+                self.secrets = Secrets::Read(settings.clone(), at);
+                Some(Ok(settings))
+            }
+            Secrets::Unread | Secrets::Read(..) => {
+                let (name, given, config) = (name.clone(), Arc::clone(given), Arc::clone(config));
+                let read = move || build::replaced(&name, &given, &config);
+                self.secrets = Secrets::Reading(tokio::task::spawn_blocking(read));
+                None
+            }
+        }
     }
 
     fn fail(&mut self, connector: &ConnectorName, error: String) {
@@ -119,6 +213,15 @@ impl Known {
         let delay_ms = delay.as_millis();
         tracing::error!(%connector, error, delay_ms, "connector cannot be started, trying again");
         self.failure = Some(Failure { error, again_at: Instant::now() + delay, backoff });
+    }
+}
+
+impl Secrets {
+    fn have_come(&self) -> bool {
+        match self {
+            Self::Reading(reading) => reading.is_finished(),
+            Self::Unread | Self::Read(..) => false,
+        }
     }
 }
 
