@@ -460,6 +460,7 @@ impl Bench<'_> {
             runs: self.options.runs,
             hot_updates: self.rows,
             hot_keys: 1_000,
+            snapshot: false,
             settings: Vec::new(),
         };
         let report = Box::pin(sink_bench::run(self.stack, self.ours.folder, &options)).await?;
