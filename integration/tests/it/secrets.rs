@@ -120,8 +120,9 @@ async fn a_secret_of_vault_is_read_once_for_all_its_keys() {
     vault.token(TOKEN, None);
     vault.put("my/app", json!({ "user": "u", "password": PASSWORD, "port": 3306 }));
 
+    let providers = with_token(&vault);
     let found = replaced(
-        &with_token(&vault),
+        &providers,
         &[
             ("a", "${vault:secret/my/app:user}:${vault:secret/my/app:password}"),
             ("b", "${vault:secret/data/my/app:port}"),
