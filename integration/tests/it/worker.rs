@@ -19,9 +19,9 @@ use crate::scenario::{DEADLINE, LOG, Scenario, stop};
 use crate::scene::endpoint;
 
 /// One worker of a cluster.
-struct Worker {
-    process: Rowcast,
-    url: String,
+pub(crate) struct Worker {
+    pub(crate) process: Rowcast,
+    pub(crate) url: String,
     /// How often it has been started.
     starts: usize,
 }
@@ -42,14 +42,19 @@ impl Worker {
     ) -> Self {
         let file = folder.join("worker.properties");
         std::fs::write(&file, properties(stack, group, converter)).unwrap();
-        let process = launch(&file, folder, name).await;
+        Self::start_from(&file, folder, name).await
+    }
+
+    /// Starts one with a file that is there.
+    pub(crate) async fn start_from(file: &Path, folder: &Path, name: &str) -> Self {
+        let process = launch(file, folder, name).await;
         let mut worker = Self { process, url: String::new(), starts: 0 };
         worker.is_ready().await;
         worker
     }
 
     /// Starts it again, after it has ended.
-    async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         self.process.start_again().unwrap();
         self.is_ready().await;
     }
@@ -64,7 +69,7 @@ impl Worker {
         self.until("/health", |health| health["status"] == "healthy").await;
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let method: reqwest::Method = method.parse().unwrap();
         let request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
         let request = if body.is_null() { request } else { request.json(body) };
@@ -73,12 +78,12 @@ impl Worker {
         (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         self.ask("GET", path, &Value::Null).await.1
     }
 
     /// Waits until an answer is as it should be.
-    async fn until(&self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + DEADLINE;
         loop {
             let url = format!("{}{path}", self.url);
@@ -96,7 +101,7 @@ impl Worker {
     }
 
     /// Makes a connector.
-    async fn make(&self, name: &str, config: Value) {
+    pub(crate) async fn make(&self, name: &str, config: Value) {
         let body = json!({ "name": name, "config": config });
         let (status, answer) = self.ask("POST", "/connectors", &body).await;
         assert_eq!(status, 201, "{answer}");
