@@ -331,8 +331,9 @@ impl Fault for SinkError {
                 "give the user the privileges create_index, manage, read and index on these indices"
             }
             Self::MixedVersions { .. } => {
-                "set `index.name` to a new index and `consumer.override.group.id` to a new group: \
-                 versions of two kinds do not compare, and rows would be lost"
+                "if rowcast writes the topic again: stop the sink, PATCH its offsets to the topic's \
+                 end, resume it, and `rowcast table snapshot`; if another source has written all of \
+                 it: set `index.name` to a new index and `consumer.override.group.id` to a new group"
             }
             Self::ForeignIndex { .. } => {
                 "give each topic an index of its own in `index.name`, or set `index.shared` and \

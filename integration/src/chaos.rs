@@ -242,7 +242,7 @@ async fn extra_tables(connection: &mut Conn, name: &str) -> Result<Vec<String>, 
 }
 
 /// Waits until every index is its table; rows and values that are equal.
-async fn compare(stack: &Stack, tables: &[String]) -> Result<(u64, u64), ChaosError> {
+pub(crate) async fn compare(stack: &Stack, tables: &[String]) -> Result<(u64, u64), ChaosError> {
     let pool = Pool::new(Opts::from_url(&stack.mysql.url()).map_err(mysql_async::Error::from)?);
     let url = stack.elasticsearch.url();
     let (mut rows, mut values) = (0, 0);
@@ -256,7 +256,11 @@ async fn compare(stack: &Stack, tables: &[String]) -> Result<(u64, u64), ChaosEr
 }
 
 /// How many records the topics have, none of them twice.
-async fn check_topics(stack: &Stack, name: &str, tables: &[String]) -> Result<u64, ChaosError> {
+pub(crate) async fn check_topics(
+    stack: &Stack,
+    name: &str,
+    tables: &[String],
+) -> Result<u64, ChaosError> {
     let mut topics = Topics::new(&stack.kafka.bootstrap(), &stack.registry.url());
     let (mut count, mut found) = (0, Vec::new());
     for table in tables {

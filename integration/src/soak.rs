@@ -13,6 +13,7 @@ pub mod sink;
 pub mod snapshot;
 mod table;
 pub mod transaction;
+pub mod worker;
 mod writers;
 
 use std::path::{Path, PathBuf};
@@ -80,8 +81,8 @@ pub enum SoakError {
     /// The topic could not be read.
     #[error("the topic cannot be read")]
     Kafka(#[from] rdkafka::error::KafkaError),
-    /// The registry did not answer.
-    #[error("the registry does not answer")]
+    /// The registry or a worker did not answer, or refused.
+    #[error("the registry or a worker does not answer")]
     Registry(#[from] reqwest::Error),
     /// A server could not be started.
     #[error(transparent)]

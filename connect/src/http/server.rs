@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::Request;
+use axum::http::{Request, Uri};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -220,6 +220,7 @@ impl Server {
         let router = TowerToHyperService::new(self.router);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
+            leave_slash_out(&mut request);
             router.call(request)
         });
         let connection = http1::Builder::new()
@@ -239,6 +240,42 @@ impl Server {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "an http connection failed"),
             Err(_) => tracing::debug!("an http connection took too long"),
+        }
+    }
+}
+
+/// Takes a path that ends in a slash as the same without, as Kafka Connect does: Debezium's tutorial
+/// posts to `/connectors/`. Before anything looks at the path, also at who may ask for it.
+fn leave_slash_out<B>(request: &mut Request<B>) {
+    let path = request.uri().path();
+    let Some(rest) = path.strip_suffix('/').filter(|rest| !rest.is_empty()) else { return };
+    let rest = match request.uri().query() {
+        Some(query) => format!("{rest}?{query}"),
+        None => rest.to_owned(),
+    };
+    if let Ok(uri) = rest.parse::<Uri>() {
+        *request.uri_mut() = uri;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_slash_at_the_end_of_a_path_is_as_none() {
+        for (path, expected) in [
+            ("/connectors/", "/connectors"),
+            ("/connectors/?expand=info", "/connectors?expand=info"),
+            ("/connectors/a%2Fb/status/", "/connectors/a%2Fb/status"),
+            ("/connectors", "/connectors"),
+            ("/", "/"),
+        ] {
+            let mut request = Request::builder().uri(path).body(()).unwrap();
+
+            leave_slash_out(&mut request);
+
+            assert_eq!(request.uri().to_string(), expected);
         }
     }
 }

@@ -9,7 +9,7 @@ use integration::chaos::{self, ChaosError, ChaosOptions};
 use integration::latency::{self, LatencyError};
 use integration::random::Random;
 use integration::random_types::{self, RandomTypesError};
-use integration::soak::{self, ddl, sink, snapshot, transaction};
+use integration::soak::{self, ddl, sink, snapshot, transaction, worker};
 use integration::stack::{self, Cache, Stack, StackError, StackOptions, Tuning};
 
 /// Runs a long test on servers of its own and prints its figures as JSON.
@@ -118,6 +118,21 @@ enum Soak {
         #[arg(long = "set", value_parser = setting)]
         settings: Vec<(String, String)>,
     },
+    /// A cluster of workers that are killed, frozen and restarted, and come and go.
+    Worker {
+        /// How many runs, each with the next seed.
+        #[arg(long, default_value_t = 1)]
+        runs: u64,
+        /// What the random numbers of the first begin with; a new one if it is not given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Databases, each with a source and a sink.
+        #[arg(long, default_value_t = 5)]
+        databases: u32,
+        /// How often something goes wrong in a run.
+        #[arg(long, default_value_t = 20)]
+        troubles: u64,
+    },
 }
 
 /// Where a sink writes to.
@@ -188,6 +203,12 @@ async fn main() -> ExitCode {
             let options =
                 transaction::Options { rows, row_bytes, is_compressed, concurrent, settings };
             (fresh, Box::pin(transaction(options)).await)
+        }
+        Soak::Worker { runs, seed, databases, troubles } => {
+            let seed = seed.unwrap_or(fresh);
+            let runs = (0..runs).map(|run| seed.wrapping_add(run));
+            let options = runs.map(|seed| worker::Options { seed, databases, troubles }).collect();
+            (seed, Box::pin(workers(options)).await)
         }
     };
     match ended {
@@ -303,4 +324,27 @@ async fn transaction(options: transaction::Options) -> Ended {
     let report = transaction::run(&stack, "soak", folder.path(), &options).await?;
     stack.stop().await?;
     Ok((serde_json::to_string(&report).unwrap_or_default(), report.is_good()))
+}
+
+async fn workers(runs: Vec<worker::Options>) -> Ended {
+    let stack = Stack::start(StackOptions::default()).await?;
+    let mut are_good = true;
+    for (number, options) in runs.into_iter().enumerate() {
+        // Kept also if the run itself fails: the logs say why.
+        let folder = tempfile::tempdir()?.keep();
+        let name = format!("soak{number}");
+        let running = Box::pin(worker::run(&stack, &name, &folder, options));
+        let report = running.await.inspect_err(|_| {
+            writeln!(io::stderr(), "logs are in {}", folder.display()).unwrap_or_default();
+        })?;
+        writeln!(io::stdout(), "{}", serde_json::to_string(&report).unwrap_or_default())?;
+        if report.is_good() {
+            std::fs::remove_dir_all(&folder)?;
+        } else {
+            are_good = false;
+            writeln!(io::stderr(), "logs are in {}", folder.display())?;
+        }
+    }
+    stack.stop().await?;
+    Ok((serde_json::json!({ "good": are_good }).to_string(), are_good))
 }

@@ -1,7 +1,7 @@
 //! The workload of the sink alone.
 
 use super::report::Measured;
-use super::{Bench, BenchError, Figures, float};
+use super::{Bench, BenchError, Figures};
 use crate::sink_bench;
 
 impl Bench<'_> {

@@ -1,6 +1,7 @@
 //! From a real Debezium to rowcast and back, with the configuration and the topics as they are: the
 //! stream goes on where the other has stopped.
 
+mod cluster;
 mod history;
 mod worker;
 

@@ -42,7 +42,12 @@ impl Worker {
     ) -> Self {
         let file = folder.join("worker.properties");
         std::fs::write(&file, properties(stack, group, converter)).unwrap();
-        Self::of(launch(&file, folder, name).await).await
+        Self::start_from(&file, folder, name).await
+    }
+
+    /// Starts one with a file that is there.
+    pub(crate) async fn start_from(file: &Path, folder: &Path, name: &str) -> Self {
+        Self::of(launch(file, folder, name).await).await
     }
 
     /// The worker of a process, when it answers.
@@ -53,7 +58,7 @@ impl Worker {
     }
 
     /// Starts it again, after it has ended.
-    async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         self.process.start_again().unwrap();
         self.is_ready().await;
     }

@@ -27,7 +27,7 @@ const TOPIC_AGAIN: Duration = Duration::from_secs(60);
 /// What the status topic has been told by this worker.
 #[derive(Default)]
 pub(super) struct Told {
-    states: BTreeMap<StatusOf, Status>,
+    states: BTreeMap<StatusOf, (Status, Instant)>,
     /// Topics of which the record has not come back, and since when.
     topics: BTreeMap<TopicOf, Instant>,
     /// When something was last taken back of connectors that are gone.
@@ -80,16 +80,30 @@ impl Herder {
     fn tell_states(&mut self) {
         let now = self.states();
         for (of, status) in &now {
-            if self.told.states.get(of) == Some(status) {
+            if self.is_told(of, status) {
                 continue;
             }
             let record = StatusRecord::State(of.clone(), Some(status.clone()));
             if !self.send_status(record) {
                 return;
             }
-            self.told.states.insert(of.clone(), status.clone());
+            self.told.states.insert(of.clone(), (status.clone(), Instant::now()));
         }
         self.told.states.retain(|of, _| now.contains_key(of));
+    }
+
+    /// Whether a status need not be told. A worker that has lost a task may notice late and say something
+    /// of it behind its new worker, which then says its own again.
+    fn is_told(&self, of: &StatusOf, status: &Status) -> bool {
+        let Some((told, since)) = self.told.states.get(of) else { return false };
+        let is_mine = match of {
+            StatusOf::Task(id) => self.is_mine(id),
+            StatusOf::Connector(_) => false,
+        };
+        let stands = self.statuses.states.get(of);
+        let is_overwritten =
+            stands.is_some_and(|stands| stands.worker_id != status.worker_id) && is_mine;
+        told == status && (!is_overwritten || since.elapsed() < WRITE_AGAIN)
     }
 
     /// How the tasks are that this worker has, and connectors whose settings make none.

@@ -28,12 +28,13 @@ impl Worker {
         static ONCE: OnceCell<Worker> = OnceCell::const_new();
         static OFTEN: OnceCell<Worker> = OnceCell::const_new();
         let cell = if is_exactly_once { &ONCE } else { &OFTEN };
-        cell.get_or_init(|| Box::pin(Self::start(is_exactly_once))).await
+        let name = if is_exactly_once { "connect-once" } else { "connect-often" };
+        cell.get_or_init(|| Box::pin(Self::start(name, is_exactly_once))).await
     }
 
-    async fn start(is_exactly_once: bool) -> Self {
+    /// One of this group.
+    pub(super) async fn start(name: &str, is_exactly_once: bool) -> Self {
         let stack = shared().await.unwrap();
-        let name = if is_exactly_once { "connect-once" } else { "connect-often" };
         let mut options = ConnectOptions::new(name);
         options.is_exactly_once = is_exactly_once;
         let servers = (&stack.kafka, &stack.registry);
@@ -63,6 +64,26 @@ impl Worker {
     /// The file that it is started with.
     pub(super) fn properties(&self) -> PathBuf {
         self.connect.server.directory().join("worker.properties")
+    }
+
+    /// Ends the whole worker; its connectors stay in its topics, and are to run.
+    pub(super) async fn leave(&self) {
+        self.connect.server.stop().await.unwrap();
+    }
+
+    /// Starts it again, and waits until these connectors run, which it has from its topics.
+    pub(super) async fn come_back(&self, connectors: [&str; 2]) {
+        self.connect.server.start_again().await.unwrap();
+        for name in connectors {
+            self.wait_for(name, "RUNNING", 1).await;
+        }
+    }
+
+    /// Deletes a connector. Its offsets stay.
+    pub(super) async fn delete(&self, name: &str) {
+        let url = format!("{}/connectors/{name}", self.url());
+        let answer = reqwest::Client::new().delete(url).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
     /// Makes a connector and waits until its task runs.
@@ -144,6 +165,13 @@ pub(super) fn values(bootstrap: &str, topic: &str) -> Vec<Vec<u8>> {
             }
         }
     }
+}
+
+/// Where a topic of one partition ends.
+pub(super) fn end(bootstrap: &str, topic: &str) -> i64 {
+    let mut config = ClientConfig::new();
+    let consumer: BaseConsumer = config.set("bootstrap.servers", bootstrap).create().unwrap();
+    consumer.fetch_watermarks(topic, 0, DEADLINE).unwrap().1
 }
 
 /// The committed envelopes of a topic in its order, without tombstones.
