@@ -87,6 +87,7 @@ mod rolled_back;
 mod scenario;
 #[cfg(test)]
 mod scene;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sink_faults;
