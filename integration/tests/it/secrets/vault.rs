@@ -123,7 +123,7 @@ async fn request(client: &mut TcpStream, read: &mut Vec<u8>) -> Option<Asked> {
             let length = header("content-length").map_or(0, |it| it.parse().unwrap());
             if body.len() >= length {
                 let path = head.split(' ').nth(1)?.trim_start_matches("/v1/").to_owned();
-                let body = serde_json::from_str(&body[..length]).unwrap_or_default();
+                let body = serde_json::from_slice(&body.as_bytes()[..length]).unwrap_or_default();
                 read.drain(..head.len() + 4 + length);
                 let token = header("x-vault-token").unwrap_or_default();
                 return Some(Asked { path, token, namespace: header("x-vault-namespace"), body });
