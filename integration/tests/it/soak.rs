@@ -1,7 +1,7 @@
 //! The long runs of `cargo soak`, at a size for every day.
 
 use integration::random::Random;
-use integration::soak::{ddl, sink, snapshot, transaction};
+use integration::soak::{ddl, sink, snapshot, transaction, worker};
 use integration::stack::{Cache, install, shared};
 
 fn settings(all: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -96,4 +96,19 @@ async fn a_random_history_ends_in_its_index_whatever_fails() {
 
     assert_eq!(report.problems, Vec::<String>::new(), "{report:?}");
     assert!(report.records > 100 && report.documents > 0, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_in_trouble_loses_and_repeats_nothing() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let seed = Random::seed("SOAK_SEED");
+    eprintln!("SOAK_SEED={seed} repeats the run");
+    let options = worker::Options { seed, databases: 2, troubles: 4 };
+
+    let running = worker::run(stack, "soak_worker", folder.path(), options);
+    let report = Box::pin(running).await.unwrap();
+
+    assert!(report.is_good(), "{report:?}\nthe logs are kept in {}", folder.keep().display());
+    assert_eq!(report.recovered_s.len(), 4, "{report:?}");
 }

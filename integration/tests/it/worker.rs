@@ -3,6 +3,7 @@
 mod bad;
 mod clients;
 mod cluster;
+mod examples;
 mod quickstart;
 mod rest;
 mod topics;

@@ -25,7 +25,7 @@ fn commands(worker: &Worker) -> Vec<String> {
 }
 
 /// What a command writes, in JSON if it is some.
-async fn run(command: &str, folder: &Path) -> Value {
+pub(super) async fn run(command: &str, folder: &Path) -> Value {
     let mut shell = Command::new("bash");
     shell.args(["-c", command]).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     let output = shell.output().await.unwrap();
