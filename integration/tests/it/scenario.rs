@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 /// Longest wait for anything that a test waits for; the machine may be busy.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(240);
 
 /// What the program logs in tests: its own phases.
 pub(crate) const LOG: (&str, &str) =

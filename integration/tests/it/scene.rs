@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// For anything that has to happen: far more than it takes on a machine that is busy.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(240);
 
 /// Every password has it; no log may.
 pub(crate) const SECRET: &str = "geheim-4711-x";
