@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-pub use sink::{IndexStatus, RequestStatus, Seconds, SinkStatus};
+pub use sink::{IndexStatus, RequestStatus, Seconds, SinkStatus, ToleratedStatus};
 pub use topics::ActiveTopics;
 
 /// A status is published at most so often: people and scrapers look every few seconds, and making

@@ -6,6 +6,7 @@ mod converters;
 mod definitions;
 mod delivery;
 mod documents;
+mod errors;
 mod index;
 mod large;
 mod malformed;
@@ -22,6 +23,7 @@ pub use converters::{Converter, Converters};
 pub(crate) use definitions::{aivens, confluents};
 pub(crate) use delivery::DeliveryConfig;
 pub use documents::{DocumentsConfig, DynamicTopics, FieldsConfig, TopicIndex};
+pub(crate) use errors::{ErrorsConfig, RetryConfig, Tolerance};
 pub(crate) use index::IndexConfig;
 pub use index::{
     DecimalType, GeometryType, JsonType, Overrides, StringType, TypeChoices, VectorType,
@@ -51,6 +53,8 @@ pub struct SinkConfig {
     pub large: LargeConfig,
     /// What becomes of documents that do not fit their index.
     pub malformed: MalformedConfig,
+    /// What becomes of records that cannot be read or transformed.
+    pub(crate) errors: ErrorsConfig,
 }
 
 impl SinkConfig {
@@ -78,6 +82,7 @@ impl SinkConfig {
             index,
             malformed: MalformedConfig::from_settings(&mut settings, large.dead_letters.is_some())?,
             large,
+            errors: ErrorsConfig::from_settings(&mut settings)?,
         };
         if config.index.shared && !config.documents.transforms.is_empty() {
             let problem = "cannot be set beside `transforms`: a sweep would not find the documents \

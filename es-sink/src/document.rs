@@ -25,8 +25,8 @@ use schema::registry::Registry;
 use crate::batch::{NewAction, Pending};
 use crate::bulk::DocVersion;
 use crate::bulk_action::{LineOptions, Verb};
-use crate::config::{DocumentsConfig, IndexConfig};
-use crate::error::{Origin, SinkError};
+use crate::config::{Converter, DocumentsConfig, IndexConfig, RetryConfig};
+use crate::error::{Origin, SinkError, Stage};
 use crate::fast::FastMap;
 use crate::mapping::{Indices, TOPIC_FIELD, VersionKind, table_of};
 use dated::Name;
@@ -57,6 +57,8 @@ pub(crate) struct Documents {
     /// The names of dates, by topic.
     dated: FastMap<(Arc<str>, DateHour), Arc<str>>,
     ready: Ready,
+    /// What is done with the record at hand.
+    stage: Stage,
     /// Of the record at hand, and used again for the next one.
     key: Key,
     document: Vec<u8>,
@@ -97,9 +99,21 @@ impl Documents {
             names: FastMap::default(),
             dated: FastMap::default(),
             ready: Ready::default(),
+            stage: Stage::TaskPut,
             key: Key::default(),
             document: Vec::new(),
         }
+    }
+
+    /// The same, which waits for a registry that does not answer as long as the settings say.
+    pub(crate) fn waiting_for_the_registry(mut self, retry: RetryConfig) -> Self {
+        self.schemas.set_retry(retry);
+        self
+    }
+
+    /// What was done with the last record when it failed, if it has.
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage
     }
 
     /// Adds what a record asks for to a batch. Waits for the registry and, before the first record
@@ -116,7 +130,7 @@ impl Documents {
         let Some(transforms) = &mut self.transforms else {
             return self.add_as_it_is(record, batch).await;
         };
-        match transforms.apply(record, &mut self.schemas).await? {
+        match transforms.apply(record, (&mut self.schemas, &mut self.stage)).await? {
             Some(record) => self.add_as_it_is(&record, batch).await,
             None => Ok(Added::Nothing),
         }
@@ -199,6 +213,7 @@ impl Documents {
     /// `document`.
     async fn read_row(&mut self, record: &Record) -> Result<(Row, Written), SinkError> {
         let Some(value) = &record.value else { return Ok((Row::default(), Written::Nothing)) };
+        self.begin(Stage::ValueConverter, self.config.converters.value);
         match self.schemas.take(self.config.converters.value, value, record)? {
             Form::Avro { schema, body } => {
                 let (plan, is_new) = self.value_plan(record, schema).await?;
@@ -208,6 +223,14 @@ impl Documents {
             Form::Json(text) => Ok((self.read_json(record, text)?, Written::Schemaless)),
             Form::Text(_) => Err(SinkError::NotFramed { origin: Origin::of(record) }),
         }
+    }
+
+    /// Notes that bytes are read. What has gone through transforms was read before.
+    fn begin(&mut self, stage: fn(&'static str) -> Stage, converter: Converter) {
+        self.stage = match self.transforms {
+            Some(_) => Stage::TaskPut,
+            None => stage(converter.class()),
+        };
     }
 
     fn read_json(&mut self, record: &Record, text: &[u8]) -> Result<Row, SinkError> {
@@ -226,6 +249,7 @@ impl Documents {
     /// key.
     async fn truncate(&mut self, record: &Record) -> Result<Option<Option<Lsn>>, SinkError> {
         let (None, Some(value)) = (&record.key, &record.value) else { return Ok(None) };
+        self.begin(Stage::ValueConverter, self.config.converters.value);
         let choice = RowChoice::everything(self.options);
         // What does not decode has no key either, which is told of.
         let row = match self.schemas.take(self.config.converters.value, value, record)? {
@@ -249,6 +273,7 @@ impl Documents {
     async fn read_key<'r>(&mut self, record: &'r Record) -> Result<KeyColumns<'r>, SinkError> {
         let no_key = || SinkError::NoKey { origin: Origin::of(record) };
         let key: &'r Bytes = record.key.as_ref().ok_or_else(no_key)?;
+        self.begin(Stage::KeyConverter, self.config.converters.key);
         let topic = &record.partition.topic;
         // An appended document's id begins with the topic in any case.
         let prefix = match self.is_shared && self.config.append.is_none() {

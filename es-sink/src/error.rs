@@ -2,6 +2,7 @@
 
 mod date;
 mod index;
+mod poison;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,6 +17,7 @@ use transform::TransformError;
 
 pub use date::DateError;
 pub use index::{FieldConflict, IndexError, LostIndex};
+pub(crate) use poison::{Poison, SINK_TASK, Stage};
 
 /// Where a record stands in Kafka: how errors name it without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]

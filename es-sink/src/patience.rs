@@ -1,9 +1,12 @@
-//! Waiting for something outside to come back, without limit and without flooding the log.
+//! Waiting for something outside to come back, without limit unless a setting has one, and without
+//! flooding the log.
 
 use std::time::Duration;
 
 use connect::backoff::Backoff;
 use tokio::time::{Instant, sleep};
+
+use crate::config::RetryConfig;
 
 /// First wait: long enough not to be noticed by the server, short enough not to be noticed by us.
 const FIRST_WAIT: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 100 });
@@ -19,6 +22,8 @@ pub(crate) struct Patience {
     hint: &'static str,
     backoff: Backoff,
     warned: Option<Instant>,
+    /// When it has been enough.
+    until: Option<Instant>,
 }
 
 impl Patience {
@@ -31,11 +36,17 @@ impl Patience {
     }
 
     /// For waiting until the schema registry is available.
-    pub(crate) fn with_registry() -> Self {
-        Self::new(
+    pub(crate) fn with_registry(retry: RetryConfig) -> Self {
+        let patience = Self::new(
             "schema registry",
             "start the schema registry or correct `schema.registry.url`; rowcast keeps trying",
-        )
+        );
+        Self {
+            backoff: Backoff::new(FIRST_WAIT, retry.delay_max.max(FIRST_WAIT)),
+            // Too late for a clock is never.
+            until: retry.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+            ..patience
+        }
     }
 
     /// For waiting until Kafka is available.
@@ -44,7 +55,12 @@ impl Patience {
     }
 
     fn new(what: &'static str, hint: &'static str) -> Self {
-        Self { what, hint, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT), warned: None }
+        Self { what, hint, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT), warned: None, until: None }
+    }
+
+    /// Whether it has been waited for as long as the settings say.
+    pub(crate) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
     }
 
     /// Waits before the next try; longer each time.

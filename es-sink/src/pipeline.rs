@@ -18,6 +18,7 @@ mod delivery;
 mod offsets;
 mod parked;
 mod sweeps;
+mod tolerance;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::bulk::BulkAction;
-use crate::config::DeliveryConfig;
+use crate::config::{DeliveryConfig, ErrorsConfig};
 use crate::document::{Added, Documents};
 use crate::error::{Origin, SinkError};
 use crate::mapping::VersionKind;
@@ -42,6 +43,7 @@ use delivery::{Delivery, Ended};
 use offsets::Offsets;
 use parked::Parked;
 use sweeps::Sweeps;
+use tolerance::Tolerated;
 
 /// How often offsets are committed: what a restart repeats at most, beside what is under way.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
@@ -67,6 +69,7 @@ pub(crate) struct Pipeline {
     delivery: Delivery,
     sweeps: Sweeps,
     parked: Parked,
+    tolerated: Tolerated,
     offsets: Offsets,
     flush_deadline: Duration,
     /// When the indices are looked at next.
@@ -80,6 +83,7 @@ pub(crate) struct Stations {
     pub(crate) documents: Documents,
     pub(crate) writer: Writer,
     pub(crate) sweeper: Sweeper,
+    pub(crate) errors: ErrorsConfig,
 }
 
 /// What the pipeline wakes up for.
@@ -98,7 +102,7 @@ enum Event {
 
 impl Pipeline {
     pub(crate) fn new(consumer: SinkConsumer, stations: Stations, config: DeliveryConfig) -> Self {
-        let Stations { documents, writer, sweeper } = stations;
+        let Stations { documents, writer, sweeper, errors } = stations;
         Self {
             consumer,
             documents,
@@ -107,6 +111,7 @@ impl Pipeline {
             delivery: Delivery::new(writer, config),
             sweeps: Sweeps::new(sweeper),
             parked: Parked::default(),
+            tolerated: Tolerated::new(errors),
             offsets: Offsets::new(COMMIT_EVERY),
             flush_deadline: FLUSH_DEADLINE,
             look_due: Instant::now() + LOOK_EVERY,
@@ -182,6 +187,7 @@ impl Pipeline {
             swept_documents,
             parked,
             requests,
+            tolerated: self.tolerated.status(),
             ..SinkStatus::default()
         };
         self.delivery.writer().bulk().meter().fill(&mut status);
@@ -218,16 +224,21 @@ impl Pipeline {
             }
             self.offsets.delivered(&record.partition, record.offset);
             match &record.control {
-                None => match self.documents.add(record, self.delivery.pending()).await? {
-                    Added::Action => {}
+                None => match self.documents.add(record, self.delivery.pending()).await {
+                    Ok(Added::Action) => {}
                     // The sweep that goes with it does what it says.
-                    Added::Nothing | Added::Truncate { lsn: Some(_) } => {
+                    Ok(Added::Nothing | Added::Truncate { lsn: Some(_) }) => {
                         self.offsets.settled(&record.partition, record.offset);
                     }
-                    Added::Truncate { lsn: None } => {
+                    Ok(Added::Truncate { lsn: None }) => {
                         let index = self.documents.index_of(record)?;
                         let order = SweepOrder::of_truncate(record, index);
                         self.begin_sweep(order);
+                    }
+                    Err(error) => {
+                        let place = (Origin::of(record), record.meta.timestamp);
+                        self.go_on_without(place, error).await?;
+                        continue;
                     }
                 },
                 Some(Control::Sweep(sweep)) => {
@@ -238,6 +249,32 @@ impl Pipeline {
                 }
             }
             self.waiting.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Does with the first record that waits, which has failed, what `errors.tolerance` says.
+    ///
+    /// Cancel safe in this sense: its letter may be there although nobody knows, and is written once
+    /// more.
+    async fn go_on_without(
+        &mut self,
+        (origin, timestamp): (Origin, Option<i64>),
+        error: SinkError,
+    ) -> Result<(), SinkError> {
+        let stage = self.documents.stage();
+        let Some(poison) = self.tolerated.takes(stage, &error) else { return Err(error) };
+        match self.delivery.writer().bury(&origin, &poison).await {
+            Ok(buried) => {
+                self.offsets.settled(&origin.partition, origin.offset);
+                self.tolerated.add((&origin, timestamp), &poison, buried);
+                self.waiting.pop_front();
+            }
+            // Takes it off what waits, with all that is behind it.
+            Err(reason) => {
+                tell_unburied(&origin, &reason);
+                self.park(origin);
+            }
         }
         Ok(())
     }
@@ -411,6 +448,15 @@ impl Pipeline {
             tracing::warn!(error, "offset commit failed, the next start repeats the last records");
         }
     }
+}
+
+fn tell_unburied(record: &Origin, reason: &str) {
+    tracing::warn!(
+        %record,
+        reason,
+        hint = "look at the topic of `errors.deadletterqueue.topic.name`, then start the sink again",
+        "record fails and cannot be a dead letter, its partition is parked and all others go on"
+    );
 }
 
 /// Cancel safe, as both of its parts.

@@ -219,13 +219,15 @@ impl SinkTask {
         stop: &CancellationToken,
         control: &mut TaskControl,
     ) -> Result<(), SinkError> {
-        let SinkConfig { connection, index, documents, delivery, large, malformed, .. } =
-            &*self.config;
+        let SinkConfig {
+            connection, index, documents, delivery, large, malformed, errors, ..
+        } = &*self.config;
         let client = Arc::new(EsClient::new(connection)?);
         let registry = Registry::new(&self.worker.registry)?;
         let indices = Indices::new(Arc::clone(&client), index.clone())
             .of_connector(&self.place.0.to_string());
-        let mut documents = Documents::new(registry, indices, index, documents.clone());
+        let mut documents = Documents::new(registry, indices, index, documents.clone())
+            .waiting_for_the_registry(errors.retry);
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
@@ -242,7 +244,7 @@ impl SinkTask {
         let writer = Writer::new(bulk, config, letters);
         let mut consumer = SinkConsumer::start(&self.consumer)?;
         consumer.track(control.topics());
-        let stations = Stations { documents, writer, sweeper };
+        let stations = Stations { documents, writer, sweeper, errors: *errors };
         Pipeline::new(consumer, stations, *delivery).run(stop, control).await
     }
 }

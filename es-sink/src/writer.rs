@@ -17,7 +17,7 @@ use crate::batch::Batch;
 use crate::bulk::{Bulk, BulkAction, Malformed, Refusal, Refused, Settled};
 use crate::bulk_action::Verb;
 use crate::config::{LargeConfig, LargePolicy, MalformedConfig, MalformedPolicy};
-use crate::error::{Origin, SinkError};
+use crate::error::{Origin, Poison, SinkError};
 use crate::probe::Probe;
 use letters::Letters;
 use truncate::{Truncation, without};
@@ -46,6 +46,15 @@ pub(crate) struct Written {
     pub(crate) stale: usize,
     /// Records that cannot go on: their partitions stop at them.
     pub(crate) parked: Vec<Origin>,
+}
+
+/// Where a record went that makes no document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Buried {
+    /// To the dead-letter topic.
+    Letter,
+    /// There is none.
+    Nowhere,
 }
 
 /// Columns that are left out of one document at most. More mean that the index is another table's.
@@ -229,6 +238,14 @@ impl Writer {
             }
             Err(reason) => Handled::Park(reason),
         }
+    }
+
+    /// Copies the record of no document to the dead-letter topic, if there is one; why that cannot be.
+    ///
+    /// Cancel safe as [`Letters::bury`].
+    pub(crate) async fn bury(&self, origin: &Origin, poison: &Poison) -> Result<Buried, String> {
+        let Some(letters) = &self.letters else { return Ok(Buried::Nowhere) };
+        letters.bury(origin, poison).await.map(|()| Buried::Letter)
     }
 
     /// Marks the letters of documents that are good now.

@@ -16,10 +16,22 @@ pub struct SinkStatus {
     pub swept_documents: u64,
     /// The records that its parked partitions stop at, `topic/partition@offset`.
     pub parked: Vec<String>,
+    /// Records that failed by themselves and were tolerated, by Connect's names of the stages.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tolerated: BTreeMap<String, ToleratedStatus>,
     /// What was done in each index.
     pub indices: BTreeMap<String, IndexStatus>,
     /// Its bulk requests.
     pub requests: RequestStatus,
+}
+
+/// Records that failed at one stage, which `errors.tolerance` lets a task go on without.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ToleratedStatus {
+    /// Those that are in the dead-letter topic.
+    pub dead_letters: u64,
+    /// Those that are nowhere but in their own topic.
+    pub skipped: u64,
 }
 
 /// What was done in one index.

@@ -120,7 +120,7 @@ fn write(mut encoder: MetricEncoder<'_>, kind: MetricType, value: f64) -> Result
 }
 
 /// All metrics; `docs/metrics.md` has a row for each.
-const METRICS: [Metric; 30] = [
+const METRICS: [Metric; 31] = [
     Metric {
         name: "rowcast_task_state",
         help: "1 for the state that a task is in",
@@ -267,6 +267,12 @@ const METRICS: [Metric; 30] = [
         samples: |it| of_indices(it, |index| Some(float(index.dead_letters))),
     },
     Metric {
+        name: "rowcast_sink_tolerated_records",
+        help: "Records that failed and that errors.tolerance lets a task go on without",
+        kind: MetricType::Counter,
+        samples: tolerated,
+    },
+    Metric {
         name: "rowcast_sink_lag_seconds",
         help: "From the commit in MySQL to the answer of Elasticsearch, of the last document",
         kind: MetricType::Gauge,
@@ -340,6 +346,21 @@ fn of_indices(connectors: &Connectors, value: fn(&IndexStatus) -> Option<f64>) -
     let mut samples = Vec::new();
     each_index(connectors, |labels, index| {
         samples.extend(value(index).map(|value| (labels, value)));
+    });
+    samples
+}
+
+fn tolerated(connectors: &Connectors) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    each_sink(connectors, |labels, status| {
+        for (stage, status) in &status.tolerated {
+            for (outcome, number) in
+                [("dead_letter", status.dead_letters), ("skipped", status.skipped)]
+            {
+                let own = vec![("stage", stage.clone()), ("outcome", outcome.to_owned())];
+                samples.push(([labels.clone(), own].concat(), float(number)));
+            }
+        }
     });
     samples
 }

@@ -56,8 +56,10 @@ impl DeadLetterConfig {
 pub struct Reason {
     /// What could not be done with it: one of Connect's stages, as `TASK_PUT`.
     pub stage: &'static str,
-    /// The kind of error, in place of the name of Java's class.
+    /// The Java class in which Connect would do it: a converter's, a transform's or a task's.
     pub class: &'static str,
+    /// What that class throws in Connect, or the kind of error where Connect has none.
+    pub exception: &'static str,
     /// The error. No row value is in it.
     pub message: String,
     /// Further headers, in this order behind Connect's and with them only. A name of ours begins
@@ -201,8 +203,8 @@ impl DeadLetters {
             ("connector.name", self.connector.to_string()),
             ("task.id", self.task.to_string()),
             ("stage", reason.stage.to_owned()),
-            ("class.name", "rowcast".to_owned()),
-            ("exception.class.name", reason.class.to_owned()),
+            ("class.name", reason.class.to_owned()),
+            ("exception.class.name", reason.exception.to_owned()),
             ("exception.message", reason.message.clone()),
             ("exception.stacktrace", reason.message.clone()),
         ];

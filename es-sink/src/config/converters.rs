@@ -47,6 +47,15 @@ impl Converters {
 }
 
 impl Converter {
+    /// Its class in Java, for `__connect.errors.class.name`.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::Avro => "io.confluent.connect.avro.AvroConverter",
+            Self::Json { .. } => "org.apache.kafka.connect.json.JsonConverter",
+            Self::Text => "org.apache.kafka.connect.storage.StringConverter",
+        }
+    }
+
     /// The same one, if documents can be made of it.
     fn of(converter: converter::Converter) -> Option<Self> {
         match converter {

@@ -11,7 +11,7 @@ use schema::connect_json::{ConnectSchema, Enveloped, JsonError};
 use schema::fault::{self, Disposition, Fault};
 use schema::registry::{Registry, SchemaId};
 
-use crate::config::Converter;
+use crate::config::{Converter, RetryConfig};
 use crate::error::{Origin, SinkError};
 use crate::patience::Patience;
 
@@ -22,6 +22,7 @@ const EMBEDDED_MAX: usize = 1_000;
 /// Where schemas come from.
 pub(super) struct Schemas {
     registry: Registry,
+    retry: RetryConfig,
     embedded: HashMap<Box<str>, Embedded>,
     /// The number of the next one.
     next: u64,
@@ -53,7 +54,12 @@ pub(super) enum Form<'r> {
 
 impl Schemas {
     pub(super) fn new(registry: Registry) -> Self {
-        Self { registry, embedded: HashMap::new(), next: 0 }
+        Self { registry, retry: RetryConfig::default(), embedded: HashMap::new(), next: 0 }
+    }
+
+    /// How long a registry that does not answer is waited for.
+    pub(super) fn set_retry(&mut self, retry: RetryConfig) {
+        self.retry = retry;
     }
 
     /// The registry that knows those of Avro records.
@@ -123,11 +129,13 @@ impl Schemas {
             }
             SchemaRef::Registered(id) => id,
         };
-        let mut patience = Patience::with_registry();
+        let mut patience = Patience::with_registry(self.retry);
         let text = loop {
             match self.registry.schema(id).await {
                 Ok(schema) => break schema,
-                Err(error) if error.disposition() == Disposition::Retry => {
+                Err(error)
+                    if error.disposition() == Disposition::Retry && !patience.is_over() =>
+                {
                     patience.wait("schema.registry.url", &fault::chain(&error)).await;
                 }
                 Err(error) => return Err(error.into()),

@@ -19,7 +19,7 @@ use transform::{Chain, Header, JsonProblem, Part, json_of, part_of, schema_json,
 
 use super::schemas::{Form, SchemaRef, Schemas, json_error};
 use crate::config::{Converter, Converters, DocumentsConfig};
-use crate::error::{Origin, SinkError};
+use crate::error::{Origin, SinkError, Stage};
 use crate::fast::FastMap;
 
 /// How many schemas are kept on each side of the transforms.
@@ -67,11 +67,14 @@ impl Transforms {
     pub(super) async fn apply(
         &mut self,
         record: &Record,
-        schemas: &mut Schemas,
+        (schemas, stage): (&mut Schemas, &mut Stage),
     ) -> Result<Option<Record>, SinkError> {
         let Converters { key, value } = self.converters;
+        *stage = Stage::KeyConverter(key.class());
         let key = self.part(record, (&record.key, key), schemas).await?;
+        *stage = Stage::ValueConverter(value.class());
         let value = self.part(record, (&record.value, value), schemas).await?;
+        *stage = Stage::Transformation;
         // The number of a change is in the envelope, which transforms may take away.
         let lsn = record.lsn.or_else(|| lsn_of(&value));
         let done = self.chain.apply(self.given(record, key, value));
@@ -80,6 +83,7 @@ impl Transforms {
             source: Box::new(source),
         })?;
         let Some(done) = done else { return Ok(None) };
+        *stage = Stage::TaskPut;
         let mut partition = record.partition.clone();
         let routed = done.topic != partition.topic;
         let from = std::mem::replace(&mut partition.topic, done.topic);

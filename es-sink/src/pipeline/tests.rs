@@ -11,6 +11,7 @@ mod late_writes;
 mod malformed;
 mod shared;
 mod sweeps;
+mod tolerance;
 mod transforms;
 mod truncates;
 
@@ -89,7 +90,8 @@ impl Bench {
         let client = Arc::new(EsClient::new(&config.connection).unwrap());
         let indices = Indices::new(Arc::clone(&client), config.index.clone());
         let registry = Registry::new(&registry).unwrap();
-        let documents = Documents::new(registry, indices, &config.index, config.documents);
+        let documents = Documents::new(registry, indices, &config.index, config.documents)
+            .waiting_for_the_registry(config.errors.retry);
         let (consumer, feed) = SinkConsumer::with_feed();
         let group = FakeGroup::default();
         let watched = group.clone();
@@ -101,7 +103,7 @@ impl Bench {
         );
         let writer_config = WriterConfig { large: config.large, malformed: config.malformed };
         let writer = Writer::new(bulk, writer_config, None);
-        let stations = Stations { documents, writer, sweeper };
+        let stations = Stations { documents, writer, sweeper, errors: config.errors };
         let mut pipeline = Pipeline::new(consumer, stations, config.delivery);
         pipeline.offsets = Offsets::new(Duration::from_millis(5));
         pipeline.flush_deadline = flush;

@@ -167,6 +167,11 @@ impl FakeServer {
         self.state().lacks_unsigned_long = true;
     }
 
+    /// From now on the registry's half answers 503.
+    pub fn stop_registry(&self) {
+        self.state().registry_is_down = true;
+    }
+
     /// Makes no index because of a write.
     pub fn refuse_auto_create(&self) {
         self.state().refuses_auto_create = true;

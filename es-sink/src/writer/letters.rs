@@ -9,7 +9,7 @@ use schema::fault::{self, Disposition, Fault};
 use serde_json::json;
 
 use crate::bulk::{BulkAction, DocumentKey, Malformed};
-use crate::error::{Origin, SinkError};
+use crate::error::{Origin, Poison, SINK_TASK, SinkError};
 use crate::patience::Patience;
 
 /// Documents whose letters are remembered: 10,000, some 2 MB. Of others `rowcast dlq` shows no healing.
@@ -48,7 +48,8 @@ impl Letters {
             ("rowcast.dlq.version", action.version.0.to_string()),
             ("rowcast.dlq.error", details.to_string()),
         ];
-        let reason = Reason { stage: "TASK_PUT", class, message: error.to_string(), headers };
+        let (stage, message) = ("TASK_PUT", error.to_string());
+        let reason = Reason { stage, class: SINK_TASK, exception: class, message, headers };
         self.until_written(&action.origin, Some(&reason)).await?;
         self.remember(action);
         let topic = self.letters.topic();
@@ -59,6 +60,15 @@ impl Letters {
             "document is not taken by elasticsearch, its record is in the dead-letter topic"
         );
         Ok(())
+    }
+
+    /// Copies a record that makes no document to the dead-letter topic; why that cannot be.
+    ///
+    /// Cancel safe in this sense: it may be there although nobody knows.
+    pub(super) async fn bury(&self, origin: &Origin, poison: &Poison) -> Result<(), String> {
+        let Poison { stage, class, exception, message } = poison.clone();
+        let reason = Reason { stage, class, exception, message, headers: Vec::new() };
+        self.until_written(origin, Some(&reason)).await
     }
 
     fn remember(&self, action: &BulkAction) {

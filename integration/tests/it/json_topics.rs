@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 use crate::scenario::{LOG, stop, until_async};
 
 /// A topic and its writer.
-struct JsonTopic {
+pub(crate) struct JsonTopic {
     topic: String,
     producer: BaseProducer,
 }
 
 impl JsonTopic {
-    async fn new(stack: &Stack, topic: &str) -> Self {
+    pub(crate) async fn new(stack: &Stack, topic: &str) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", stack.kafka.bootstrap());
         let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
@@ -40,8 +40,15 @@ impl JsonTopic {
         self.producer.flush(Duration::from_secs(30)).unwrap();
     }
 
+    /// Writes one record as it stands.
+    pub(crate) fn write_text(&self, key: &str, value: &str) {
+        let record = BaseRecord::<str, str>::to(&self.topic).key(key).payload(value);
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
+        self.producer.flush(Duration::from_secs(30)).unwrap();
+    }
+
     /// Writes one record; with a number, as rowcast does.
-    fn write(&self, key: &Value, value: Option<&Value>, lsn: Option<u64>) {
+    pub(crate) fn write(&self, key: &Value, value: Option<&Value>, lsn: Option<u64>) {
         let (key, value) = (key.to_string(), value.map(ToString::to_string));
         let lsn = lsn.map(|lsn| lsn.to_string());
         let mut headers = OwnedHeaders::new();
@@ -55,7 +62,7 @@ impl JsonTopic {
     }
 }
 
-fn sink(stack: &Stack, prefix: &str, schemas: &str) -> PipelineFile {
+pub(crate) fn sink(stack: &Stack, prefix: &str, schemas: &str) -> PipelineFile {
     PipelineFile::new(prefix, &stack.kafka, &stack.registry)
         .sink(prefix, &stack.elasticsearch.url(), prefix)
         .with("index.name", "{topic}")
@@ -65,14 +72,14 @@ fn sink(stack: &Stack, prefix: &str, schemas: &str) -> PipelineFile {
         .with("value.converter.schemas.enable", schemas)
 }
 
-async fn start(pipeline: &PipelineFile, folder: &tempfile::TempDir) -> Rowcast {
+pub(crate) async fn start(pipeline: &PipelineFile, folder: &tempfile::TempDir) -> Rowcast {
     let (file, log) = (folder.path().join("sink.yaml"), folder.path().join("sink.log"));
     pipeline.write(&file).unwrap();
     Rowcast::start(&["run", file.to_str().unwrap()], &[LOG], &log).await.unwrap()
 }
 
 /// Documents that a search finds, with their versions.
-async fn found(stack: &Stack, index: &str, query: &Value) -> BTreeMap<String, (u64, Value)> {
+pub(crate) async fn found(stack: &Stack, index: &str, query: &Value) -> BTreeMap<String, (u64, Value)> {
     found_at(&stack.elasticsearch.url(), index, query).await
 }
 
@@ -91,7 +98,7 @@ async fn found_at(server: &str, index: &str, query: &Value) -> BTreeMap<String, 
     hits.map(|hit| (hit["_id"].as_str().unwrap().to_owned(), document(hit))).collect()
 }
 
-fn all() -> Value {
+pub(crate) fn all() -> Value {
     json!({ "match_all": {} })
 }
 

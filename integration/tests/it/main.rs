@@ -108,6 +108,8 @@ mod takeover;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod tolerance;
+#[cfg(test)]
 mod too_large;
 #[cfg(test)]
 mod topics;

@@ -224,6 +224,9 @@ impl State {
 
     /// The schema registry's half.
     fn schema(&self, id: &str) -> Reply {
+        if self.registry_is_down {
+            return (503, json!({ "error_code": 50301, "message": "not now" }));
+        }
         match id.parse().ok().and_then(|id| self.schemas.get(&id)) {
             Some(schema) => (200, json!({ "schema": schema })),
             None => (404, json!({ "error_code": 40403, "message": "not found" })),

@@ -32,6 +32,7 @@ pub(super) struct State {
     pub(super) now: Duration,
     pub(super) refuses_auto_create: bool,
     pub(super) lacks_unsigned_long: bool,
+    pub(super) registry_is_down: bool,
     /// What no body may have.
     pub(super) refused_texts: Vec<String>,
     /// Largest body; 0 for any.

@@ -97,7 +97,8 @@ impl Post {
     async fn write(&self, offset: i64) {
         let reason = Reason {
             stage: "TASK_PUT",
-            class: "Rejected",
+            class: "org.apache.kafka.connect.sink.SinkTask",
+            exception: "Rejected",
             message: "elasticsearch refuses it".to_owned(),
             headers: vec![
                 ("rowcast.dlq.id", format!("id-{offset}")),
