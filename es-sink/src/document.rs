@@ -227,10 +227,8 @@ impl Documents {
 
     /// Notes that bytes are read. What has gone through transforms was read before.
     fn begin(&mut self, stage: fn(&'static str) -> Stage, converter: Converter) {
-        self.stage = match self.transforms {
-            Some(_) => Stage::TaskPut,
-            None => stage(converter.class()),
-        };
+        let was_read = self.transforms.as_ref().is_some_and(Transforms::read_data);
+        self.stage = if was_read { Stage::TaskPut } else { stage(converter.class()) };
     }
 
     fn read_json(&mut self, record: &Record, text: &[u8]) -> Result<Row, SinkError> {

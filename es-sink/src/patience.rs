@@ -55,7 +55,13 @@ impl Patience {
     }
 
     fn new(what: &'static str, hint: &'static str) -> Self {
-        Self { what, hint, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT), warned: None, until: None }
+        Self {
+            what,
+            hint,
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
+            warned: None,
+            until: None,
+        }
     }
 
     /// Whether it has been waited for as long as the settings say.

@@ -18,9 +18,9 @@ mod delivery;
 mod offsets;
 mod parked;
 mod sweeps;
-mod tolerance;
 #[cfg(test)]
 mod tests;
+mod tolerance;
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -169,7 +169,7 @@ fn consumer(
         group_id: config.group_id.clone().unwrap_or_else(|| format!("connect-{name}")),
         kafka: worker.client(Client::Consumer),
         topics: config.topics.clone(),
-        headers: !config.documents.transforms.is_empty(),
+        headers: config.documents.transforms_need_headers(),
     }
 }
 
@@ -219,9 +219,8 @@ impl SinkTask {
         stop: &CancellationToken,
         control: &mut TaskControl,
     ) -> Result<(), SinkError> {
-        let SinkConfig {
-            connection, index, documents, delivery, large, malformed, errors, ..
-        } = &*self.config;
+        let SinkConfig { connection, index, documents, delivery, large, malformed, errors, .. } =
+            &*self.config;
         let client = Arc::new(EsClient::new(connection)?);
         let registry = Registry::new(&self.worker.registry)?;
         let indices = Indices::new(Arc::clone(&client), index.clone())

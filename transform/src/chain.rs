@@ -21,6 +21,18 @@ struct Step {
     transform: Box<dyn Transform>,
 }
 
+/// What transforms look at, beside the name of the topic. What needs less can be asked without taking
+/// keys and values apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// Nothing: what comes out is the same topic for all records of one, or none.
+    Topic,
+    /// Headers, the time, and whether there is a key and a value.
+    Frame,
+    /// What keys and values say.
+    Data,
+}
+
 /// For which records a transform is.
 struct Condition {
     predicate: Predicate,
@@ -60,6 +72,13 @@ impl Chain {
         self.steps.is_empty()
     }
 
+    /// What the transforms need to know of a record. With [`Needs::Topic`] and [`Needs::Frame`] they
+    /// change nothing but its topic and its headers.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        self.steps.iter().map(Step::needs).max().unwrap_or(Needs::Topic)
+    }
+
     /// Sends a record through all transforms. `None` if one of them drops it.
     ///
     /// # Errors
@@ -82,6 +101,19 @@ impl Chain {
             record = done;
         }
         Ok(Some(record))
+    }
+}
+
+impl Step {
+    fn needs(&self) -> Needs {
+        let name = self.class.strip_prefix("org.apache.kafka.connect.transforms.");
+        let own = match name.unwrap_or_default() {
+            "RegexRouter" | "Filter" => Needs::Topic,
+            "TimestampRouter" | "DropHeaders" | "InsertHeader" => Needs::Frame,
+            _ => Needs::Data,
+        };
+        let predicate = self.condition.as_ref().map(|condition| condition.predicate.needs());
+        own.max(predicate.unwrap_or(Needs::Topic))
     }
 }
 

@@ -1,9 +1,11 @@
-//! Debezium's transforms, held against Debezium 3.6's own classes.
+//! Debezium's transforms, held against Debezium 3.6's own classes; those that run scripts, by its
+//! documentation.
 //!
 //! <https://debezium.io/documentation/reference/3.6/transformations/index.html>
 
 mod outbox;
 mod router;
+mod script;
 mod unwrap;
 
 use schema::value::{Field, Kind, Schema, Value};
@@ -19,9 +21,12 @@ pub(crate) fn find(class: &str) -> Option<(&'static str, Make)> {
     TRANSFORMS.iter().find(|(known, _)| is(known)).copied()
 }
 
-const TRANSFORMS: [(&str, Make); 3] = [
+const TRANSFORMS: [(&str, Make); 5] = [
     ("io.debezium.transforms.ByLogicalTableRouter", router::make),
+    ("io.debezium.transforms.ContentBasedRouter", script::make_router),
     ("io.debezium.transforms.ExtractNewRecordState", unwrap::make),
+    // Its last part alone is Kafka Connect's own.
+    ("io.debezium.transforms.Filter", script::make_filter),
     ("io.debezium.transforms.outbox.EventRouter", outbox::make),
 ];
 

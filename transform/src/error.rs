@@ -14,6 +14,8 @@ pub enum Exception {
     SchemaBuilder,
     /// Anything else that Connect knows.
     Connect,
+    /// What Debezium throws by its own name.
+    Debezium,
     /// An argument of Java's own library.
     IllegalArgument,
     /// A record at a time or in a form in which there should be none.
@@ -30,6 +32,7 @@ impl Exception {
             Self::Data => "org.apache.kafka.connect.errors.DataException",
             Self::SchemaBuilder => "org.apache.kafka.connect.errors.SchemaBuilderException",
             Self::Connect => "org.apache.kafka.connect.errors.ConnectException",
+            Self::Debezium => "io.debezium.DebeziumException",
             Self::IllegalArgument => "java.lang.IllegalArgumentException",
             Self::IllegalState => "java.lang.IllegalStateException",
             Self::NullPointer => "java.lang.NullPointerException",

@@ -8,6 +8,7 @@
 //!
 //! Every transform was held against Kafka Connect 4.3's own class: `src/golden/README.md`.
 
+mod cel;
 mod chain;
 mod connect;
 mod data;
@@ -20,7 +21,7 @@ mod schemas;
 #[cfg(test)]
 mod tests;
 
-pub use chain::Chain;
+pub use chain::{Chain, Needs};
 pub use data::{JsonProblem, json_of, part_of, schema_json, schema_of};
 pub use error::{ConfigProblem, Exception, TransformError};
 pub use record::{Header, Part, Record};

@@ -1,6 +1,7 @@
 //! Every transform and predicate against what Kafka Connect's own classes answered.
 
 mod properties;
+mod scripts;
 
 use std::sync::Arc;
 

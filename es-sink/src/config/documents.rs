@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use connect::config::{ConfigError, Settings};
 use regex::Regex;
+use transform::{Chain, Needs};
 
 use super::append::AppendConfig;
 use super::converters::Converters;
@@ -88,6 +89,13 @@ impl DocumentsConfig {
             pipeline: named(settings, "index.pipeline").map(Into::into),
             transforms: super::transforms::read(settings)?,
         })
+    }
+}
+
+impl DocumentsConfig {
+    /// Whether records have to come with their headers.
+    pub(crate) fn transforms_need_headers(&self) -> bool {
+        Chain::read(&self.transforms).is_ok_and(|(chain, _)| chain.needs() > Needs::Topic)
     }
 }
 

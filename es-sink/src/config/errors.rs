@@ -8,22 +8,22 @@ use connect::config::{ConfigError, Settings};
 
 /// What becomes of a record that cannot be read or transformed.
 #[derive(Debug, Clone, Copy)]
-pub struct ErrorsConfig {
+pub(crate) struct ErrorsConfig {
     /// `errors.tolerance`. Default `none`.
-    pub tolerance: Tolerance,
+    pub(crate) tolerance: Tolerance,
     /// `errors.log.enable`: whether each of those that are tolerated has a line in the log. Default
     /// `false`: a line each 10 s says how many there were.
-    pub log: bool,
+    pub(crate) log: bool,
     /// `errors.log.include.messages`: whether that line says when the record was written, as Kafka
     /// Connect's does. Default `false`. Never a value of the row.
-    pub log_messages: bool,
+    pub(crate) log_messages: bool,
     /// How long a registry that does not answer is waited for.
-    pub retry: RetryConfig,
+    pub(crate) retry: RetryConfig,
 }
 
 /// Whether such a record ends the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tolerance {
+pub(crate) enum Tolerance {
     /// It does.
     None,
     /// It goes to the dead-letter topic if there is one; else it is passed over, and counted.
@@ -32,13 +32,13 @@ pub enum Tolerance {
 
 /// How long something is tried again.
 #[derive(Debug, Clone, Copy)]
-pub struct RetryConfig {
+pub(crate) struct RetryConfig {
     /// `errors.retry.timeout`. `None` is -1 and the default: without limit, for an outage says
     /// nothing about a record. Kafka Connect's default is 0.
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// `errors.retry.delay.max.ms`: the longest pause between two tries, 1 ms to 1 day. Default 2 s,
     /// so that work goes on soon after an outage; Kafka Connect's is 60 s.
-    pub delay_max: Duration,
+    pub(crate) delay_max: Duration,
 }
 
 impl Default for RetryConfig {

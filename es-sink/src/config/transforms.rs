@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use connect::config::{ConfigError, Settings};
+use transform::{Chain, Needs};
 
 /// Debezium's transform that makes a row of an envelope. The sink takes the row out of it anyway.
 const UNWRAP: &str = "io.debezium.transforms.ExtractNewRecordState";
@@ -18,14 +19,32 @@ const EXTRACT: &str = "org.apache.kafka.connect.transforms.ExtractField$Key";
 /// Returns [`ConfigError`] for a transform that is not known, or settings that it does not take.
 pub(super) fn read(settings: &mut Settings) -> Result<BTreeMap<String, String>, ConfigError> {
     let names = names_in(settings);
-    if names.is_empty() || is_folded(settings, &names) {
+    let folded: Vec<_> = names.iter().filter(|name| is_folded(settings, name)).cloned().collect();
+    if names.len() == folded.len() {
         for name in names {
             drop(settings.with_prefix(&format!("transforms.{name}.")));
         }
         settings.optional("transforms");
         return Ok(BTreeMap::new());
     }
-    connect::config::read_transforms(settings)
+    let given = connect::config::read_transforms(settings)?;
+    let rest = without(given.clone(), &folded);
+    let needs = Chain::read(&rest).map(|(chain, _)| chain.needs());
+    // Whether a delete is a record of its own or a tombstone makes no difference to a topic's name.
+    Ok(if needs == Ok(Needs::Topic) { rest } else { given })
+}
+
+/// The settings without these transforms.
+fn without(mut given: BTreeMap<String, String>, names: &[String]) -> BTreeMap<String, String> {
+    let all = given.get("transforms").cloned().unwrap_or_default();
+    let rest: Vec<_> = all.split(',').map(str::trim).collect();
+    let rest = rest.into_iter().filter(|name| !names.iter().any(|other| other == name));
+    given.insert("transforms".to_owned(), rest.collect::<Vec<_>>().join(","));
+    for name in names {
+        let prefix = format!("transforms.{name}.");
+        given.retain(|key, _| !key.starts_with(&prefix));
+    }
+    given
 }
 
 fn names_in(settings: &Settings) -> Vec<String> {
@@ -33,35 +52,28 @@ fn names_in(settings: &Settings) -> Vec<String> {
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// Whether documents are the same without these transforms.
-fn is_folded(settings: &Settings, names: &[String]) -> bool {
-    names.iter().all(|name| {
-        let prefix = format!("transforms.{name}.");
-        let has = |key: &str| {
-            settings.peek(&format!("{prefix}{key}")).is_some_and(|v| !v.trim().is_empty())
-        };
-        match settings.peek(&format!("{prefix}type")) {
-            _ if has("predicate") => false,
-            Some(UNWRAP) => {
-                // Whether a delete is a record of its own or a tombstone, the document is deleted
-                // once.
-                let keeps = ["delete.handling.mode", "delete.tombstone.handling.mode"];
-                let keeps = keeps.iter().any(|key| {
-                    let mode = settings.peek(&format!("{prefix}{key}")).unwrap_or_default();
-                    mode.trim().starts_with("rewrite")
-                });
-                let changes = [
-                    "add.fields",
-                    "drop.fields.header.name",
-                    "drop.fields.from.key",
-                    "route.by.field",
-                ];
-                !keeps && !changes.into_iter().any(has)
-            }
-            Some(EXTRACT) => has("field"),
-            Some(_) | None => false,
+/// Whether documents are the same without this transform.
+fn is_folded(settings: &Settings, name: &str) -> bool {
+    let prefix = format!("transforms.{name}.");
+    let has =
+        |key: &str| settings.peek(&format!("{prefix}{key}")).is_some_and(|v| !v.trim().is_empty());
+    match settings.peek(&format!("{prefix}type")) {
+        _ if has("predicate") => false,
+        Some(UNWRAP) => {
+            // Whether a delete is a record of its own or a tombstone, the document is deleted
+            // once.
+            let keeps = ["delete.handling.mode", "delete.tombstone.handling.mode"];
+            let keeps = keeps.iter().any(|key| {
+                let mode = settings.peek(&format!("{prefix}{key}")).unwrap_or_default();
+                mode.trim().starts_with("rewrite")
+            });
+            let changes =
+                ["add.fields", "drop.fields.header.name", "drop.fields.from.key", "route.by.field"];
+            !keeps && !changes.into_iter().any(has)
         }
-    })
+        Some(EXTRACT) => has("field"),
+        Some(_) | None => false,
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +113,16 @@ mod tests {
         ];
 
         assert_eq!(taken(&topic), Ok(4));
+        // Beside it, what the sink does anyway is left out.
+        let beside = [&EXAMPLE[1..], &topic[1..], &[("transforms", "unwrap,r,key")]].concat();
+        assert_eq!(taken(&beside), Ok(4));
+        let cast = [
+            ("transforms", "unwrap,c"),
+            ("transforms.c.type", "org.apache.kafka.connect.transforms.Cast$Value"),
+            ("transforms.c.spec", "a:string"),
+            EXAMPLE[1],
+        ];
+        assert!(taken(&cast).unwrap() > 4);
     }
 
     #[test]

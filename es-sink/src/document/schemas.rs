@@ -133,9 +133,7 @@ impl Schemas {
         let text = loop {
             match self.registry.schema(id).await {
                 Ok(schema) => break schema,
-                Err(error)
-                    if error.disposition() == Disposition::Retry && !patience.is_over() =>
-                {
+                Err(error) if error.disposition() == Disposition::Retry && !patience.is_over() => {
                     patience.wait("schema.registry.url", &fault::chain(&error)).await;
                 }
                 Err(error) => return Err(error.into()),

@@ -3,7 +3,8 @@
 //! What comes out is JSON with its schema, as Connect's `JsonConverter` writes it: from there on it
 //! is a record like any other. So documents, mappings and ids are the same as of a topic that a Java
 //! worker wrote with these transforms. It costs some microseconds a record, which the sinks without
-//! transforms do not pay.
+//! transforms do not pay, nor do those whose transforms look at no key and no value, as routers: their
+//! records get another topic and stay what they are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use schema::connect_json::{Enveloped, json_text};
 use schema::lsn::Lsn;
 use schema::value::{Kind, Schema, Value};
 use serde_json::Value as Json;
-use transform::{Chain, Header, JsonProblem, Part, json_of, part_of, schema_json, schema_of};
+use transform::{
+    Chain, Header, JsonProblem, Needs, Part, json_of, part_of, schema_json, schema_of,
+};
 
 use super::schemas::{Form, SchemaRef, Schemas, json_error};
 use crate::config::{Converter, Converters, DocumentsConfig};
@@ -28,6 +31,9 @@ const SCHEMAS_MAX: usize = 1_000;
 /// The transforms of a sink, and the schemas that they have met.
 pub(super) struct Transforms {
     chain: Chain,
+    needs: Needs,
+    /// Where the records of topics go, if the topic is all that matters.
+    routes: FastMap<Arc<str>, Option<Arc<str>>>,
     /// What the topics have.
     converters: Converters,
     read: FastMap<SchemaRef, (WriterSchema, Arc<Schema>)>,
@@ -44,18 +50,28 @@ impl Transforms {
         let settings = std::mem::take(&mut config.transforms);
         // They were read once already, when the settings were.
         let (chain, _) = Chain::read(&settings).ok().filter(|(chain, _)| !chain.is_empty())?;
-        let json = Converter::Json { schemas: true };
-        let converters =
-            std::mem::replace(&mut config.converters, Converters { key: json, value: json });
+        let (needs, converters) = (chain.needs(), config.converters);
+        if needs == Needs::Data {
+            let json = Converter::Json { schemas: true };
+            config.converters = Converters { key: json, value: json };
+        }
         let text = Arc::new(Schema::new(Kind::String));
         Some(Self {
             chain,
+            needs,
+            routes: FastMap::default(),
             converters,
             read: FastMap::default(),
             enveloped: HashMap::new(),
             written: Vec::new(),
             text,
         })
+    }
+
+    /// Whether keys and values are read before the transforms, so that what comes out of them is what
+    /// they have made.
+    pub(super) fn read_data(&self) -> bool {
+        self.needs == Needs::Data
     }
 
     /// Sends a record through. `None` if a transform drops it. Waits for the registry.
@@ -69,6 +85,11 @@ impl Transforms {
         record: &Record,
         (schemas, stage): (&mut Schemas, &mut Stage),
     ) -> Result<Option<Record>, SinkError> {
+        if self.needs != Needs::Data {
+            *stage = Stage::Transformation;
+            let to = self.route(record)?;
+            return Ok(to.map(|to| routed(record, to)));
+        }
         let Converters { key, value } = self.converters;
         *stage = Stage::KeyConverter(key.class());
         let key = self.part(record, (&record.key, key), schemas).await?;
@@ -84,20 +105,36 @@ impl Transforms {
         })?;
         let Some(done) = done else { return Ok(None) };
         *stage = Stage::TaskPut;
-        let mut partition = record.partition.clone();
-        let routed = done.topic != partition.topic;
-        let from = std::mem::replace(&mut partition.topic, done.topic);
-        let meta = RecordMeta { routed_from: routed.then_some(from), ..RecordMeta::default() };
         let written = |problem: JsonProblem| convert(record, &problem.to_string());
         Ok(Some(Record {
-            partition,
-            offset: record.offset,
             key: self.bytes(&done.key).map_err(written)?,
             value: self.bytes(&done.value).map_err(written)?,
             lsn,
-            control: record.control.clone(),
-            meta,
+            ..routed(record, done.topic)
         }))
+    }
+
+    /// The topic that a record goes to; `None` if a transform drops it. Of its data nothing is looked
+    /// at but whether they are there.
+    fn route(&mut self, record: &Record) -> Result<Option<Arc<str>>, SinkError> {
+        let topic = &record.partition.topic;
+        if let Some(known) = self.routes.get(topic) {
+            return Ok(known.clone());
+        }
+        let part = |bytes: &Option<Bytes>| match bytes {
+            Some(_) => Part::free(Value::Boolean(true)),
+            None => Part::NULL,
+        };
+        let done = self.chain.apply(self.given(record, part(&record.key), part(&record.value)));
+        let done = done.map_err(|source| SinkError::Transform {
+            origin: Origin::of(record),
+            source: Box::new(source),
+        })?;
+        let to = done.map(|done| done.topic);
+        if self.needs == Needs::Topic {
+            self.routes.insert(Arc::clone(topic), to.clone());
+        }
+        Ok(to)
     }
 
     /// The topic that records like one without key and value go to.
@@ -218,6 +255,22 @@ impl Transforms {
 
 /// How many texts of schemas are kept: a handful of tables is in hand at a time.
 const WRITTEN_MAX: usize = 64;
+
+/// The same record in another topic, or in its own.
+fn routed(record: &Record, to: Arc<str>) -> Record {
+    let mut partition = record.partition.clone();
+    let is_other = to != partition.topic;
+    let from = std::mem::replace(&mut partition.topic, to);
+    Record {
+        partition,
+        offset: record.offset,
+        key: record.key.clone(),
+        value: record.value.clone(),
+        lsn: record.lsn,
+        control: record.control.clone(),
+        meta: RecordMeta { routed_from: is_other.then_some(from), ..RecordMeta::default() },
+    }
+}
 
 /// The number of the change that an envelope is about.
 fn lsn_of(value: &Part) -> Option<Lsn> {

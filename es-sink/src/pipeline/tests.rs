@@ -4,6 +4,7 @@ mod append;
 mod dated;
 mod delivery;
 mod documents;
+mod folded;
 mod histories;
 mod json;
 mod large;

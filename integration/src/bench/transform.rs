@@ -9,7 +9,7 @@ use transform::{Chain, Part, Record};
 use super::measure::{Effort, Input, Measured, measure};
 
 /// Classes with settings that take a record of [`row`].
-const TRANSFORMS: [(&str, &[(&str, &str)]); 17] = [
+const TRANSFORMS: [(&str, &[(&str, &str)]); 19] = [
     ("Cast$Value", &[("spec", "c1:string,c2:float64")]),
     ("DropHeaders", &[("headers", "h")]),
     ("ExtractField$Value", &[("field", "c1")]),
@@ -29,6 +29,17 @@ const TRANSFORMS: [(&str, &[(&str, &str)]); 17] = [
     ),
     ("TimestampRouter", &[]),
     ("ValueToKey", &[("fields", "c1")]),
+    (
+        "io.debezium.transforms.Filter",
+        &[("language", "cel"), ("condition", "value.c0 > 1 && value.c1.startsWith('text')")],
+    ),
+    (
+        "ContentBasedRouter",
+        &[
+            ("language", "cel"),
+            ("topic.expression", "value.c2 > 1 ? topic + '-' + value.c3 : null"),
+        ],
+    ),
     ("ByLogicalTableRouter", &[("topic.regex", "(.*)"), ("topic.replacement", "all")]),
 ];
 

@@ -79,7 +79,11 @@ pub(crate) async fn start(pipeline: &PipelineFile, folder: &tempfile::TempDir) -
 }
 
 /// Documents that a search finds, with their versions.
-pub(crate) async fn found(stack: &Stack, index: &str, query: &Value) -> BTreeMap<String, (u64, Value)> {
+pub(crate) async fn found(
+    stack: &Stack,
+    index: &str,
+    query: &Value,
+) -> BTreeMap<String, (u64, Value)> {
     found_at(&stack.elasticsearch.url(), index, query).await
 }
 

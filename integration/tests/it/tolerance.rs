@@ -68,9 +68,7 @@ async fn a_poison_record_at_each_stage_is_a_dead_letter_and_the_others_are_docum
     are_connects(&written);
     let of = |stage: &str| {
         let labels = format!(r#"connector="poison",task="0",stage="{stage}""#);
-        format!(
-            r#"rowcast_sink_tolerated_records_total{{{labels},outcome="dead_letter"}} 1.0"#
-        )
+        format!(r#"rowcast_sink_tolerated_records_total{{{labels},outcome="dead_letter"}} 1.0"#)
     };
     let counted = ["KEY_CONVERTER", "VALUE_CONVERTER", "TRANSFORMATION"].map(of);
     metrics_have(&rowcast, &counted.each_ref().map(String::as_str)).await;

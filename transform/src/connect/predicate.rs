@@ -2,6 +2,7 @@
 //! predicate holds for.
 
 use super::Transform;
+use crate::chain::Needs;
 use crate::error::{ConfigProblem, Failure};
 use crate::java::pattern::Pattern;
 use crate::options::Options;
@@ -36,6 +37,13 @@ impl Predicate {
             }
             _ => return Ok(None),
         }))
+    }
+
+    pub(crate) fn needs(&self) -> Needs {
+        match self {
+            Self::HasHeader(_) | Self::IsTombstone => Needs::Frame,
+            Self::TopicMatches(_) => Needs::Topic,
+        }
     }
 
     pub(crate) fn holds(&self, record: &Record) -> bool {

@@ -113,7 +113,8 @@ async fn json_that_is_none_is_a_matter_of_its_converter() {
     bench.until(|bench, _| bench.committed.get(&0) == Some(&3)).await;
     bench
         .until(|bench, _| {
-            let told = bench.told.sink_status().map(|told| told.tolerated.clone()).unwrap_or_default();
+            let told =
+                bench.told.sink_status().map(|told| told.tolerated.clone()).unwrap_or_default();
             told.keys().eq(["KEY_CONVERTER", "VALUE_CONVERTER"])
         })
         .await;
