@@ -18,9 +18,11 @@ const CONNECT: &str = "org.apache.kafka.connect.transforms.";
 #[derive(Debug, Clone)]
 struct Step {
     class: &'static str,
-    options: Vec<(&'static str, &'static str)>,
-    predicate: Option<(&'static str, Option<(&'static str, &'static str)>, bool)>,
+    options: Vec<Pair>,
+    predicate: Option<(&'static str, Option<Pair>, bool)>,
 }
+
+type Pair = (&'static str, &'static str);
 
 /// What looks at the data, and changes nothing.
 fn nothing() -> Step {

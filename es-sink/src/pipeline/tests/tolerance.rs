@@ -20,6 +20,8 @@ const CAST: [(&str, &str); 3] = [
     ("transforms.c.spec", "__deleted:int8"),
 ];
 
+type Pair = (&'static str, &'static str);
+
 fn good(offset: i64) -> Record {
     let lsn = Some(offset.unsigned_abs() + 1);
     flat_record(&partition(0), offset, offset, Change::Write { n: 5 }, lsn)
@@ -35,7 +37,7 @@ fn with(offset: i64, key: Option<&'static [u8]>, value: Option<&'static [u8]>) -
 }
 
 /// What is wrong, and at which stage Kafka Connect would say so.
-fn poisons() -> Vec<(&'static str, &'static [(&'static str, &'static str)], Record)> {
+fn poisons() -> Vec<(&'static str, &'static [Pair], Record)> {
     vec![
         ("KEY_CONVERTER", &[], with(1, Some(b"no frame"), None)),
         ("KEY_CONVERTER", &[], with(1, Some(&[0, 0, 0, 0, 1]), None)),
@@ -50,10 +52,7 @@ fn poisons() -> Vec<(&'static str, &'static [(&'static str, &'static str)], Reco
     ]
 }
 
-fn all_of(
-    extra: &[(&'static str, &'static str)],
-    more: &[(&'static str, &'static str)],
-) -> Vec<(&'static str, &'static str)> {
+fn all_of(extra: &[Pair], more: &[Pair]) -> Vec<Pair> {
     [extra, more].concat()
 }
 
