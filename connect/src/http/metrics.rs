@@ -2,6 +2,8 @@
 //!
 //! Nothing is counted here: at each scrape the tasks' last statuses are written down.
 
+mod sinks;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,9 +18,8 @@ use prometheus_client::registry::Registry;
 
 use super::{Connectors, Endpoint, HttpError, jmx};
 use crate::config::MetricNames;
-use crate::control::{
-    IndexStatus, Seconds, SinkStatus, SnapshotStatus, SourceStatus, TableActivity, TableStatus,
-};
+use crate::control::{Seconds, SnapshotStatus, SourceStatus, TableActivity, TableStatus};
+use sinks::{actions, of_indices, of_sinks, request_seconds, retries, tolerated};
 
 /// What may be asked for behind `?`.
 #[derive(serde::Deserialize)]
@@ -334,92 +335,6 @@ fn of_sources(connectors: &Connectors, value: fn(&SourceStatus) -> Option<f64>) 
         Some((vec![("connector", name.to_string())], value))
     });
     sources.collect()
-}
-
-fn of_sinks(connectors: &Connectors, value: fn(&SinkStatus) -> u64) -> Vec<Sample> {
-    let mut samples = Vec::new();
-    each_sink(connectors, |labels, status| samples.push((labels, float(value(status)))));
-    samples
-}
-
-fn of_indices(connectors: &Connectors, value: fn(&IndexStatus) -> Option<f64>) -> Vec<Sample> {
-    let mut samples = Vec::new();
-    each_index(connectors, |labels, index| {
-        samples.extend(value(index).map(|value| (labels, value)));
-    });
-    samples
-}
-
-fn tolerated(connectors: &Connectors) -> Vec<Sample> {
-    let mut samples = Vec::new();
-    each_sink(connectors, |labels, status| {
-        for (stage, status) in &status.tolerated {
-            for (outcome, number) in
-                [("dead_letter", status.dead_letters), ("skipped", status.skipped)]
-            {
-                let own = vec![("stage", stage.clone()), ("outcome", outcome.to_owned())];
-                samples.push(([labels.clone(), own].concat(), float(number)));
-            }
-        }
-    });
-    samples
-}
-
-fn actions(connectors: &Connectors) -> Vec<Sample> {
-    let mut samples = Vec::new();
-    each_index(connectors, |labels, index| {
-        for (outcome, number) in [
-            ("indexed", index.indexed),
-            ("deleted", index.deleted),
-            ("stale", index.stale),
-            ("refused", index.refused),
-            ("mended", index.mended),
-        ] {
-            let labels = [labels.clone(), vec![("outcome", outcome.to_owned())]].concat();
-            samples.push((labels, float(number)));
-        }
-    });
-    samples
-}
-
-fn each_index(
-    connectors: &Connectors,
-    mut each: impl FnMut(Vec<(&'static str, String)>, &IndexStatus),
-) {
-    each_sink(connectors, |labels, status| {
-        for (name, index) in &status.indices {
-            each([labels.clone(), vec![("index", name.clone())]].concat(), index);
-        }
-    });
-}
-
-fn each_sink(
-    connectors: &Connectors,
-    mut each: impl FnMut(Vec<(&'static str, String)>, &SinkStatus),
-) {
-    for (name, connector) in &connectors.0 {
-        for (id, task) in &connector.tasks {
-            let Some(status) = task.sink_status() else { continue };
-            each(vec![("connector", name.to_string()), ("task", id.to_string())], &status);
-        }
-    }
-}
-
-fn retries(connectors: &Connectors) -> Vec<Sample> {
-    let mut samples = Vec::new();
-    each_sink(connectors, |labels, status| {
-        for (cause, number) in &status.requests.retries {
-            let labels = [labels.clone(), vec![("cause", cause.clone())]].concat();
-            samples.push((labels, float(*number)));
-        }
-    });
-    samples
-}
-
-fn request_seconds(connectors: &Connectors) -> Vec<(Vec<(&'static str, String)>, Seconds)> {
-    let mut all = Vec::new();
-    each_sink(connectors, |labels, status| all.push((labels, status.requests.seconds.clone())));
-    all
 }
 
 fn of_tables(connectors: &Connectors, value: fn(&TableStatus) -> Option<f64>) -> Vec<Sample> {

@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::control::{
     IndexStatus, RequestStatus, SinkStatus, SnapshotStatus, SourceCounts, TableAction,
-    TableActivity, TableStatus, TaskControl, task_control,
+    TableActivity, TableStatus, TaskControl, ToleratedStatus, task_control,
 };
 use crate::runtime::{ClusterState, ConfigLog, ConfigRecord, Identity};
 use crate::task::Task;
@@ -148,6 +148,7 @@ fn status() -> SourceStatus {
 fn sink_status() -> SinkStatus {
     let parked = vec!["shop.a/3@41".to_owned()];
     let index = IndexStatus { indexed: 7, stale: 2, lag_ms: Some(1_500), ..IndexStatus::default() };
+    let tolerated = ToleratedStatus { dead_letters: 1, skipped: 0 };
     let mut requests = RequestStatus { in_flight: 3, ..RequestStatus::default() };
     requests.retries.insert("es_rejected_execution_exception".to_owned(), 4);
     requests.seconds.add(0.02);
@@ -156,6 +157,7 @@ fn sink_status() -> SinkStatus {
         sweeps: 2,
         swept_documents: 1500,
         parked,
+        tolerated: [("TRANSFORMATION".to_owned(), tolerated)].into(),
         indices: [("shop.a".to_owned(), index)].into(),
         requests,
     }
@@ -332,6 +334,7 @@ async fn metrics_are_what_the_tasks_have_published() {
         r#"rowcast_sink_parked_partitions{connector="shop-sink",task="0"} 1.0"#,
         r#"rowcast_sink_actions_total{connector="shop-sink",task="0",index="shop.a",outcome="indexed"} 7.0"#,
         r#"rowcast_sink_actions_total{connector="shop-sink",task="0",index="shop.a",outcome="stale"} 2.0"#,
+        r#"rowcast_sink_tolerated_records_total{connector="shop-sink",task="0",stage="TRANSFORMATION",outcome="dead_letter"} 1.0"#,
         r#"rowcast_sink_lag_seconds{connector="shop-sink",task="0",index="shop.a"} 1.5"#,
         r#"rowcast_sink_in_flight_requests{connector="shop-sink",task="0"} 3.0"#,
         r#"rowcast_sink_retries_total{connector="shop-sink",task="0",cause="es_rejected_execution_exception"} 4.0"#,

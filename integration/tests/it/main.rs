@@ -40,6 +40,8 @@ mod evolution;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
+mod expressions;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod file_stream;
