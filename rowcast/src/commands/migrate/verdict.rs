@@ -126,7 +126,7 @@ impl Verdict {
             config.entry(key.clone()).or_insert_with(|| value.clone());
         }
         config.retain(|key, _| !is_registry(key));
-        let refused = self.drop_transforms(&mut config);
+        self.drop_transforms(&mut config);
         self.drop_setting(
             &mut config,
             "write.method",
@@ -153,9 +153,6 @@ impl Verdict {
         self.becomes = Becomes::NewIndex { name: name.clone() };
         let group = format!("rowcast-{}", self.name);
         config.insert("consumer.override.group.id".to_owned(), group);
-        if let Some(why) = refused {
-            self.becomes = Becomes::LeftOut { why };
-        }
         let checked = check(&self.name, &config, worker, &ElasticsearchSink);
         self.settle(config, checked);
     }
@@ -169,23 +166,19 @@ impl Verdict {
         }
     }
 
-    /// Takes transforms away that are not needed; says why the sink cannot be had if one is.
-    fn drop_transforms(&mut self, config: &mut BTreeMap<String, String>) -> Option<String> {
+    /// Takes transforms away if none of them is needed. Beside others all stay: those see what these
+    /// make of a record.
+    fn drop_transforms(&mut self, config: &mut BTreeMap<String, String>) {
         let transforms = config.get("transforms").cloned().unwrap_or_default();
         let names = transforms.split(',').map(str::trim).filter(|name| !name.is_empty());
         let classes: Vec<_> = names
             .map(|name| config.get(&format!("transforms.{name}.type")).cloned().unwrap_or_default())
             .collect();
-        let other = classes.iter().find(|class| !NEEDLESS.contains(&class.as_str()));
-        if let Some(class) = other {
-            return Some(format!("its transform {class} is not known for a sink"));
-        }
-        if !classes.is_empty() {
+        if !classes.is_empty() && classes.iter().all(|class| NEEDLESS.contains(&class.as_str())) {
             let classes = classes.join(", ");
             self.notes.push(format!("without {classes}: rows and keys are read from the records"));
             config.retain(|key, _| key != "transforms" && !key.starts_with("transforms."));
         }
-        None
     }
 
     /// Takes a setting away, and says so. With a value, only if it has that.
@@ -376,13 +369,37 @@ mod tests {
     }
 
     #[test]
-    fn what_rowcast_cannot_be_is_left_out() {
-        let router = [
-            ("transforms", "r"),
+    fn transforms_of_a_sink_come_along_unless_all_are_needless() {
+        let transforms = [
+            ("transforms", "u,r"),
+            ("transforms.u.type", "io.debezium.transforms.ExtractNewRecordState"),
             ("transforms.r.type", "org.apache.kafka.connect.transforms.RegexRouter"),
+            ("transforms.r.regex", ".*"),
+            ("transforms.r.replacement", "all"),
         ];
-        let sink = verdict(&[&SINK[..], &router].concat(), Value::Null);
-        assert!(sink.line().contains("RegexRouter is not known"), "{}", sink.line());
+
+        let sink = verdict(&[&SINK[..], &transforms].concat(), Value::Null);
+
+        assert!(sink.is_taken(), "{}", sink.line());
+        let config = sink.config.as_ref().unwrap();
+        for (key, value) in transforms {
+            assert_eq!(config[key], value, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_rowcast_cannot_be_is_left_out() {
+        let own = [("transforms", "r"), ("transforms.r.type", "com.example.Mine")];
+        let sink = verdict(&[&SINK[..], &own].concat(), Value::Null);
+        assert!(sink.line().contains("Class com.example.Mine"), "{}", sink.line());
+        let script = [
+            ("transforms", "f"),
+            ("transforms.f.type", "io.debezium.transforms.Filter"),
+            ("transforms.f.language", "jsr223.groovy"),
+            ("transforms.f.condition", "value.op == 'u'"),
+        ];
+        let sink = verdict(&[&SINK[..], &script].concat(), Value::Null);
+        assert!(!sink.is_taken() && sink.line().contains("set it to `cel`"), "{}", sink.line());
 
         let other = verdict(&[("connector.class", "a.b.S3SinkConnector")], Value::Null);
         assert!(other.line().contains("no connector of this class"), "{}", other.line());
