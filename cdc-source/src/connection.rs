@@ -196,9 +196,17 @@ impl SelectedRows<'_> {
     /// The next row; `None` behind the last one.
     pub(crate) async fn next(&mut self) -> Result<Option<Row>, SourceError> {
         let Connection { wire, address, .. } = &mut *self.connection;
-        let next = timeout(self.limit, wire.next_row(&mut self.rows)).await;
-        let timed_out = |_| SourceError::Timeout { action: self.action, address: address.clone() };
-        next.map_err(timed_out)?.map_err(|error| judge(self.action, address, error))
+        let is_here = wire.has_row(&self.rows);
+        let row = wire.next_row(&mut self.rows);
+        // Looking at the clock for each row takes a tenth of what reading it does.
+        let row = if is_here {
+            row.await
+        } else {
+            let timed_out =
+                |_| SourceError::Timeout { action: self.action, address: address.clone() };
+            timeout(self.limit, row).await.map_err(timed_out)?
+        };
+        row.map_err(|error| judge(self.action, address, error))
     }
 }
 

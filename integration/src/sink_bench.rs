@@ -68,7 +68,8 @@ pub struct Run {
 pub struct Report {
     /// All runs in their order; the first two of each warm the server up and do not count.
     pub runs: Vec<Run>,
-    /// The sink's median rate by the loader's.
+    /// The sink's rate by the loader's of the same pair; the median of all pairs. The machine becomes
+    /// faster and slower in the course of a minute, and both of a pair with it.
     pub rate_ratio: f64,
     /// The sink's median time on a core by Elasticsearch's in the same runs.
     pub cpu_ratio: f64,
@@ -129,10 +130,11 @@ pub async fn run(
             runs.push(bench.sink(number).await?);
         }
     }
-    let of = |who: &'static str| runs.iter().skip(2 * WARM_UP).filter(move |run| run.who == who);
-    let rate = |who| median(of(who).map(|run| run.documents_per_second));
-    let cpu = median(of("rowcast").map(|run| run.client_cpu_us / run.server_cpu_us));
-    let (rate_ratio, cpu_ratio) = (rate("rowcast") / rate("bare"), cpu);
+    let counted = runs.get(2 * WARM_UP..).unwrap_or_default();
+    let of = |who: &'static str| counted.iter().filter(move |run| run.who == who);
+    let rates = |who| of(who).map(|run| run.documents_per_second);
+    let rate_ratio = median(rates("rowcast").zip(rates("bare")).map(|(ours, bare)| ours / bare));
+    let cpu_ratio = median(of("rowcast").map(|run| run.client_cpu_us / run.server_cpu_us));
     let hot = Topic::make(stack, "hot.db.rows", "u").await?;
     hot.write(options.hot_updates, options.hot_keys)?;
     let hot_actions_ratio = bench.hot().await?;

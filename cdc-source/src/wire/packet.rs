@@ -119,6 +119,14 @@ impl PacketReader {
         number
     }
 
+    /// The first byte of the next packet and its length, if it is here as a whole and not a long one.
+    pub(super) fn next_is(&self) -> Option<(u8, usize)> {
+        let length = self.peek().ok()??;
+        let is_here = self.long.is_none() && length <= BUFFER_BYTES - HEADER_BYTES;
+        let packet = self.buffer.get(HEADER_BYTES..HEADER_BYTES + length).filter(|_| is_here)?;
+        Some((*packet.first()?, length))
+    }
+
     /// Whether nothing has arrived that was not handed out.
     pub(super) fn is_empty(&self) -> bool {
         self.buffer.is_empty() && self.long.is_none()
@@ -206,6 +214,27 @@ mod tests {
         drop(ours);
         sending.await.unwrap();
         (packets, error)
+    }
+
+    #[test]
+    fn a_packet_is_announced_once_it_is_here_as_a_whole() {
+        let bytes = frames(b"\xfbrow", 0);
+        let mut reader = PacketReader::new();
+        for byte in &bytes {
+            assert_eq!(reader.next_is(), None);
+            reader.arrived(&[*byte]);
+        }
+
+        assert_eq!(reader.next_is(), Some((0xfb, 4)));
+        assert_eq!(reader.packet().unwrap().unwrap(), &b"\xfbrow"[..]);
+        assert_eq!(reader.next_is(), None);
+
+        // One that has no bytes, and one that is put together elsewhere.
+        reader.arrived(&frames(b"", 1));
+        assert_eq!(reader.next_is(), None);
+        reader.packet().unwrap();
+        reader.arrived(&frames(&vec![7; BUFFER_BYTES], 2));
+        assert_eq!(reader.next_is(), None);
     }
 
     #[tokio::test]

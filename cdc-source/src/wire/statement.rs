@@ -77,6 +77,16 @@ impl WireConnection {
         Ok(rows)
     }
 
+    /// Whether the next row is here, so that [`next_row`](Self::next_row) does not wait for the server.
+    pub(crate) fn has_row(&self, rows: &Rows) -> bool {
+        let next = self.reader.next_is();
+        // Neither an error nor the end, behind which other results may follow.
+        !rows.is_over
+            && next.is_some_and(|(first, length)| {
+                first != 0xff && (first != 0xfe || length > END_BYTES_MAX)
+            })
+    }
+
     /// The next row of the statement's first result; later results are read and dropped.
     pub(crate) async fn next_row(&mut self, rows: &mut Rows) -> Result<Option<Row>, WireError> {
         if rows.is_over {
