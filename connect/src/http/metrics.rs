@@ -120,7 +120,7 @@ fn write(mut encoder: MetricEncoder<'_>, kind: MetricType, value: f64) -> Result
 }
 
 /// All metrics; `docs/metrics.md` has a row for each.
-const METRICS: [Metric; 30] = [
+const METRICS: [Metric; 32] = [
     Metric {
         name: "rowcast_task_state",
         help: "1 for the state that a task is in",
@@ -181,6 +181,18 @@ const METRICS: [Metric; 30] = [
         help: "Records that were handed to Kafka since the task began",
         kind: MetricType::Counter,
         samples: |it| of_sources(it, |status| Some(float(status.counts.records))),
+    },
+    Metric {
+        name: "rowcast_source_records_filtered",
+        help: "Records that a transform has dropped since the task began",
+        kind: MetricType::Counter,
+        samples: |it| of_sources(it, |status| Some(float(status.counts.filtered))),
+    },
+    Metric {
+        name: "rowcast_source_records_failed",
+        help: "Records that failed and were skipped since the task began (errors.tolerance = all)",
+        kind: MetricType::Counter,
+        samples: |it| of_sources(it, |status| Some(float(status.counts.failed))),
     },
     Metric {
         name: "rowcast_source_transactions",
