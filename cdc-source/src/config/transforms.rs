@@ -35,8 +35,8 @@ pub(super) fn fold(settings: &Settings, avro: bool) -> bool {
         let class = of(format!("transforms.{name}.type")).unwrap_or_default();
         let is_unwrap = avro && is(class, UNWRAP);
         unwraps += usize::from(is_unwrap);
-        let has = |option: &&str| settings.peek(&format!("transforms.{name}.{option}")).is_some();
-        is(class, ROUTER) || is_unwrap && !UNWRAP_BY_VALUE.iter().any(|option| has(&option))
+        let has = |option: &str| settings.peek(&format!("transforms.{name}.{option}")).is_some();
+        is(class, ROUTER) || is_unwrap && !UNWRAP_BY_VALUE.iter().any(|option| has(option))
     });
     by_topic && each && unwraps <= 1
 }

@@ -31,10 +31,10 @@ impl Reader {
     }
 
     fn required(&mut self, json: &Json, namespace: &str) -> Option<Schema> {
-        let object = match json {
-            Json::String(name) => return self.by_name(name, namespace),
-            other => other.as_object()?,
-        };
+        if let Some(name) = json.as_str() {
+            return self.by_name(name, namespace);
+        }
+        let object = json.as_object()?;
         let base = object.get("type")?.as_str()?;
         if base == "record" {
             return self.record(object, namespace);
