@@ -19,7 +19,9 @@ const MYSQL: &str = "mysql";
 /// Looks at MySQL, the registry and the topics, in the order of a start.
 pub(crate) async fn check(config: &SourceConfig, around: Surroundings<'_>) -> Report {
     let mut report = Report::default();
-    check::registry(around.worker, &mut report).await;
+    if config.has_registry {
+        check::registry(around.worker, &mut report).await;
+    }
     if let Some(topics) = around.topics {
         check::offsets(around.worker, topics, &mut report).await;
     }

@@ -13,11 +13,13 @@ mod records;
 mod signal;
 mod skipped;
 mod snapshot;
+mod stage;
 mod transforms;
 
 use std::time::Duration;
 
 use connect::config::{ConfigError, Delivery, Origin, Settings, TopicCreation, WorkerConfig};
+use connect::converter::Converter;
 use regex::Regex;
 use schema::table::{TableId, TableSchema};
 
@@ -36,6 +38,7 @@ pub(crate) use records::RecordConfig;
 pub(crate) use signal::{SignalConfig, SignalFile};
 pub(crate) use skipped::SkippedOperations;
 pub(crate) use snapshot::{SnapshotConfig, SnapshotMode};
+pub(crate) use stage::StageConfig;
 
 /// A connector's settings.
 #[derive(Clone)]
@@ -50,6 +53,10 @@ pub(crate) struct SourceConfig {
     pub(crate) online_schema_changes: OnlineSchemaChanges,
     /// What records look like.
     pub(crate) records: RecordConfig,
+    /// What they go through after that, if they go through anything.
+    pub(crate) stage: Option<StageConfig>,
+    /// Whether the records' schemas are in a registry.
+    pub(crate) has_registry: bool,
     /// `provide.transaction.metadata` and `topic.transaction`: the topic of transactions' beginnings
     /// and ends, if records tell their transactions.
     pub(crate) transaction_topic: Option<String>,
@@ -116,11 +123,14 @@ impl SourceConfig {
         worker: &WorkerConfig,
         settings: &mut Settings,
     ) -> Result<Self, ConfigError> {
-        converters::check(worker, settings)?;
+        let converters = converters::read(worker, settings)?;
         let topic_prefix = settings
             .topic_name("topic.prefix")?
             .ok_or_else(|| settings.error("topic.prefix", "is required"))?;
-        let records = RecordConfig::read(settings)?;
+        let has_registry = stage::has_avro(converters);
+        let (records, transforms) =
+            RecordConfig::read(settings, (has_registry, converters.value == Converter::Avro))?;
+        let stage = StageConfig::read(settings, transforms, converters)?;
         let signal = SignalConfig::read((&worker.group_id, name), &topic_prefix, settings)?;
         Ok(Self {
             signal,
@@ -138,6 +148,7 @@ impl SourceConfig {
                 &[("warn", CascadePolicy::Warn), ("refuse", CascadePolicy::Refuse)],
             )?,
             records,
+            has_registry,
             schema_changes: settings
                 .boolean("include.schema.changes", settings.origin() == Origin::Connect)?,
             skipped: SkippedOperations::read(settings)?,
@@ -149,7 +160,8 @@ impl SourceConfig {
             )?,
             delivery: Delivery::read(worker, settings)?,
             topics: TopicCreation::read(settings, &worker.topics)?,
-            oversized: OversizedConfig::read(settings)?,
+            oversized: OversizedConfig::read(settings, stage.is_some())?,
+            stage,
             notification: NotificationConfig::read(settings)?,
             headroom_warn_percent: settings.integer("binlog.headroom.warn.percent", 25, 0..=100)?,
             incompatible: compatibility::read(settings)?,

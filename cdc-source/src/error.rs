@@ -10,6 +10,7 @@ use schema::registry::RegistryError;
 
 use crate::binlog::BinlogError;
 use crate::preflight::PreflightError;
+use crate::stage::RecordFailure;
 use crate::wire::WireError;
 
 /// The source cannot go on.
@@ -92,6 +93,13 @@ pub(crate) enum SourceError {
     /// The registry does not take a table's new schema, and the settings say to stop then.
     #[error("the new schema of {table} is not compatible: {reason}")]
     Incompatible { table: String, reason: String },
+    /// A record cannot be transformed, converted or sent, and the settings do not say to skip it.
+    #[error("a record of {topic} cannot be written")]
+    Record {
+        topic: String,
+        #[source]
+        source: Box<RecordFailure>,
+    },
     /// The schema registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -127,6 +135,7 @@ impl Fault for SourceError {
             | Self::NothingToRecover
             | Self::Incompatible { .. }
             | Self::Webhook(_)
+            | Self::Record { .. }
             | Self::ClockSkew { .. } => Disposition::Halt,
             Self::Signals(error) => error.disposition(),
             Self::Preflight(error) => error.disposition(),
@@ -184,6 +193,7 @@ impl Fault for SourceError {
                 "set snapshot.mode to `initial` to copy the tables, or restore the offsets".into(),
             ),
             Self::Incompatible { .. } => Some(INCOMPATIBLE.into()),
+            Self::Record { source, .. } => source.hint(),
             Self::Webhook(_) => Some("correct `notification.webhook.url`".into()),
             Self::Preflight(error) => error.hint(),
             Self::Binlog(error) => error.hint(),

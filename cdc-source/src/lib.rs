@@ -27,6 +27,7 @@ mod rows;
 mod schema_changes;
 mod signal;
 mod snapshot;
+mod stage;
 mod tables;
 mod task;
 mod transaction;

@@ -56,12 +56,17 @@ use crate::rows::ImageReader;
 use crate::schema_changes::SchemaChanges;
 use crate::signal::{Signal, SignalError, SignalFileReader, SignalTopicReader};
 use crate::snapshot::{Snapshot, Step};
+use crate::stage::Stage;
 use crate::tables::{NameCase, SkipReason, Tables};
 use crate::transaction::TransactionTracker;
 
 /// Bytes after which a batch goes to the producer: large enough that handing it over costs
 /// nothing, small enough that the few that wait stay within the memory bound.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// The same of records that go through the generic path: with their schema in JSON they can become
+/// thirty times as large.
+pub(crate) const DRAFT_BYTES: usize = 64 << 10;
 
 /// Offsets without records are written at most so often.
 const IDLE_OFFSETS_EVERY: Duration = Duration::from_secs(5);
@@ -97,6 +102,10 @@ pub(crate) struct Pipeline {
     /// Where changes of definitions go, if they are records.
     schema_changes: Option<SchemaChanges>,
     batch: RecordBatch,
+    /// What records go through after the plans, if they go through anything.
+    stage: Option<Stage>,
+    /// `BATCH_BYTES`, or `DRAFT_BYTES` with a stage.
+    batch_bytes: usize,
     heartbeat: Option<Heartbeat>,
     notifier: Option<Notifier>,
     /// Whether the stream has moved since the last flush.
@@ -211,7 +220,7 @@ impl Pipeline {
         for _ in 0..EVENTS_PER_TURN {
             let Some(event) = next else { return Ok(()) };
             self.take_event(&event).await?;
-            if self.batch.bytes() >= BATCH_BYTES {
+            if self.batch.bytes() >= self.batch_bytes {
                 self.flush().await?;
             }
             next = self.stream.next_now().transpose()?;
@@ -410,7 +419,7 @@ impl Pipeline {
 
     /// Hands the batch over when nothing more is coming at the moment.
     async fn flush_if_due(&mut self) -> Result<(), SourceError> {
-        let is_full = self.batch.bytes() >= BATCH_BYTES;
+        let is_full = self.batch.bytes() >= self.batch_bytes;
         let is_whole = self.batch.records() > 0 && self.transaction.is_at_boundary();
         // With the offsets that are true now, as Debezium's heartbeats have them.
         let now_ms = i64::try_from(connect::clock::now_micros() / 1000).unwrap_or(i64::MAX);
@@ -424,16 +433,28 @@ impl Pipeline {
 
     /// Hands the batch over with the offsets that are true after it.
     async fn flush(&mut self) -> Result<(), SourceError> {
-        let mut batch = std::mem::take(&mut self.batch);
         let server = &self.config.topic_prefix;
         let stream = SourcePartition::Stream { server: server.clone() };
         let mut offset = self.transaction.offset(self.lsn.last());
         offset.transaction = self.order.as_ref().and_then(TransactionOrder::counts);
-        batch.set_offset(stream.key(self.name.as_str()), offset.to_json());
         let changed = self.tables.take_changed();
         if let Some(notifier) = &mut self.notifier {
-            notifier.observe(&changed, self.tables.are_copied(), &mut batch);
+            notifier.observe(&changed, self.tables.are_copied(), &mut self.batch);
         }
+        if let Some(stage) = &mut self.stage {
+            // An error leaves all as it was: whatever is flushed next has these records before its
+            // offsets.
+            match stage.run(&self.batch, &mut self.producer).await {
+                Ok(batch) => self.batch = batch,
+                Err(error) => {
+                    self.tables.keep_changed(changed);
+                    return Err(error);
+                }
+            }
+            (self.counts.filtered, self.counts.failed) = stage.counts();
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.set_offset(stream.key(self.name.as_str()), offset.to_json());
         for (table, offset) in changed {
             let partition = SourcePartition::Table { server: server.clone(), table };
             batch.set_offset(partition.key(self.name.as_str()), offset.to_json());

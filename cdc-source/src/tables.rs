@@ -36,6 +36,7 @@ use crate::config::SourceConfig;
 use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::snapshot::{Order, structure};
+use crate::stage::{Drafts, Purpose};
 
 pub(crate) use definitions::NAMED_TOO_LATE;
 pub(crate) use mapping::Mapping;
@@ -56,6 +57,8 @@ pub(crate) struct Tables {
     connector: String,
     config: Arc<SourceConfig>,
     registry: Registry,
+    /// In whose place records are written where they do not go to Kafka as they are.
+    drafts: Option<Arc<Drafts>>,
     admin: Admin,
     numbers: HashMap<u64, Numbered>,
     plans: HashMap<TableId, Arc<TablePlan>>,
@@ -94,6 +97,7 @@ impl Tables {
         Ok(Self {
             copying: offsets.iter().filter(is_copied).map(|(table, _)| rank(table)).collect(),
             connector: connector.to_string(),
+            drafts: config.stage.as_ref().map(|_| Arc::default()),
             config,
             registry: Registry::new(&worker.registry)?,
             admin: Admin::new(worker)?,
@@ -118,9 +122,17 @@ impl Tables {
         if let Some(id) = self.control_key {
             return Ok(id);
         }
-        let id = self.registry.register(Control::KEY_SUBJECT, Control::KEY_SCHEMA).await?;
+        let id = match &self.drafts {
+            Some(drafts) => drafts.schema(Control::KEY_SCHEMA),
+            None => self.registry.register(Control::KEY_SUBJECT, Control::KEY_SCHEMA).await?,
+        };
         self.control_key = Some(id);
         Ok(id)
+    }
+
+    /// In whose place records are written, where they do not go to Kafka as they are.
+    pub(crate) fn drafts(&self) -> Option<&Arc<Drafts>> {
+        self.drafts.as_ref()
     }
 
     /// How a table's rows are written now, if any were.
@@ -297,7 +309,7 @@ impl Tables {
         let (RecordTopic { partitions, limit, is_compacted }, oversized) = made;
         let columns = schema.columns.len();
         tracing::info!(table = %schema.id, columns, "table definition taken");
-        let topic = producer.add_topic(&topic).await?;
+        let topic = self.add_topic((&topic, Purpose::Table), producer).await?;
         let schema = schema.clone();
         let plan = TablePlan {
             schema,
@@ -468,6 +480,11 @@ impl Tables {
                 Some((table, offset))
             })
             .collect()
+    }
+
+    /// Takes back what was taken: it was not written.
+    pub(crate) fn keep_changed(&mut self, changed: Vec<(TableId, TableOffset)>) {
+        self.changed.extend(changed.into_iter().map(|(table, _)| table));
     }
 
     /// The captured tables whose names are among these words.

@@ -66,8 +66,10 @@ fn read(
     worker: &WorkerConfig,
 ) -> Result<(SourceConfig, WorkerConfig), ConfigError> {
     let worker = worker.for_connector(&mut settings)?;
-    worker.require_registry(name)?;
     let config = SourceConfig::read(name.as_str(), &worker, &mut settings)?;
+    if config.has_registry {
+        worker.require_registry(name)?;
+    }
     definitions().finish(settings)?;
     Ok((config, worker))
 }

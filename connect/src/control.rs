@@ -66,6 +66,10 @@ pub struct SourceCounts {
     pub topic_prefix: String,
     /// Records that were handed to Kafka: rows, tombstones, heartbeats and what else there is.
     pub records: u64,
+    /// Records that a transform has dropped.
+    pub filtered: u64,
+    /// Records that could not be transformed or converted and were skipped, as `errors.tolerance` says.
+    pub failed: u64,
     /// Transactions of MySQL that were read to their end.
     pub transactions: u64,
 }

@@ -212,9 +212,11 @@ impl Documents {
     /// What the record's value says, and what wrote it. Its document, if it has one, is in
     /// `document`.
     async fn read_row(&mut self, record: &Record) -> Result<(Row, Written), SinkError> {
-        let Some(value) = &record.value else { return Ok((Row::default(), Written::Nothing)) };
-        self.begin(Stage::ValueConverter, self.config.converters.value);
-        match self.schemas.take(self.config.converters.value, value, record)? {
+        let converter = self.config.converters.value;
+        let value = record.value.as_ref().filter(|value| !schemas::is_null(converter, value));
+        let Some(value) = value else { return Ok((Row::default(), Written::Nothing)) };
+        self.begin(Stage::ValueConverter, converter);
+        match self.schemas.take(converter, value, record)? {
             Form::Avro { schema, body } => {
                 let (plan, is_new) = self.value_plan(record, schema).await?;
                 let row = plan.run(&body, &mut self.document).map_err(decode_error(record))?;

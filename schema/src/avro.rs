@@ -6,14 +6,16 @@ mod decode;
 mod derive;
 mod encode;
 mod error;
+mod parse_back;
 mod writer;
 
-pub use decode::{Datum, DatumError, WriterSchema};
+pub use decode::{Datum, DatumError, WriterSchema, decode_value};
 pub(crate) use decode::{Reader, VALUES_MAX};
 pub(crate) use derive::INSTANT;
 pub use derive::{SchemaStyle, java_decimal, schema_text};
 pub use encode::{EncodeError, encode, put_bytes, put_count, put_long};
 pub use error::SchemaError;
+pub use parse_back::schema_of_text;
 pub(crate) use writer::{Field, Node, Semantics, Shape};
 
 use crate::registry::SchemaId;

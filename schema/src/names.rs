@@ -25,6 +25,8 @@ pub fn data_topic(prefix: &str, table: &TableId) -> String {
 pub enum NameAdjustment {
     /// Nothing: such a name is an error.
     None,
+    /// Nothing: the names go into no Avro schema.
+    AsTheyAre,
     /// Each character that Avro refuses becomes `_`.
     Avro,
     /// Each such character becomes `_u` and its four hexadecimal digits, and so does `_` itself:
@@ -38,6 +40,7 @@ impl NameAdjustment {
     pub fn field(self, name: &str) -> Option<String> {
         match self {
             Self::None => is_avro_name(name).then(|| name.to_owned()),
+            Self::AsTheyAre => Some(name.to_owned()),
             Self::Avro => Some(avro_name(name)),
             Self::AvroUnicode => Some(unicode_name(name)),
         }
@@ -49,6 +52,7 @@ impl NameAdjustment {
         let adjust = |part: &str| match self {
             // An invalid namespace would make each of its schemas invalid.
             Self::None | Self::Avro => avro_name(part),
+            Self::AsTheyAre => part.to_owned(),
             Self::AvroUnicode => unicode_name(part),
         };
         topic.split('.').map(adjust).collect::<Vec<_>>().join(".")

@@ -9,7 +9,8 @@ use crate::error::{ConfigProblem, TransformError};
 use crate::options::Options;
 use crate::record::Record;
 
-/// The transforms of one connector in their order.
+/// The transforms of one connector in their order. There are none by default.
+#[derive(Default)]
 pub struct Chain {
     steps: Vec<Step>,
 }

@@ -23,7 +23,7 @@ use crate::options::Options;
 use crate::record::{Record, Side};
 
 /// One transform with its settings.
-pub(crate) trait Transform: Send {
+pub(crate) trait Transform: Send + Sync {
     /// The record that it makes of one; `None` if it drops it.
     fn apply(&mut self, record: Record) -> Result<Option<Record>, Failure>;
 }
@@ -37,6 +37,11 @@ const PACKAGE: &str = "org.apache.kafka.connect.transforms.";
 pub(crate) fn find(class: &str) -> Option<(&'static str, Make)> {
     let is = |known: &str| known == class || known.strip_prefix(PACKAGE) == Some(class);
     TRANSFORMS.iter().find(|(known, _)| is(known)).copied()
+}
+
+/// The classes that there are.
+pub(crate) fn classes() -> impl Iterator<Item = &'static str> {
+    TRANSFORMS.iter().map(|(class, _)| *class)
 }
 
 const TRANSFORMS: [(&str, Make); 26] = [

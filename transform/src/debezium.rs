@@ -21,6 +21,11 @@ pub(crate) fn find(class: &str) -> Option<(&'static str, Make)> {
     TRANSFORMS.iter().find(|(known, _)| is(known)).copied()
 }
 
+/// The classes that there are.
+pub(crate) fn classes() -> impl Iterator<Item = &'static str> {
+    TRANSFORMS.iter().map(|(class, _)| *class)
+}
+
 const TRANSFORMS: [(&str, Make); 5] = [
     ("io.debezium.transforms.ByLogicalTableRouter", router::make),
     ("io.debezium.transforms.ContentBasedRouter", script::make_router),

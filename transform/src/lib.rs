@@ -25,3 +25,14 @@ pub use chain::{Chain, Needs};
 pub use data::{JsonProblem, json_of, part_of, schema_json, schema_of};
 pub use error::{ConfigProblem, Exception, TransformError};
 pub use record::{Header, Part, Record};
+
+/// The Java classes of all transforms, in the order of their names.
+pub fn transform_classes() -> impl Iterator<Item = &'static str> {
+    debezium::classes().chain(connect::classes())
+}
+
+/// The Java classes of all predicates, in the order of their names.
+#[must_use]
+pub fn predicate_classes() -> &'static [&'static str] {
+    &connect::predicate::CLASSES
+}

@@ -37,7 +37,9 @@ pub(crate) struct OversizedConfig {
 }
 
 impl OversizedConfig {
-    pub(super) fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
+    /// With `staged` records change after they are written here, so that nothing can be cut out of
+    /// them.
+    pub(super) fn read(settings: &mut Settings, staged: bool) -> Result<Self, ConfigError> {
         let replication = settings.integer(
             "errors.deadletterqueue.topic.replication.factor",
             -1,
@@ -60,6 +62,12 @@ impl OversizedConfig {
             dead_letter_replication: (replication > 0).then_some(replication),
         };
         let used = |wanted| config.policy.may_be(wanted);
+        if staged && (used(OversizedPolicy::Truncate) || used(OversizedPolicy::DeadLetter)) {
+            let problem = "can only be `park` beside transforms that do not fold and converters other \
+                           than Avro: there a record that is too large is a failed one, see \
+                           `errors.tolerance`";
+            return Err(settings.error("record.too.large", problem));
+        }
         if used(OversizedPolicy::DeadLetter) && config.dead_letter_topic.is_none() {
             let problem = "is required by record.too.large=dead_letter: where such records go";
             return Err(settings.error("errors.deadletterqueue.topic.name", problem));
@@ -92,7 +100,8 @@ mod tests {
     fn read(pairs: &[(&str, &str)]) -> Result<OversizedConfig, String> {
         let values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let mut settings = Settings::new("connector `x`", Origin::PipelineFile, values);
-        let config = OversizedConfig::read(&mut settings).map_err(|error| error.to_string())?;
+        let config =
+            OversizedConfig::read(&mut settings, false).map_err(|error| error.to_string())?;
         settings.finish().map_err(|error| error.to_string())?;
         Ok(config)
     }

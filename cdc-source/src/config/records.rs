@@ -1,8 +1,9 @@
 //! The settings that decide what records look like, by Debezium's names.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use connect::config::{ConfigError, Origin, Settings};
+use connect::config::{ConfigError, Origin, Settings, read_transforms};
 use regex::Regex;
 use schema::names::NameAdjustment;
 use schema::plan::record::{
@@ -16,10 +17,7 @@ use schema::types::{
 };
 
 use super::ColumnFilter;
-use super::transforms::Routes;
-
-/// The class of the one transform that is folded into the records.
-const UNWRAP: &str = "io.debezium.transforms.ExtractNewRecordState";
+use super::transforms::{Routes, fold};
 
 /// What records look like.
 #[derive(Clone)]
@@ -49,16 +47,35 @@ pub(crate) struct RecordConfig {
 }
 
 impl RecordConfig {
-    pub(super) fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
+    /// Also gives the settings of the transforms that are not folded into the records. With `avro`
+    /// names have to be such as Avro takes.
+    pub(super) fn read(
+        settings: &mut Settings,
+        (avro, value_is_avro): (bool, bool),
+    ) -> Result<(Self, BTreeMap<String, String>), ConfigError> {
         let names = match settings.origin() {
             Origin::PipelineFile => NameAdjustment::Avro,
             Origin::Connect => NameAdjustment::None,
         };
-        let (routes, transforms) = Routes::read(settings)?;
-        Ok(Self {
+        let generic = if fold(settings, value_is_avro) {
+            BTreeMap::new()
+        } else {
+            read_transforms(settings)?
+        };
+        let (routes, transforms) = if generic.is_empty() {
+            Routes::read(settings)?
+        } else {
+            (Routes::default(), Vec::new())
+        };
+        let names_of = |settings: &mut Settings, key: &str| {
+            let names = read_names(settings, key, names)?;
+            let is_free = !avro && names == NameAdjustment::None;
+            Ok::<_, ConfigError>(if is_free { NameAdjustment::AsTheyAre } else { names })
+        };
+        let config = Self {
             values: read_values(settings)?,
-            field_names: read_names(settings, "field.name.adjustment.mode", names)?,
-            schema_names: read_names(settings, "schema.name.adjustment.mode", names)?,
+            field_names: names_of(settings, "field.name.adjustment.mode")?,
+            schema_names: names_of(settings, "schema.name.adjustment.mode")?,
             flat: read_flat(settings, &transforms)?,
             routes,
             message_keys: read_message_keys(settings)?,
@@ -67,7 +84,8 @@ impl RecordConfig {
             propagated_columns: super::patterns(settings, "column.propagate.source.type")?,
             propagated_types: super::patterns(settings, "datatype.propagate.source.type")?,
             comments: settings.boolean("include.schema.comments", false)?,
-        })
+        };
+        Ok((config, generic))
     }
 
     /// `include.schema.comments`.
@@ -223,21 +241,11 @@ fn read_flat(
         [] if is_flat => String::new(),
         [] => return Ok(None),
         [alias] => format!("transforms.{alias}."),
-        _ => {
-            return Err(
-                settings.error("transforms", "can hold RegexRouter and one ExtractNewRecordState")
-            );
-        }
+        // Two do not fold.
+        _ => return Ok(None),
     };
     if !transforms.is_empty() {
-        let class = settings.required(&format!("{prefix}type"))?;
-        if class != UNWRAP {
-            let problem = format!(
-                "is {class}, which the source does not have: it has {UNWRAP} and Kafka Connect's \
-                 RegexRouter"
-            );
-            return Err(settings.error(&format!("{prefix}type"), problem));
-        }
+        settings.required(&format!("{prefix}type"))?;
     }
     let field_prefix = settings.text(&format!("{prefix}add.fields.prefix"), "__");
     let header_prefix = settings.text(&format!("{prefix}add.headers.prefix"), "__");
@@ -260,18 +268,7 @@ fn read_flat(
         headers: added(settings.list(&format!("{prefix}add.headers")), &header_prefix),
         header_prefix,
     };
-    refuse_others(settings, &prefix)?;
     Ok(Some(flat))
-}
-
-/// Options of the transform that would change records and are not known would change them unseen.
-fn refuse_others(settings: &mut Settings, prefix: &str) -> Result<(), ConfigError> {
-    for key in ["drop.fields.header.name", "drop.fields.from.key", "route.by.field", "predicate"] {
-        if settings.optional(&format!("{prefix}{key}")).is_some() {
-            return Err(settings.error(&format!("{prefix}{key}"), "is not supported yet"));
-        }
-    }
-    Ok(())
 }
 
 fn read_message_keys(settings: &mut Settings) -> Result<Vec<(Regex, Vec<String>)>, ConfigError> {

@@ -10,10 +10,41 @@ use std::sync::Arc;
 use connect::config::{ConfigError, Settings};
 use transform::{Chain, Part, Record};
 
+/// Debezium's, which the plans do by themselves.
+const UNWRAP: &str = "io.debezium.transforms.ExtractNewRecordState";
+/// Options of it that need values.
+const UNWRAP_BY_VALUE: [&str; 4] =
+    ["route.by.field", "drop.fields.header.name", "predicate", "negate"];
 /// Kafka Connect's router, which only looks at the topic.
 const ROUTER: &str = "org.apache.kafka.connect.transforms.RegexRouter";
 /// The predicate that only looks at the topic.
 const BY_TOPIC: &str = "org.apache.kafka.connect.transforms.predicates.TopicNameMatches";
+
+/// Whether the plans do all that `transforms` ask for: routers that look at topics only, and one
+/// `ExtractNewRecordState`. The order of these two does not matter, because neither sees what the
+/// other changes. In the place of a deleted row `ExtractNewRecordState` leaves a null that has a
+/// schema, which is nothing in Avro (`avro`) and something in JSON: there it does not fold.
+pub(super) fn fold(settings: &Settings, avro: bool) -> bool {
+    let of = |key: String| settings.peek(&key).map(str::trim);
+    let names = |key: &str| list(settings.peek(key));
+    let by_topic = names("predicates")
+        .iter()
+        .all(|name| of(format!("predicates.{name}.type")).is_some_and(|it| is(it, BY_TOPIC)));
+    let mut unwraps = 0;
+    let each = names("transforms").iter().all(|name| {
+        let class = of(format!("transforms.{name}.type")).unwrap_or_default();
+        let is_unwrap = avro && is(class, UNWRAP);
+        unwraps += usize::from(is_unwrap);
+        let has = |option: &str| settings.peek(&format!("transforms.{name}.{option}")).is_some();
+        is(class, ROUTER) || is_unwrap && !UNWRAP_BY_VALUE.iter().any(|option| has(option))
+    });
+    by_topic && each && unwraps <= 1
+}
+
+fn list(text: Option<&str>) -> Vec<String> {
+    let names = text.unwrap_or_default().split(',').map(str::trim);
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
 
 /// Which topics are other ones.
 #[derive(Clone, Default)]
@@ -140,5 +171,29 @@ mod tests {
         assert!(error(("predicates", "p")).contains("looks at topics only"));
         let lookahead = [ROUTE[0], ROUTE[1], ("transforms.route.regex", "(?=a)"), ROUTE[3]];
         assert!(read(&lookahead).err().unwrap().contains("Invalid regex"));
+    }
+
+    #[test]
+    fn only_what_looks_at_no_value_folds() {
+        let folds = |avro, pairs: &[(&str, &str)]| {
+            let values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            fold(&Settings::new("connector `s`", Origin::PipelineFile, values), avro)
+        };
+        let unwrap = [("transforms", "u"), ("transforms.u.type", UNWRAP)];
+        let with = |pair: (&'static str, &'static str)| [&unwrap[..], &[pair]].concat();
+
+        assert!(folds(true, &[]) && folds(false, &[]));
+        assert!(folds(true, &unwrap) && !folds(false, &unwrap));
+        assert!(folds(true, &[&ROUTE[..], &[("transforms.unwrap.type", UNWRAP)]].concat()));
+        assert!(folds(false, &[&[("transforms", "route")], &ROUTE[1..]].concat()));
+        assert!(folds(true, &with(("transforms.u.add.fields", "op"))));
+        assert!(!folds(true, &with(("transforms.u.route.by.field", "name"))));
+        assert!(!folds(true, &with(("transforms.u.predicate", "p"))));
+        assert!(!folds(true, &[("transforms", "f"), ("transforms.f.type", "Filter")]));
+        assert!(!folds(true, &[("transforms", "f")]));
+        let twice = [("transforms", "u,v"), unwrap[1], ("transforms.v.type", UNWRAP)];
+        assert!(!folds(true, &twice));
+        let by_header = [("predicates", "p"), ("predicates.p.type", "HasHeaderKey")];
+        assert!(!folds(true, &[&ROUTE[..], &by_header].concat()));
     }
 }

@@ -12,6 +12,7 @@ use schema::registry::{Registry, RegistryError, SchemaId};
 use crate::config::SourceConfig;
 use crate::error::SourceError;
 use crate::preflight::Server;
+use crate::stage::{lsn_in_json, routes};
 
 /// Within a partition the order of records is the order of Lsns, so the last record of each is
 /// enough. A record without one, of Debezium for example, does not count.
@@ -24,7 +25,7 @@ pub(super) async fn highest(
         let topic = names::data_topic(&config.topic_prefix, table);
         config.records.routed(&topic).to_string()
     };
-    let topics = server.tables.iter().map(topic_of).collect();
+    let topics = routes(config, server.tables.iter().map(topic_of).collect());
     let registry = Registry::new(&worker.registry)?;
     let mut highest = None;
     for tail in read_tails(worker, topics).await? {
@@ -36,6 +37,9 @@ pub(super) async fn highest(
 async fn lsn_of(registry: &Registry, tail: &Tail) -> Result<Option<Lsn>, RegistryError> {
     if let Some(header) = &tail.lsn_header {
         return Ok(header.parse().ok());
+    }
+    if let Some(text) = tail.value.as_deref().and_then(lsn_in_json) {
+        return Ok(text.parse().ok());
     }
     let framed = tail.value.as_deref().and_then(|value| value.split_first_chunk::<FRAME_BYTES>());
     let Some(([MAGIC, a, b, c, d], body)) = framed else { return Ok(None) };

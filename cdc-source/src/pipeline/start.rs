@@ -42,6 +42,7 @@ use crate::schema_changes::SchemaChanges;
 use crate::schema_changes::snapshot::Telling;
 use crate::signal::{SignalFileReader, SignalTopicReader};
 use crate::snapshot::Snapshot;
+use crate::stage::{Sending, Stage};
 use crate::tables::{NameCase, Tables};
 use crate::transaction::TransactionTracker;
 
@@ -75,6 +76,7 @@ impl Pipeline {
         let at_server = Arc::new(config.only_at(connection.address()));
         let read_at = (Arc::clone(&at_server), server.uuid);
         let mut tables = Tables::new(&name, read_at, worker, stored.tables)?;
+        let mut stage = stage((&config, worker), &tables, &server)?;
         let notifier = Notifier::start(&config, &tables, &mut producer).await?;
         let always = config.snapshot.mode == SnapshotMode::Always && is_first_run && !is_first;
         let is_anew = anew || always;
@@ -84,7 +86,8 @@ impl Pipeline {
         begin_tables(&mut tables, &server, how, &mut lsn);
         let signals = SignalTopicReader::start(&config, worker, &tables).await?;
         let first = (is_first || is_anew).then_some(&mut connection);
-        let beside = Beside::start(&config, (&tables, &mut producer), &offset, first).await?;
+        let sending = (&mut producer, stage.as_mut());
+        let beside = Beside::start(&config, (&tables, sending), &offset, first).await?;
         drop(connection);
         let at = offset.position.clone();
         let stream = BinlogStream::open(&config, server.uuid, &start, at).await?;
@@ -108,6 +111,8 @@ impl Pipeline {
             order: beside.order,
             schema_changes: beside.schema_changes,
             batch: beside.batch,
+            batch_bytes: if stage.is_some() { super::DRAFT_BYTES } else { super::BATCH_BYTES },
+            stage,
             heartbeat: beside.heartbeat,
             notifier,
             // The first offsets are written at once: from then on no row can be missed.
@@ -120,6 +125,21 @@ impl Pipeline {
             config,
         })
     }
+}
+
+/// What records go through after the plans, if they go through anything.
+fn stage(
+    (config, worker): (&Arc<SourceConfig>, &WorkerConfig),
+    tables: &Tables,
+    server: &Server,
+) -> Result<Option<Stage>, SourceError> {
+    let Some(drafts) = tables.drafts() else { return Ok(None) };
+    let mut stage = Stage::new(config, worker, drafts)?;
+    if let Some(stage) = &mut stage {
+        let topic_of = |table| schema::names::data_topic(&config.topic_prefix, table);
+        stage.know_tables(server.tables.iter().map(topic_of));
+    }
+    Ok(stage)
 }
 
 /// Tells the tables what is known of their definitions, now and ahead of the stream.
@@ -168,7 +188,7 @@ impl Beside {
     /// Makes the topics; with a connection also what the topic of definitions begins with.
     async fn start(
         config: &Arc<SourceConfig>,
-        (tables, producer): (&Tables, &mut TransactionalProducer),
+        (tables, (producer, stage)): (&Tables, Sending<'_>),
         offset: &StreamOffset,
         connection: Option<&mut Connection>,
     ) -> Result<Self, SourceError> {
@@ -184,7 +204,7 @@ impl Beside {
         let mut batch = RecordBatch::default();
         if let Some((changes, connection)) = schema_changes.as_ref().zip(connection) {
             let telling = Telling { changes, config, position: &offset.position };
-            batch = telling.run(connection, producer).await?;
+            batch = telling.run(connection, (producer, stage)).await?;
         }
         Ok(Self { heartbeat, order, schema_changes, batch })
     }

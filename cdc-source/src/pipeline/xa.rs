@@ -11,7 +11,7 @@ use schema::gtid::Gtid;
 use schema::offset::{PreparedXa, TableState};
 use schema::types::Fidelity;
 
-use super::{BATCH_BYTES, Pipeline, unsupported};
+use super::{Pipeline, unsupported};
 use crate::binlog::{BinlogEvent, BinlogStream, Feature, RawEvent, StartPoint};
 use crate::error::SourceError;
 
@@ -123,7 +123,7 @@ impl Pipeline {
                 | BinlogEvent::Other => {}
             }
             self.transaction.event_done();
-            if self.batch.bytes() >= BATCH_BYTES {
+            if self.batch.bytes() >= self.batch_bytes {
                 self.flush().await?;
             }
         }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use connect::kafka::batch::RecordBatch;
-use connect::kafka::producer::TransactionalProducer;
 use schema::envelope::SnapshotMarker;
 use schema::position::BinlogPosition;
 use schema::schema_change::{SchemaChange, StatementSource, TableChange, TableChangeKind};
@@ -15,6 +14,7 @@ use crate::config::SourceConfig;
 use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::snapshot::structure::{quoted, quoted_name};
+use crate::stage::Sending;
 
 /// Bytes after which what was collected is written, so that it is never in memory as a whole.
 const PART_BYTES: usize = 1 << 20;
@@ -33,7 +33,7 @@ impl Telling<'_> {
     pub(crate) async fn run(
         &self,
         connection: &mut Connection,
-        producer: &mut TransactionalProducer,
+        (producer, mut stage): Sending<'_>,
     ) -> Result<RecordBatch, SourceError> {
         let mut batch = RecordBatch::default();
         let query = "SELECT @@GLOBAL.character_set_server, @@GLOBAL.collation_server";
@@ -48,7 +48,7 @@ impl Telling<'_> {
             let dropped = format!("DROP TABLE IF EXISTS {}", quoted(table));
             let change = TableChange { kind: TableChangeKind::Drop, table, definition: None };
             self.tell(&table.database, &dropped, Some(change), &mut batch);
-            send_if_large(&mut batch, producer).await?;
+            send_if_large(&mut batch, (&mut *producer, stage.as_deref_mut())).await?;
         }
         for (database, tables) in &databases {
             self.tell_database(connection, database, &mut batch).await?;
@@ -61,7 +61,7 @@ impl Telling<'_> {
                 let definition = Some(&shown.definition);
                 let change = TableChange { kind: TableChangeKind::Create, table, definition };
                 self.tell(database, &shown.statement, Some(change), &mut batch);
-                send_if_large(&mut batch, producer).await?;
+                send_if_large(&mut batch, (&mut *producer, stage.as_deref_mut())).await?;
             }
         }
         Ok(batch)
@@ -134,10 +134,13 @@ impl Telling<'_> {
 
 async fn send_if_large(
     batch: &mut RecordBatch,
-    producer: &mut TransactionalProducer,
+    (producer, stage): Sending<'_>,
 ) -> Result<(), SourceError> {
     if batch.bytes() >= PART_BYTES {
         let mut part = std::mem::take(batch);
+        if let Some(stage) = stage {
+            part = stage.run(&part, producer).await?;
+        }
         // It needs no offset: without one all of them come again.
         part.end_at_boundary();
         producer.send(part).await?;

@@ -54,6 +54,9 @@ impl Tables {
         subject: &str,
         schema: &str,
     ) -> Result<Option<SchemaId>, SourceError> {
+        if let Some(drafts) = &self.drafts {
+            return Ok(Some(drafts.schema(schema)));
+        }
         let mut registered = self.registry.register(subject, schema).await;
         if matches!(registered, Err(RegistryError::Incompatible { .. }))
             && self.config.incompatible.of(table) == Incompatible::Allow
@@ -82,7 +85,8 @@ impl Tables {
 
     /// A table's definition has changed: unless a row asks the registry before, it will be asked.
     pub(crate) fn will_foresee(&mut self, table: &TableId) {
-        if self.config.incompatible.of(table) != Incompatible::Allow {
+        // What the registry gets is made of it record by record.
+        if self.drafts.is_none() && self.config.incompatible.of(table) != Incompatible::Allow {
             self.unforeseen.insert(table.clone(), Instant::now());
         }
     }

@@ -14,6 +14,7 @@ use schema::table::TableSchema;
 use super::Tables;
 use crate::error::SourceError;
 use crate::oversized::Oversized;
+use crate::stage::Purpose;
 
 impl Tables {
     /// Makes the topic of a table, and says what is done with records that it does not take. The
@@ -24,6 +25,10 @@ impl Tables {
         (schema, record): (&TableSchema, &RecordPlan),
         producer: &mut TransactionalProducer,
     ) -> Result<Result<(RecordTopic, Oversized), String>, SourceError> {
+        if self.drafts.is_some() {
+            let made = RecordTopic { partitions: 1, limit: RecordLimit::NONE, is_compacted: false };
+            return Ok(Ok((made, Oversized::default())));
+        }
         let made = self.admin.ensure_record_topic(topic, &self.config.topics.rules(topic)).await?;
         if record.key_schema().is_none() && made.is_compacted {
             return Ok(Err(format!(
@@ -35,6 +40,18 @@ impl Tables {
         let oversized =
             Oversized::new(&self.config, &self.connector, servers, (schema, record)).await?;
         Ok(Ok((made, oversized)))
+    }
+
+    /// What records call a topic that is there.
+    pub(super) async fn add_topic(
+        &self,
+        (topic, purpose): (&str, Purpose),
+        producer: &mut TransactionalProducer,
+    ) -> Result<TopicIndex, SourceError> {
+        match &self.drafts {
+            Some(drafts) => Ok(drafts.topic(topic, purpose)),
+            None => Ok(producer.add_topic(topic).await?),
+        }
     }
 
     /// Makes the topic of signals, so that signals can be written before anybody has.
@@ -51,6 +68,11 @@ impl Tables {
         (key_schema, value_schema): (&str, &str),
         producer: &mut TransactionalProducer,
     ) -> Result<SideTopic, SourceError> {
+        if let Some(drafts) = &self.drafts {
+            let ids = (drafts.schema(key_schema), drafts.schema(value_schema));
+            let topic = drafts.topic(topic, Purpose::Side);
+            return Ok(SideTopic { topic, partitions: 1, limit: RecordLimit::NONE, ids });
+        }
         let key = self.registry.register(&names::key_subject(topic), key_schema).await?;
         let value = self.registry.register(&names::value_subject(topic), value_schema).await?;
         let replication = Some(self.config.topics.replication());

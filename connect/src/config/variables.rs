@@ -10,6 +10,10 @@ use secrecy::ExposeSecret;
 use super::providers::{Paths, Provider, Providers};
 use crate::vault::{Secret, Vault, VaultError};
 
+/// What `TimestampRouter` and `EventRouter` replace by themselves, record by record: no variables.
+const PLACEHOLDERS: [(&str, &str); 3] =
+    [("topic", "${topic}"), ("timestamp", "${timestamp}"), ("routedByValue", "${routedByValue}")];
+
 /// Who has values for variables.
 #[derive(Clone, Copy)]
 pub(super) struct Variables<'a> {
@@ -53,7 +57,10 @@ impl<'a> Replacing<'a> {
             let Some((variable, tail)) = after.split_once('}') else {
                 return Err(VariableError::Unclosed);
             };
-            resolved.push_str(&self.value_of(variable)?);
+            match PLACEHOLDERS.iter().find(|(name, _)| *name == variable) {
+                Some((_, text)) => resolved.push_str(text),
+                None => resolved.push_str(&self.value_of(variable)?),
+            }
             rest = tail;
         }
         resolved.push_str(rest);
@@ -247,6 +254,12 @@ mod tests {
     #[test]
     fn variables_are_replaced_wherever_they_stand() {
         assert_eq!(resolve_with("a ${env:HOST}:${env:PORT:-3306} b").unwrap(), "a db:3306 b");
+    }
+
+    #[test]
+    fn what_transforms_replace_stays() {
+        let text = "${topic}-${timestamp} outbox.event.${routedByValue}";
+        assert_eq!(resolve_with(text).unwrap(), text);
     }
 
     #[test]

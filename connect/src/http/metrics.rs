@@ -121,7 +121,7 @@ fn write(mut encoder: MetricEncoder<'_>, kind: MetricType, value: f64) -> Result
 }
 
 /// All metrics; `docs/metrics.md` has a row for each.
-const METRICS: [Metric; 31] = [
+const METRICS: [Metric; 33] = [
     Metric {
         name: "rowcast_task_state",
         help: "1 for the state that a task is in",
@@ -182,6 +182,18 @@ const METRICS: [Metric; 31] = [
         help: "Records that were handed to Kafka since the task began",
         kind: MetricType::Counter,
         samples: |it| of_sources(it, |status| Some(float(status.counts.records))),
+    },
+    Metric {
+        name: "rowcast_source_records_filtered",
+        help: "Records that a transform has dropped since the task began",
+        kind: MetricType::Counter,
+        samples: |it| of_sources(it, |status| Some(float(status.counts.filtered))),
+    },
+    Metric {
+        name: "rowcast_source_records_failed",
+        help: "Records that failed and were skipped since the task began (errors.tolerance = all)",
+        kind: MetricType::Counter,
+        samples: |it| of_sources(it, |status| Some(float(status.counts.failed))),
     },
     Metric {
         name: "rowcast_source_transactions",

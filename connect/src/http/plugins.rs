@@ -27,6 +27,10 @@ fn yes() -> bool {
     true
 }
 
+/// What makes bytes of headers: the only one, and Kafka Connect's default.
+const HEADER_CONVERTER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
+
+/// Each with rowcast's own version: a client that asks for one gets what is here.
 pub(super) async fn list(
     State(endpoint): Shared,
     Query(ListQuery { connectors_only }): Query<ListQuery>,
@@ -34,8 +38,12 @@ pub(super) async fn list(
     let plugin = |(class, kind): (&str, &str)| json!({ "class": class, "type": kind, "version": env!("CARGO_PKG_VERSION") });
     let classes = endpoint.cluster.identity.classes.iter();
     let connectors = classes.map(|class| (class.java_class(), class.kind().as_str()));
+    let transforms = transform::transform_classes().map(|class| (class, "transformation"));
+    let predicates = transform::predicate_classes().iter().map(|class| (*class, "predicate"));
     let converters = Converter::JAVA_CLASSES.map(|class| (class, "converter"));
-    let others = converters.into_iter().filter(|_| !connectors_only);
+    let others = transforms.chain(predicates).chain(converters);
+    let others = others.chain([(HEADER_CONVERTER, "header_converter")]);
+    let others = others.filter(|_| !connectors_only);
     Json(connectors.chain(others).map(plugin).collect())
 }
 

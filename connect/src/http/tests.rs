@@ -137,7 +137,13 @@ fn status() -> SourceStatus {
         headroom_seconds: Some(86_400),
         skipped_events: [("parked".to_owned(), 3)].into(),
         unlogged_cascades: 2,
-        counts: SourceCounts { topic_prefix: "p".to_owned(), records: 12, transactions: 5 },
+        counts: SourceCounts {
+            topic_prefix: "p".to_owned(),
+            records: 12,
+            filtered: 3,
+            failed: 2,
+            transactions: 5,
+        },
         tables: vec![
             table("a", TableActivity::Snapshot, Some(snapshot)),
             table("b.c", TableActivity::Parked, None),

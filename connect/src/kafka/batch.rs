@@ -10,6 +10,18 @@ pub struct TopicIndex(pub(super) usize);
 impl TopicIndex {
     /// The first topic of a producer.
     pub const FIRST: Self = Self(0);
+
+    /// A place in a list that is not a producer's: of records that are not sent as they are.
+    #[must_use]
+    pub fn of_draft(place: usize) -> Self {
+        Self(place)
+    }
+
+    /// The place in the list.
+    #[must_use]
+    pub fn place(self) -> usize {
+        self.0
+    }
 }
 
 /// Header that carries the order of a record that has no envelope.
@@ -50,12 +62,40 @@ impl HeaderName {
     }
 }
 
+/// One record of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchRecord<'a> {
+    /// Where it goes.
+    pub topic: TopicIndex,
+    /// The partition that was chosen for it.
+    pub partition: i32,
+    /// Its key; empty is none.
+    pub key: &'a [u8],
+    /// Its value; none for a tombstone.
+    pub value: Option<&'a [u8]>,
+    headers: &'a [HeaderSlot],
+    batch: &'a RecordBatch,
+}
+
+impl<'a> BatchRecord<'a> {
+    /// Its headers in their order; `None` is a header without a value.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a HeaderName, Option<&'a [u8]>)> + use<'a> {
+        let batch = self.batch;
+        self.headers
+            .iter()
+            .map(move |(name, value)| (name, value.as_ref().map(|range| batch.slice(range))))
+    }
+}
+
 /// Encoded records and the offsets that are true once they are delivered.
 #[derive(Debug, Default)]
 pub struct RecordBatch {
     pub(super) bytes: Vec<u8>,
     pub(super) records: Vec<RecordSlot>,
     headers: Vec<HeaderSlot>,
+    /// Milliseconds since 1970 of records that have a time of their own, and the place of each: few
+    /// connectors give any.
+    times: Vec<(usize, i64)>,
     /// Keys and values for the offsets topic.
     pub(super) offsets: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Whether a MySQL transaction ends here, so that a Kafka transaction can.
@@ -147,6 +187,30 @@ impl RecordBatch {
         self.headers.get(range).unwrap_or_default()
     }
 
+    /// The records in their order.
+    pub fn iter(&self) -> impl Iterator<Item = BatchRecord<'_>> {
+        self.records.iter().map(|record| BatchRecord {
+            topic: record.topic,
+            partition: record.partition,
+            key: self.slice(&record.key()),
+            value: record.value().map(|value| self.slice(&value)),
+            headers: self.headers(record),
+            batch: self,
+        })
+    }
+
+    /// Gives the last record a time of its own: milliseconds since 1970.
+    pub fn set_time(&mut self, ms: i64) {
+        self.times.push((self.records.len().saturating_sub(1), ms));
+    }
+
+    /// The time of the record at a place, if it has one of its own.
+    #[must_use]
+    pub fn time(&self, place: usize) -> Option<i64> {
+        let found = self.times.binary_search_by_key(&place, |(place, _)| *place).ok()?;
+        self.times.get(found).map(|(_, ms)| *ms)
+    }
+
     /// Adds a header to the last record; `None` is a header without a value.
     pub fn push_header(&mut self, name: HeaderName, value: Option<&[u8]>) {
         let range = value.map(|value| {
@@ -170,6 +234,7 @@ impl RecordBatch {
     pub fn truncate(&mut self, records: usize, bytes: usize) {
         let headers = self.records.get(records).map(|record| record.headers_start);
         self.headers.truncate(headers.unwrap_or(self.headers.len()));
+        self.times.retain(|(place, _)| *place < records);
         self.records.truncate(records);
         self.bytes.truncate(bytes);
     }

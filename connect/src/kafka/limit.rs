@@ -42,6 +42,9 @@ impl RecordTooLarge {
 }
 
 impl RecordLimit {
+    /// Of records that are not sent as they are.
+    pub const NONE: Self = Self { bytes: usize::MAX, setting: "nothing" };
+
     /// The producer's property.
     pub(super) const PROPERTY: &str = "message.max.bytes";
 

@@ -42,6 +42,14 @@ pub(super) enum SchemaRef {
     Embedded(u64),
 }
 
+/// Whether a record is null and has a schema: what `ExtractNewRecordState` leaves in the place of a
+/// deleted row becomes that in JSON.
+pub(super) fn is_null(converter: Converter, bytes: &[u8]) -> bool {
+    converter == (Converter::Json { schemas: true })
+        && bytes.trim_ascii_end().ends_with(b"null}")
+        && Enveloped::parse(bytes).is_ok_and(|it| it.payload == "null")
+}
+
 /// What a record's bytes are.
 pub(super) enum Form<'r> {
     /// Avro bytes of a schema.

@@ -100,6 +100,8 @@ mod soak;
 #[cfg(test)]
 mod source;
 #[cfg(test)]
+mod source_transforms;
+#[cfg(test)]
 mod stack;
 #[cfg(test)]
 mod stalled_commit;

@@ -9,11 +9,14 @@
 //! arrays and maps, whatever counts it claims.
 
 mod json;
+mod typed;
 
 use std::sync::Arc;
 
 use super::error::SchemaError;
 use super::writer::{self, Node, Shape};
+
+pub use typed::decode_value;
 
 /// Most values in the arrays and maps of one record, counting every type of an entry as one: our
 /// choice. MySQL's longest value with parts is a VECTOR of 16,383 numbers. Without it, an array of

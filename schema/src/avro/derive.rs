@@ -20,8 +20,11 @@ const CONNECT_LOGICAL_TYPES: [(&str, &str); 4] = [
     ("org.apache.kafka.connect.data.Timestamp", "timestamp-millis"),
 ];
 
+/// What `AvroData` calls a struct without a name; the second one has a 2 behind it, and so on.
+pub(super) const NAMELESS: &str = "io.confluent.connect.avro.ConnectDefault";
+
 /// What the clean style makes of semantic types.
-const CLEAN_LOGICAL_TYPES: [(&str, &str); 5] = [
+pub(super) const CLEAN_LOGICAL_TYPES: [(&str, &str); 5] = [
     (CONNECT_DECIMAL, "decimal"),
     ("io.debezium.time.Date", "date"),
     ("io.debezium.time.MicroTime", "time-micros"),
@@ -45,7 +48,7 @@ pub enum SchemaStyle {
 /// The Avro schema of a Connect schema, as text.
 #[must_use]
 pub fn schema_text(schema: &Schema, style: SchemaStyle) -> String {
-    let mut writer = Writer { text: String::new(), style, named: HashSet::new() };
+    let mut writer = Writer { text: String::new(), style, named: HashSet::new(), nameless: 0 };
     writer.any(schema, "");
     writer.text
 }
@@ -55,6 +58,8 @@ struct Writer {
     style: SchemaStyle,
     /// The records that were spelt out; the next time their name is enough.
     named: HashSet<String>,
+    /// How many structs had no name.
+    nameless: usize,
 }
 
 impl Writer {
@@ -108,7 +113,7 @@ impl Writer {
     }
 
     fn record(&mut self, schema: &Schema, fields: &[Field], namespace: &str) {
-        let full_name = schema.name.clone().unwrap_or_default();
+        let full_name = schema.name.clone().unwrap_or_else(|| self.next_default());
         let (own_namespace, name) = full_name.rsplit_once('.').unwrap_or(("", &full_name));
         if !self.named.insert(full_name.clone()) {
             return self.string(if own_namespace == namespace { name } else { &full_name });
@@ -128,6 +133,15 @@ impl Writer {
         self.text.push(']');
         self.connect_attributes(schema);
         self.text.push('}');
+    }
+
+    /// The name of the next struct that has none.
+    fn next_default(&mut self) -> String {
+        self.nameless += 1;
+        match self.nameless {
+            1 => NAMELESS.to_owned(),
+            number => format!("{NAMELESS}{number}"),
+        }
     }
 
     fn field(&mut self, field: &Field, namespace: &str) {

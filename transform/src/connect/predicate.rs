@@ -10,6 +10,13 @@ use crate::record::Record;
 
 const PACKAGE: &str = "org.apache.kafka.connect.transforms.predicates.";
 
+/// The classes that there are.
+pub(crate) const CLASSES: [&str; 3] = [
+    "org.apache.kafka.connect.transforms.predicates.HasHeaderKey",
+    "org.apache.kafka.connect.transforms.predicates.RecordIsTombstone",
+    "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
+];
+
 /// What can hold for a record.
 #[derive(Debug, Clone)]
 pub(crate) enum Predicate {

@@ -234,7 +234,7 @@ impl Session {
         }
         self.begin(batch.bytes.len())?;
         for (index, record) in batch.records.iter().enumerate() {
-            self.send(batch, record)?;
+            self.send(batch, (index, record))?;
             if index % POLL_EVERY == POLL_EVERY - 1 {
                 self.producer.poll(Duration::ZERO);
             }
@@ -248,7 +248,11 @@ impl Session {
         Ok(())
     }
 
-    fn send(&self, batch: &RecordBatch, record: &RecordSlot) -> Result<(), KafkaError> {
+    fn send(
+        &self,
+        batch: &RecordBatch,
+        (place, record): (usize, &RecordSlot),
+    ) -> Result<(), KafkaError> {
         let topic = self.topics.get(record.topic.0).ok_or(KafkaError::Gone)?;
         let mut message = BaseRecord::to(topic).partition(record.partition);
         // An Avro key is never empty, so an empty one is a table without a key.
@@ -258,6 +262,9 @@ impl Session {
         }
         if let Some(value) = record.value() {
             message = message.payload(batch.slice(&value));
+        }
+        if let Some(ms) = batch.time(place) {
+            message = message.timestamp(ms);
         }
         let named = batch.headers(record);
         if !named.is_empty() {

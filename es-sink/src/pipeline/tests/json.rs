@@ -86,6 +86,24 @@ async fn json_with_a_schema_is_what_avro_would_be() {
     assert_eq!(mapping["_meta"]["rowcast"]["versions"], "kafka offset");
 }
 
+/// What `ExtractNewRecordState` leaves of a deleted row, by way of `JsonConverter`.
+#[tokio::test]
+async fn a_null_that_has_a_schema_deletes() {
+    let key = with_schema(&key_schema(), &json!({ "id": 1 }));
+    let (row, null) = (json!({ "id": 1, "day": 19_782 }), Value::Null);
+    let mut schema = value_schema()["fields"][1].clone();
+    schema["optional"] = json!(true);
+
+    let records = vec![
+        json_record(5, &key, Some(&with_schema(&schema, &row))),
+        json_record(6, &key, Some(&with_schema(&schema, &null))),
+    ];
+    let server = after(&JSON, records).await;
+
+    assert_eq!(server.documents(TOPIC), BTreeMap::new());
+    assert_eq!(server.version(TOPIC, "1"), Some(6));
+}
+
 #[tokio::test]
 async fn json_without_a_schema_is_the_document_and_elasticsearch_maps_it() {
     let records = vec![

@@ -8,7 +8,7 @@ use super::{
     AddedField, ColumnChoice, DeleteHandling, FlatOptions, Format, PlanOptions, RecordPlan, Row,
     RowChange, options, source,
 };
-use crate::avro::FRAME_BYTES;
+use crate::avro::{FRAME_BYTES, SchemaStyle, schema_text};
 use crate::change::RowImage;
 use crate::envelope::TransactionBlock;
 use crate::registry::SchemaId;
@@ -95,6 +95,17 @@ fn plan(table: &TableSchema, values: ValueOptions, flat: Option<&FlatOptions>) -
     plan
 }
 
+/// The bytes of what a transform would get, if it left that as it is.
+fn there_and_back(schema: &str, framed: &[u8]) -> Vec<u8> {
+    let form = crate::avro::schema_of_text(schema).unwrap();
+    let texts = [SchemaStyle::Debezium, SchemaStyle::Clean].map(|style| schema_text(&form, style));
+    assert!(texts.iter().any(|text| text == schema), "{schema}\n{texts:?}");
+    let value = crate::avro::decode_value(&form, &framed[FRAME_BYTES..]).unwrap();
+    let mut bytes = Vec::new();
+    crate::avro::encode(&form, &value, &mut bytes).unwrap();
+    bytes
+}
+
 fn check<R: Row>(plan: &RecordPlan, change: &RowChange<R>) -> Result<(), TestCaseError> {
     let transaction =
         Some(TransactionBlock { id: "file=b,pos=4", total_order: 3, collection_order: 2 });
@@ -109,6 +120,7 @@ fn check<R: Row>(plan: &RecordPlan, change: &RowChange<R>) -> Result<(), TestCas
         prop_assert_eq!(&fast, &generic);
         let value = plan.generic_value(change, &source, 5).unwrap();
         prop_assert_eq!(text(&read_all(plan.value_schema(), &fast)), text(&avro(&value)));
+        prop_assert_eq!(there_and_back(plan.value_schema(), &fast), &fast[FRAME_BYTES..]);
     }
     let Some(row) = change.after().or(change.before()) else { return Ok(()) };
     let (mut fast, mut generic) = (Vec::new(), Vec::new());

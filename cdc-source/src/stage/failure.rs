@@ -1,0 +1,122 @@
+//! What can be wrong with one record on its way through transforms and converters.
+
+use std::borrow::Cow;
+
+use connect::kafka::RecordTooLarge;
+use schema::fault::Fault;
+use schema::registry::RegistryError;
+use transform::TransformError;
+
+use crate::error::SourceError;
+
+/// The part of a record that a converter writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Key,
+    Value,
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Key => "key",
+            Self::Value => "value",
+        })
+    }
+}
+
+/// A record cannot be written. No message has a value of the row in it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordFailure {
+    /// A transform does not take it.
+    #[error(transparent)]
+    Transform(#[from] TransformError),
+    /// A converter does not take it.
+    #[error("its {side} is not what the converter takes: {problem}")]
+    Convert { side: Side, problem: Box<str> },
+    /// The registry does not take its schema.
+    #[error("the registry does not take the schema of its {side}")]
+    Schema {
+        side: Side,
+        #[source]
+        source: Box<RegistryError>,
+    },
+    /// Larger than its topic takes.
+    #[error(transparent)]
+    TooLarge(RecordTooLarge),
+    /// Kafka has no such topic. The name may be a value of the row.
+    #[error("a transform gives it a topic with a name that Kafka does not take")]
+    Topic,
+    /// Compaction needs keys.
+    #[error("it has no key, and its topic {topic} is compacted, which takes no record without one")]
+    NoKey { topic: String },
+    /// In the words of Java's producer.
+    #[error(
+        "Invalid partition given with record: {partition} is not in the range [0...{partitions})."
+    )]
+    Partition { partition: i32, partitions: i32 },
+    /// Kafka takes no such time.
+    #[error("a transform gives it a time before 1970")]
+    Time,
+    /// The plan and its schema are not of one mind.
+    #[error("it cannot be read as it was written, which is an error of rowcast")]
+    Draft,
+}
+
+impl Fault for RecordFailure {
+    fn disposition(&self) -> schema::fault::Disposition {
+        schema::fault::Disposition::Halt
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self {
+            Self::Transform(error) => return error.hint(),
+            Self::Convert { side: Side::Key, .. } => {
+                "choose another `key.converter`, or transforms whose keys it takes"
+            }
+            Self::Convert { side: Side::Value, .. } => {
+                "choose another `value.converter`, or transforms whose values it takes"
+            }
+            Self::Schema { .. } => {
+                "compare the schema with the subject's versions and its compatibility setting, or \
+                 change the transforms"
+            }
+            Self::TooLarge(_) => {
+                "raise `max.message.bytes` of the topic and `kafka: message.max.bytes`, or leave the \
+                 large column out"
+            }
+            Self::Topic => "change what the transform makes the topic of",
+            Self::NoKey { .. } => "set cleanup.policy=delete on the topic, or keep the key",
+            Self::Partition { .. } => "give the topic more partitions, or change the transform",
+            Self::Time => "change what the transform takes the time from",
+            Self::Draft => "report it with the table's definition",
+        }))
+    }
+}
+
+/// What ends the work on a record.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It is about this record.
+    Record(RecordFailure),
+    /// It is about all of them.
+    Source(SourceError),
+}
+
+impl From<RecordFailure> for Trouble {
+    fn from(failure: RecordFailure) -> Self {
+        Self::Record(failure)
+    }
+}
+
+impl From<TransformError> for Trouble {
+    fn from(error: TransformError) -> Self {
+        Self::Record(error.into())
+    }
+}
+
+impl From<SourceError> for Trouble {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}

@@ -1,0 +1,211 @@
+//! Connect's data → bytes, by a converter.
+
+use std::sync::Arc;
+
+use connect::converter::Converter;
+use connect::kafka::control::Control;
+use schema::avro::{SchemaStyle, encode, frame, schema_text};
+use schema::names::{key_subject, value_subject};
+use schema::registry::{Registry, RegistryError, SchemaId};
+use schema::value::{Kind, Schema, Value};
+use transform::{JsonProblem, Part, json_of, schema_json};
+
+use super::failure::{RecordFailure, Side, Trouble};
+use super::text;
+use crate::error::SourceError;
+
+/// How many schemas are kept for each side: transforms give those of one table the same one, and a
+/// handful of tables is in hand at a time.
+const KNOWN_MAX: usize = 64;
+
+/// Writes the keys or the values of a connector's records.
+pub(super) struct Writer {
+    side: Side,
+    converter: Converter,
+    /// How Avro's schemas are written.
+    style: SchemaStyle,
+    known: Vec<Known>,
+}
+
+/// A schema that was written, for a topic.
+struct Known {
+    schema: Arc<Schema>,
+    topic: Arc<str>,
+    head: Head,
+}
+
+/// What stands before the bytes of a value.
+#[derive(Clone)]
+enum Head {
+    Avro(SchemaId),
+    Json(Arc<str>),
+}
+
+impl Writer {
+    pub(super) fn new(side: Side, converter: Converter, style: SchemaStyle) -> Self {
+        Self { side, converter, style, known: Vec::new() }
+    }
+
+    /// Whether who reads the bytes finds fields in them.
+    pub(super) fn keeps_structs(&self) -> bool {
+        match self.converter {
+            Converter::Avro | Converter::Json { .. } => true,
+            Converter::Text | Converter::Bytes => false,
+        }
+    }
+
+    /// Appends the bytes of data that go to a topic; says whether there are any.
+    pub(super) async fn write(
+        &mut self,
+        (topic, part): (&Arc<str>, &Part),
+        registry: &Registry,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Trouble> {
+        let is_null = part.value == Value::Null;
+        if is_null && part.schema.is_none() {
+            return Ok(false);
+        }
+        match self.converter {
+            Converter::Json { schemas } => self.json(part, schemas, out)?,
+            Converter::Avro | Converter::Text | Converter::Bytes if is_null => return Ok(false),
+            Converter::Avro => {
+                let schema = part.schema.as_ref();
+                let schema = schema.ok_or_else(|| self.refuses("it has no schema"))?;
+                let id = self.register(topic, schema, registry).await?;
+                out.extend_from_slice(&frame(id));
+                encode(schema, &part.value, out)
+                    .map_err(|error| self.refuses(error.to_string()))?;
+            }
+            Converter::Text => {
+                let text = text::java_text(part.schema.as_deref(), &part.value);
+                out.extend_from_slice(text.map_err(|problem| self.refuses(problem))?.as_bytes());
+            }
+            Converter::Bytes => out.extend_from_slice(self.raw(part)?),
+        }
+        Ok(true)
+    }
+
+    /// Appends the key of a control record. Where keys are no structs it is a text that says what it
+    /// is; its headers say all of it.
+    pub(super) async fn write_control(
+        &mut self,
+        key: &Part,
+        registry: &Registry,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Trouble> {
+        match self.converter {
+            Converter::Avro => {
+                let id = registry.register(Control::KEY_SUBJECT, Control::KEY_SCHEMA).await;
+                out.extend_from_slice(&frame(id.map_err(SourceError::from)?));
+                let schema = key.schema.as_ref().ok_or(RecordFailure::Draft)?;
+                encode(schema, &key.value, out).map_err(|_| RecordFailure::Draft)?;
+            }
+            Converter::Json { schemas } => self.json(key, schemas, out)?,
+            Converter::Text | Converter::Bytes => {
+                let Value::Struct(fields) = &key.value else { return Ok(()) };
+                for field in fields {
+                    let Value::String(text) = field else { continue };
+                    out.extend_from_slice(text.as_bytes());
+                    out.push(b' ');
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As `JsonConverter`, in its default forms.
+    fn json(&mut self, part: &Part, schemas: bool, out: &mut Vec<u8>) -> Result<(), RecordFailure> {
+        let refused = |problem: JsonProblem| self.refuses(problem.to_string());
+        let payload = json_of(part.schema.as_deref(), &part.value).map_err(refused)?.to_string();
+        if !schemas {
+            out.extend_from_slice(payload.as_bytes());
+            return Ok(());
+        }
+        let schema = part.schema.as_ref().map(|schema| self.schema_json(schema));
+        out.extend_from_slice(b"{\"schema\":");
+        out.extend_from_slice(schema.as_deref().unwrap_or("null").as_bytes());
+        out.extend_from_slice(b",\"payload\":");
+        out.extend_from_slice(payload.as_bytes());
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn schema_json(&mut self, schema: &Arc<Schema>) -> Arc<str> {
+        let found = self.known.iter().find(|known| Arc::ptr_eq(&known.schema, schema));
+        if let Some(Known { head: Head::Json(text), .. }) = found {
+            return Arc::clone(text);
+        }
+        let text: Arc<str> = schema_json(schema).to_string().into();
+        self.remember(schema, &"".into(), Head::Json(Arc::clone(&text)));
+        text
+    }
+
+    async fn register(
+        &mut self,
+        topic: &Arc<str>,
+        schema: &Arc<Schema>,
+        registry: &Registry,
+    ) -> Result<SchemaId, Trouble> {
+        let is = |known: &&Known| Arc::ptr_eq(&known.schema, schema) && known.topic == *topic;
+        if let Some(Known { head: Head::Avro(id), .. }) = self.known.iter().find(is) {
+            return Ok(*id);
+        }
+        let subject = match self.side {
+            Side::Key => key_subject(topic),
+            Side::Value => value_subject(topic),
+        };
+        let registered = registry.register(&subject, &schema_text(schema, self.style)).await;
+        let id = registered.map_err(|error| self.judge(error))?;
+        self.remember(schema, topic, Head::Avro(id));
+        Ok(id)
+    }
+
+    /// What the registry says of a schema is about its records; the rest is about all.
+    fn judge(&self, error: RegistryError) -> Trouble {
+        match error {
+            RegistryError::Incompatible { .. } | RegistryError::Refused { .. } => {
+                RecordFailure::Schema { side: self.side, source: Box::new(error) }.into()
+            }
+            RegistryError::Settings(_)
+            | RegistryError::Unavailable { .. }
+            | RegistryError::Unusable { .. } => SourceError::from(error).into(),
+        }
+    }
+
+    fn remember(&mut self, schema: &Arc<Schema>, topic: &Arc<str>, head: Head) {
+        if self.known.len() >= KNOWN_MAX {
+            self.known.clear();
+        }
+        let (schema, topic) = (Arc::clone(schema), Arc::clone(topic));
+        self.known.push(Known { schema, topic, head });
+    }
+
+    /// As `ByteArrayConverter`, in its words.
+    fn raw<'a>(&self, part: &'a Part) -> Result<&'a [u8], RecordFailure> {
+        if let Some(schema) = part.schema.as_deref().filter(|schema| schema.kind != Kind::Bytes) {
+            let kind = text::kind_name(&schema.kind);
+            let problem = format!("Invalid schema type for ByteArrayConverter: {kind}");
+            return Err(self.refuses(problem));
+        }
+        match &part.value {
+            Value::Bytes(bytes) => Ok(bytes),
+            Value::Null
+            | Value::Boolean(_)
+            | Value::Int32(_)
+            | Value::Int64(_)
+            | Value::Float32(_)
+            | Value::Float64(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Map(_)
+            | Value::Date(_)
+            | Value::Struct(_) => {
+                Err(self.refuses("ByteArrayConverter is not compatible with objects of this type"))
+            }
+        }
+    }
+
+    fn refuses(&self, problem: impl Into<Box<str>>) -> RecordFailure {
+        RecordFailure::Convert { side: self.side, problem: problem.into() }
+    }
+}
