@@ -120,6 +120,15 @@ pub enum SinkError {
         #[source]
         source: Box<TransformError>,
     },
+    /// A record in Protobuf or by a JSON Schema that cannot be read.
+    #[error("record {origin} is not what its converter reads")]
+    Format {
+        /// Which record.
+        origin: Origin,
+        /// What is wrong with it or with its schema, without values.
+        #[source]
+        source: Box<formats::FormatError>,
+    },
     /// A record that transforms cannot be given, or not be taken from.
     #[error("record {origin} cannot be transformed: {problem}")]
     Convert {
@@ -283,6 +292,7 @@ impl Fault for SinkError {
             | Self::NotFramed { .. }
             | Self::NotText { .. }
             | Self::Convert { .. }
+            | Self::Format { .. }
             | Self::EmbeddedPlan { .. }
             | Self::NoKey { .. }
             | Self::IndexName { .. }
@@ -303,6 +313,7 @@ impl Fault for SinkError {
             Self::Json { source, .. } => return source.hint(),
             Self::Decode { source, .. } => return source.hint(),
             Self::Transform { source, .. } => return source.hint(),
+            Self::Format { source, .. } => return source.hint(),
             Self::Index(error) => return error.hint(),
             Self::Date(error) => return error.hint(),
             Self::Interrupted => return None,

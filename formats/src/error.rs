@@ -31,6 +31,12 @@ impl FormatError {
         Self { path: String::new(), what: what.into(), part: Part::Record }
     }
 
+    /// A record whose schema is of another language than its converter's.
+    #[must_use]
+    pub fn other_kind(found: &str, converter: &str) -> Self {
+        Self::record(format!("has a schema in {found}, which is not what {converter} writes"))
+    }
+
     /// The same, one level further out.
     pub(crate) fn within(self, field: &str) -> Self {
         let path =

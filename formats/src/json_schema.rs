@@ -18,7 +18,7 @@ pub(crate) mod write_value;
 pub use reader::Reader;
 
 /// The settings of the converter, with Confluent's names and defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct JsonSchemaOptions {
     /// `object.additional.properties`: objects may have more than their schema says. Default `true`.
     pub additional_properties: bool,

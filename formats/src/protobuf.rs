@@ -18,7 +18,7 @@ pub use reader::Reader;
 pub(crate) use write::Plan;
 
 /// The settings of the converter, with Confluent's names and defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProtobufOptions {
     /// `enhanced.protobuf.schema.support`: structs and enums keep their packages. Default `false`.
     pub keeps_packages: bool,

@@ -9,7 +9,7 @@ use crate::json_schema::{self, JsonSchemaOptions};
 use crate::protobuf::{self, ProtobufOptions};
 
 /// A format with its converter's settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// `io.confluent.connect.protobuf.ProtobufConverter`.
     Protobuf(ProtobufOptions),

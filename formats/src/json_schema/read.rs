@@ -307,7 +307,7 @@ fn symbols(at: At<'_>) -> Option<Vec<String>> {
     let text = |value: &Json| match value {
         Json::Null => NULL_MARKER.to_owned(),
         Json::String(text) => text.clone(),
-        other => other.to_string(),
+        Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => value.to_string(),
     };
     match (at.node.get("enum"), at.node.get("const")) {
         (Some(Json::Array(values)), _) => Some(values.iter().map(text).collect()),

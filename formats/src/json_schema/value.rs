@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::number::{double, is_number, single, whole};
 use super::{ANY, is_union};
 use crate::error::FormatError;
-use crate::{DEPTH_MAX, names, parameter};
+use crate::{DEPTH_MAX, decimal, names, parameter};
 
 type Object<'a> = BTreeMap<String, &'a RawValue>;
 
@@ -60,6 +60,7 @@ fn value(of: &Schema, json: Option<&str>) -> Result<Value, FormatError> {
         Kind::Bytes if of.name.as_deref() == Some(names::DECIMAL) && is_number(json) => {
             let scale = parameter(of, names::SCALE).and_then(|scale| scale.parse().ok());
             let bytes = unscaled(json, scale.unwrap_or_default());
+            let bytes = bytes.and_then(|bytes| decimal::shortest(&bytes));
             Value::Bytes(bytes.ok_or(not("is no decimal of its scale"))?)
         }
         Kind::Bytes => {

@@ -121,10 +121,8 @@ impl Writer {
                 json
             }
         };
-        match json {
-            Json::Object(json) => Ok(json),
-            _ => Err(FormatError::schema("is no object")),
-        }
+        let Json::Object(json) = json else { return Err(FormatError::schema("is no object")) };
+        Ok(json)
     }
 }
 

@@ -126,9 +126,11 @@ impl Writer {
             out.push(']');
             return Ok(());
         }
-        let named = entries.iter().map(|(found, value)| match found {
-            Value::String(name) => Ok((Some(&**name), each, value)),
-            _ => Err(FormatError::record("has a map whose keys are no texts")),
+        let named = entries.iter().map(|(found, value)| {
+            let Value::String(name) = found else {
+                return Err(FormatError::record("has a map whose keys are no texts"));
+            };
+            Ok((Some(&**name), each, value))
         });
         let named: Vec<_> = named.collect::<Result<_, _>>()?;
         self.all(named.into_iter(), ('{', '}'), depth, out)

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use prost_reflect::prost::Message;
+use prost_reflect::prost_types::FileDescriptorProto;
 use prost_reflect::{FileDescriptor, MessageDescriptor};
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
@@ -79,13 +83,25 @@ fn depth(text: &str) -> usize {
     most
 }
 
+/// A schema that is a descriptor in base 64, as the clients for Python and Go register them and some
+/// registries keep them.
+fn described(name: &str, text: &str) -> Option<File> {
+    let descriptor = STANDARD.decode(text.trim()).ok()?;
+    let mut file = FileDescriptorProto::decode(&*descriptor).ok()?;
+    file.name = Some(name.to_owned());
+    Some(File::from_file_descriptor_proto(file))
+}
+
 /// Files by their names.
 struct Texts(Vec<(String, Arc<str>)>);
 
 impl FileResolver for Texts {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
         match self.0.iter().find(|(known, _)| known == name) {
-            Some((_, text)) => File::from_source(name, text),
+            Some((_, text)) => match described(name, text) {
+                Some(file) => Ok(file),
+                None => File::from_source(name, text),
+            },
             None => Err(protox::Error::file_not_found(name)),
         }
     }

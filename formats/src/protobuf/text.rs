@@ -94,7 +94,6 @@ struct Printer {
 /// What stands inside a message.
 #[derive(Default)]
 struct Inside<'a> {
-    name: String,
     /// The last tag that was given.
     tag: u32,
     lines: String,
@@ -151,7 +150,7 @@ impl Printer {
         }
         self.depth += 1;
         let space = "  ".repeat(indent);
-        let mut inside = Inside { name: name.to_owned(), ..Inside::default() };
+        let mut inside = Inside::default();
         for field in fields {
             self.member(&mut inside, field, indent + 1).map_err(|e| e.within(&field.name))?;
         }
@@ -220,22 +219,22 @@ impl Printer {
                 inside.tag
             }
         };
-        let (label, of) = match &field.schema.kind {
-            Kind::Array(each) => ("repeated ", &**each),
-            Kind::Map(..) => ("repeated ", &field.schema),
-            _ if self.options.optional_for_nullables && field.schema.optional && !of_union => {
-                ("optional ", &field.schema)
-            }
-            _ => ("", &field.schema),
+        let is_optional = self.options.optional_for_nullables && field.schema.optional;
+        let (label, of) = if let Kind::Array(each) = &field.schema.kind {
+            ("repeated ", &**each)
+        } else if matches!(field.schema.kind, Kind::Map(..)) {
+            ("repeated ", &field.schema)
+        } else {
+            (if is_optional && !of_union { "optional " } else { "" }, &field.schema)
         };
-        let is_list = std::ptr::eq(of, &field.schema);
-        if !is_list && (matches!(of.kind, Kind::Array(_) | Kind::Map(..)) || is_union(of)) {
+        let is_entry = !std::ptr::eq(of, &field.schema);
+        if is_entry && (matches!(of.kind, Kind::Array(_) | Kind::Map(..)) || is_union(of)) {
             let problem = "is an array of arrays, maps or unions, which Protobuf does not have";
             return Err(FormatError::schema(problem));
         }
         let kind = self.type_name(inside, of, (&name, of_union))?;
-        let meta = self.meta(of);
         let space = "  ".repeat(indent);
+        let meta = self.meta(of, &space);
         inside.lines.push_str(&format!("{space}{label}{kind} {name} = {tag}{meta};\n"));
         Ok(())
     }
@@ -257,28 +256,18 @@ impl Printer {
             self.imports.insert(file);
             return Ok(name.to_owned());
         }
-        match &of.kind {
-            Kind::Struct(_) => {
-                let mut name = self.short(of.name.as_deref());
-                if name == field {
-                    name.push_str("Message");
-                }
-                if name != inside.name {
-                    nest(inside, &name, of)?;
-                }
-                return Ok(name);
+        let is_struct = matches!(of.kind, Kind::Struct(_));
+        let is_map = matches!(of.kind, Kind::Map(..));
+        if is_struct || is_map || parameter(of, ENUM).is_some() {
+            let mut name = self.short(of.name.as_deref());
+            if is_map {
+                name = to_entry(&name);
+            } else if is_struct && name == field {
+                // A message and a field of one name do not go together.
+                name.push_str("Message");
             }
-            Kind::Map(..) => {
-                let name = to_entry(&self.short(of.name.as_deref()));
-                nest(inside, &name, of)?;
-                return Ok(name);
-            }
-            _ if parameter(of, ENUM).is_some() => {
-                let name = self.short(of.name.as_deref());
-                nest(inside, &name, of)?;
-                return Ok(name);
-            }
-            _ => {}
+            nest(inside, &name, of)?;
+            return Ok(name);
         }
         let wraps = self.options.wrapper_for_nullables && of.optional;
         if wraps && (!of_union || parameter(of, WRAPPER) == Some("true")) {
@@ -289,7 +278,7 @@ impl Printer {
     }
 
     /// What a field's type does not say.
-    fn meta(&mut self, of: &Schema) -> String {
+    fn meta(&mut self, of: &Schema, space: &str) -> String {
         let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
         let mut pairs = Vec::new();
         if of.name.as_deref() == Some(names::DECIMAL) {
@@ -306,10 +295,11 @@ impl Printer {
         }
         self.imports.insert(META_FILE);
         let pairs = pairs.iter().map(|(name, value)| {
-            format!("      {{\n        key: \"{name}\",\n        value: \"{value}\"\n      }}")
+            let inner = format!("{space}      ");
+            format!("{space}    {{\n{inner}key: \"{name}\",\n{inner}value: \"{value}\"\n{space}    }}")
         });
         let pairs = pairs.collect::<Vec<_>>().join(",\n");
-        format!(" [(confluent.field_meta) = {{\n    params: [\n{pairs}\n    ]\n  }}]")
+        format!(" [(confluent.field_meta) = {{\n{space}  params: [\n{pairs}\n{space}  ]\n{space}}}]")
     }
 
     fn enumeration(

@@ -117,7 +117,7 @@ impl ValueReader {
         match found {
             ProtoValue::Map(map) => {
                 let mut sorted: Vec<_> = map.iter().collect();
-                sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+                sorted.sort_by_key(|(key, _)| *key);
                 for (found, of_it) in sorted {
                     let found = self.single(of_keys, &key.kind(), &plain(found))?;
                     entries.push((found, self.single(of_values, &value.kind(), of_it)?));
@@ -170,12 +170,13 @@ impl ValueReader {
             ProtoValue::F64(number) => Value::Float64(*number),
             ProtoValue::String(text) => Value::String(text.clone()),
             ProtoValue::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
-            ProtoValue::EnumNumber(number) => match kind {
-                ProtoKind::Enum(of_it) if of.kind == Kind::String => {
-                    Value::String(symbol(of_it, *number))
+            ProtoValue::EnumNumber(number) => {
+                let symbols = kind.as_enum().filter(|_| of.kind == Kind::String);
+                match symbols {
+                    Some(symbols) => Value::String(symbol(symbols, *number)),
+                    None => Value::Int32(*number),
                 }
-                _ => Value::Int32(*number),
-            },
+            }
             ProtoValue::Message(message) => self.message(of, message)?,
             ProtoValue::List(_) | ProtoValue::Map(_) => {
                 return Err(FormatError::record("is a list in a list"));

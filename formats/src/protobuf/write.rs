@@ -8,7 +8,7 @@ use prost_reflect::{ReflectMessage, Value as ProtoValue};
 use schema::calendar::civil_from_days;
 use schema::value::{Field, Kind, Schema, Value};
 
-use super::known::{Known, WRAPPERS};
+use super::known::Known;
 use super::name::scrub;
 use super::text::Text;
 use super::{ProtobufOptions, descriptor, is_union};
@@ -58,10 +58,7 @@ impl Plan {
         out: &mut Vec<u8>,
     ) -> Result<(), FormatError> {
         let writer = Writer { options: self.options };
-        let message = match &of.kind {
-            Kind::Struct(fields) => writer.structure(&self.message, fields, (value, 0))?,
-            _ => writer.special(&self.message, of, value)?,
-        };
+        let message = writer.message(&self.message, of, (value, 0))?;
         frame::put_path(&self.path, out);
         out.extend_from_slice(&message.encode_to_vec());
         Ok(())
@@ -74,6 +71,18 @@ struct Writer {
 }
 
 impl Writer {
+    fn message(
+        self,
+        target: &MessageDescriptor,
+        of: &Schema,
+        (value, depth): (&Value, usize),
+    ) -> Result<DynamicMessage, FormatError> {
+        if let Kind::Struct(fields) = &of.kind {
+            return self.structure(target, fields, (value, depth));
+        }
+        self.special(target, of, value)
+    }
+
     fn structure(
         self,
         of: &MessageDescriptor,
@@ -168,12 +177,12 @@ impl Writer {
         if *value == Value::Null {
             return Err(FormatError::record("is null in an array, which Protobuf does not have"));
         }
-        match target.kind() {
-            ProtoKind::Message(message) => Ok(ProtoValue::Message(match &of.kind {
-                Kind::Struct(fields) => self.structure(&message, fields, (value, depth + 1))?,
-                _ => self.special(&message, of, value)?,
-            })),
-            kind => scalar(&kind, value),
+        let kind = target.kind();
+        match kind.as_message() {
+            Some(message) => {
+                Ok(ProtoValue::Message(self.message(message, of, (value, depth + 1))?))
+            }
+            None => scalar(&kind, value),
         }
     }
 
@@ -184,12 +193,10 @@ impl Writer {
         of: &Schema,
         value: &Value,
     ) -> Result<DynamicMessage, FormatError> {
+        let wrong = || FormatError::schema("has another type in the registry's schema");
         let fields: Vec<(&str, ProtoValue)> = match (Known::of(target), value) {
-            (Some(Known::Wrapper(place)), value) => {
-                let inner = target.get_field_by_name("value");
-                let name = WRAPPERS.get(place).map_or("", |(name, _)| name);
-                let inner = inner.ok_or_else(|| FormatError::schema(format!("is a {name}")))?;
-                // Proto3 leaves zeros out, and they are read as zeros.
+            (Some(Known::Wrapper(_)), value) => {
+                let inner = target.get_field_by_name("value").ok_or_else(wrong)?;
                 vec![("value", scalar(&inner.kind(), value)?)]
             }
             (Some(Known::Decimal), Value::Bytes(unscaled)) => decimal(of, unscaled)?,
@@ -199,12 +206,11 @@ impl Writer {
                 ("seconds", ProtoValue::I64(millis.div_euclid(1000))),
                 ("nanos", ProtoValue::I32(nanos(millis.rem_euclid(1000)))),
             ],
-            _ => return Err(FormatError::schema("has another type in the registry's schema")),
+            _ => return Err(wrong()),
         };
         let mut message = DynamicMessage::new(target.clone());
         for (name, value) in fields {
-            let set = message.try_set_field_by_name(name, value);
-            set.map_err(|_| FormatError::schema("has another type in the registry's schema"))?;
+            message.try_set_field_by_name(name, value).map_err(|_| wrong())?;
         }
         Ok(message)
     }
@@ -221,10 +227,12 @@ fn map(entries: &[DynamicMessage]) -> Result<ProtoValue, FormatError> {
 
 fn scalar(kind: &ProtoKind, value: &Value) -> Result<ProtoValue, FormatError> {
     let wrong = || FormatError::record("is not of its schema");
-    let whole = || match value {
-        Value::Int32(number) => Ok(i64::from(*number)),
-        Value::Int64(number) => Ok(*number),
-        _ => Err(wrong()),
+    let whole = || {
+        if let Value::Int32(number) = value {
+            return Ok(i64::from(*number));
+        }
+        let Value::Int64(number) = value else { return Err(wrong()) };
+        Ok(*number)
     };
     let small = || whole().and_then(|number| i32::try_from(number).map_err(|_| wrong()));
     Ok(match (kind, value) {
