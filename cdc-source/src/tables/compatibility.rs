@@ -113,9 +113,9 @@ impl Tables {
         let topic = record.topic();
         let of_value = (SchemaKind::Avro, record.value_schema());
         let value = (self.registry.value_subject(topic, of_value), record.value_schema());
-        let key = record.key_schema().map(|key| {
-            (self.registry.key_subject(topic, (SchemaKind::Avro, key)), key)
-        });
+        let key = record
+            .key_schema()
+            .map(|key| (self.registry.key_subject(topic, (SchemaKind::Avro, key)), key));
         for (subject, schema) in key.into_iter().chain([value]) {
             if let Some(reason) = self.registry.objection(&subject, schema).await? {
                 let reason = format!("its definition was changed, but {reason}");

@@ -6,6 +6,7 @@ use schema::registry::{Registering, RegistryConfig, Strategy};
 
 use super::registry::{registry_url, tls_files, token};
 use super::settings::{ConfigError, Settings};
+use crate::java_client::login;
 
 const OF_KEYS: &str = "key.converter.schema.registry.url";
 const OF_VALUES: &str = "value.converter.schema.registry.url";
@@ -38,7 +39,7 @@ pub(super) fn read(
         return Err(settings.error(OF_KEYS, problem));
     }
     let (key, mut urls) = if values.is_empty() { (OF_KEYS, keys) } else { (OF_VALUES, values) };
-    let basic_auth = login(settings, &mut urls, kafka)?;
+    let basic_auth = basic_auth(settings, &mut urls, kafka)?;
     for url in &urls {
         registry_url(url).map_err(|problem| settings.error(key, problem))?;
     }
@@ -65,7 +66,7 @@ pub(super) fn read(
 }
 
 /// What the registry is logged in to with, from where `basic.auth.credentials.source` says.
-fn login(
+fn basic_auth(
     settings: &mut Settings,
     urls: &mut [String],
     kafka: &BTreeMap<String, String>,
@@ -95,8 +96,7 @@ fn login(
             Ok(found)
         }
         Some("SASL_INHERIT") => {
-            let of = |key: &str| kafka.get(key).cloned();
-            let both = of("sasl.username").zip(of("sasl.password"));
+            let both = login::of_clients(kafka);
             let problem = "is SASL_INHERIT, and the worker does not log in to Kafka with a user and \
                            password";
             both.map(Some).ok_or_else(|| settings.error(SOURCE, problem))
@@ -221,7 +221,8 @@ mod tests {
             (&of("value.subject.name.strategy"), record),
         ]);
         let all = all.unwrap();
-        let expected = Registering { auto: false, use_latest: true, strict: false, normalize: true };
+        let expected =
+            Registering { auto: false, use_latest: true, strict: false, normalize: true };
         assert_eq!(all.registering, expected);
         assert_eq!((all.key_subjects, all.value_subjects), (Strategy::Topic, Strategy::Record));
     }

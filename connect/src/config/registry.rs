@@ -58,10 +58,7 @@ fn basic_auth(settings: &mut Settings) -> Result<Option<(String, String)>, Confi
 }
 
 /// `bearer.auth.*` behind a prefix: a token that does not change.
-pub(super) fn token(
-    settings: &mut Settings,
-    prefix: &str,
-) -> Result<Option<String>, ConfigError> {
+pub(super) fn token(settings: &mut Settings, prefix: &str) -> Result<Option<String>, ConfigError> {
     let (source, token) =
         (format!("{prefix}bearer.auth.credentials.source"), format!("{prefix}bearer.auth.token"));
     let given = settings.optional(&token).filter(|token| !token.trim().is_empty());

@@ -286,7 +286,11 @@ mod tests {
     }
 
     fn nowhere() -> RegistryConfig {
-        RegistryConfig { urls: Vec::new(), timeout: Duration::from_secs(1), ..RegistryConfig::default() }
+        RegistryConfig {
+            urls: Vec::new(),
+            timeout: Duration::from_secs(1),
+            ..RegistryConfig::default()
+        }
     }
 
     async fn decoded(converter: Converter, value: Option<&[u8]>) -> Result<String, String> {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use connect::kafka::consumer::Record;
+use formats::{Format, FormatError, json_schema, protobuf};
 use schema::avro::WriterSchema;
 use schema::connect_json::{ConnectSchema, Enveloped, JsonError};
 use schema::fault::{self, Disposition, Fault};
-use formats::{Format, FormatError, json_schema, protobuf};
 use schema::registry::{Registered, Registry, RegistryError, SchemaId, SchemaKind};
 use schema::value::{Schema, Value};
 
@@ -203,11 +203,9 @@ impl Reader {
                 let reader = protobuf::Reader::new(options, &schema.text, &schema.imports)?;
                 Self::Protobuf(Box::new(reader))
             }
-            Format::JsonSchema(options) => Self::JsonSchema(json_schema::Reader::new(
-                options,
-                &schema.text,
-                &schema.imports,
-            )?),
+            Format::JsonSchema(options) => {
+                Self::JsonSchema(json_schema::Reader::new(options, &schema.text, &schema.imports)?)
+            }
         })
     }
 }

@@ -109,7 +109,8 @@ impl<'a> SchemaReader<'a> {
         for part in at.list("allOf").unwrap_or_default() {
             self.collect(part, properties, depth + 1)?;
         }
-        for (name, part) in at.get("properties").and_then(|p| p.node.as_object()).into_iter().flatten()
+        for (name, part) in
+            at.get("properties").and_then(|p| p.node.as_object()).into_iter().flatten()
         {
             let found = (&**name, at.part(part), is_required(at, name));
             match properties.iter_mut().find(|(known, _, _)| known == name) {
@@ -238,19 +239,13 @@ impl<'a> SchemaReader<'a> {
             index(part).unwrap_or_else(|| u64::try_from(*place).unwrap_or(u64::MAX))
         });
         let fields = parts.into_iter().map(|(_, (name, part))| {
-            let is_optional =
-                self.options.optional_for_nonrequired && !is_required(at, name);
+            let is_optional = self.options.optional_for_nonrequired && !is_required(at, name);
             self.field(name, at.part(part), is_optional)
         });
         Ok(Schema::new(Kind::Struct(fields.collect::<Result<_, _>>()?)))
     }
 
-    fn field(
-        &mut self,
-        name: &str,
-        at: At<'a>,
-        is_optional: bool,
-    ) -> Result<Field, FormatError> {
+    fn field(&mut self, name: &str, at: At<'a>, is_optional: bool) -> Result<Field, FormatError> {
         let schema = self.schema(at).map_err(|error| error.within(name))?;
         Ok(Field::new(name, Schema { optional: schema.optional || is_optional, ..schema }))
     }
@@ -259,7 +254,8 @@ impl<'a> SchemaReader<'a> {
     fn described(&self, at: At<'a>, schema: Schema) -> Result<Schema, FormatError> {
         let version = at.node.get(VERSION).and_then(Json::as_u64);
         let given = at.node.get(PARAMETERS).and_then(Json::as_object).into_iter().flatten();
-        let given = given.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        let given =
+            given.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
         let mut parameters = schema.parameters.clone();
         parameters.extend(given);
         let mut schema = Schema {

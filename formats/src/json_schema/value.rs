@@ -115,13 +115,15 @@ fn map(key: &Schema, each: &Schema, json: &str) -> Result<Value, FormatError> {
 fn choice(fields: &[Field], json: &str) -> Result<Value, FormatError> {
     let simple = fields.iter().position(|field| is_simple(&field.schema, json));
     let place = simple.or_else(|| {
-        let matching = fields.iter().enumerate().map(|(place, field)| {
-            (matching(&field.schema, json, 0), std::cmp::Reverse(place))
-        });
+        let matching = fields
+            .iter()
+            .enumerate()
+            .map(|(place, field)| (matching(&field.schema, json, 0), std::cmp::Reverse(place)));
         matching.max().filter(|(count, _)| *count > 0).map(|(_, place)| place.0)
     });
     let chosen = place.and_then(|place| Some((place, fields.get(place)?)));
-    let (place, field) = chosen.ok_or(FormatError::record("is none of the types that it may be"))?;
+    let (place, field) =
+        chosen.ok_or(FormatError::record("is none of the types that it may be"))?;
     let mut values = vec![Value::Null; fields.len()];
     if let Some(slot) = values.get_mut(place) {
         *slot = value(&field.schema, Some(json))?;

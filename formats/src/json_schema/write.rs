@@ -21,12 +21,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn schema(
-        self,
-        of: &Schema,
-        index: Option<usize>,
-        depth: usize,
-    ) -> Result<Json, FormatError> {
+    fn schema(self, of: &Schema, index: Option<usize>, depth: usize) -> Result<Json, FormatError> {
         if depth > DEPTH_MAX {
             return Err(FormatError::schema("nests deeper than 64 levels"));
         }
@@ -44,7 +39,12 @@ impl Writer {
         Ok(json)
     }
 
-    fn union(self, choices: &[Field], is_optional: bool, depth: usize) -> Result<Json, FormatError> {
+    fn union(
+        self,
+        choices: &[Field],
+        is_optional: bool,
+        depth: usize,
+    ) -> Result<Json, FormatError> {
         let mut all = Vec::new();
         if is_optional {
             all.push(json!({ "type": "null" }));

@@ -42,8 +42,7 @@ impl Writer {
             (Value::Null, Some(default)) => default,
             (value, _) => value,
         };
-        let is_number =
-            self.options.numeric_decimals && of.name.as_deref() == Some(names::DECIMAL);
+        let is_number = self.options.numeric_decimals && of.name.as_deref() == Some(names::DECIMAL);
         match (&of.kind, value) {
             (_, Value::Null) if of.optional => out.push_str("null"),
             (_, Value::Null) => return Err(FormatError::record("is null, and required")),

@@ -176,9 +176,7 @@ impl SchemaReader {
     }
 
     fn single(&mut self, field: &FieldDescriptor) -> Result<Schema, FormatError> {
-        let typed = |kind: Kind, name: &str| {
-            Schema::new(kind).parameter(TYPE, name.to_owned())
-        };
+        let typed = |kind: Kind, name: &str| Schema::new(kind).parameter(TYPE, name.to_owned());
         if field.is_group() {
             return Err(FormatError::schema("is a group, which Connect does not have"));
         }

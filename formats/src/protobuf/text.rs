@@ -296,18 +296,17 @@ impl Printer {
         self.imports.insert(META_FILE);
         let pairs = pairs.iter().map(|(name, value)| {
             let inner = format!("{space}      ");
-            format!("{space}    {{\n{inner}key: \"{name}\",\n{inner}value: \"{value}\"\n{space}    }}")
+            format!(
+                "{space}    {{\n{inner}key: \"{name}\",\n{inner}value: \"{value}\"\n{space}    }}"
+            )
         });
         let pairs = pairs.collect::<Vec<_>>().join(",\n");
-        format!(" [(confluent.field_meta) = {{\n{space}  params: [\n{pairs}\n{space}  ]\n{space}}}]")
+        format!(
+            " [(confluent.field_meta) = {{\n{space}  params: [\n{pairs}\n{space}  ]\n{space}}}]"
+        )
     }
 
-    fn enumeration(
-        &mut self,
-        name: &str,
-        of: &Schema,
-        indent: usize,
-    ) -> Result<(), FormatError> {
+    fn enumeration(&mut self, name: &str, of: &Schema, indent: usize) -> Result<(), FormatError> {
         let space = "  ".repeat(indent);
         self.body.push_str(&format!("{space}enum {name} {{\n"));
         for (parameter, number) in &of.parameters {

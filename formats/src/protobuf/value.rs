@@ -23,7 +23,11 @@ pub(super) struct ValueReader {
 
 impl ValueReader {
     /// Reads a record.
-    pub(super) fn record(self, of: &Schema, message: &DynamicMessage) -> Result<Value, FormatError> {
+    pub(super) fn record(
+        self,
+        of: &Schema,
+        message: &DynamicMessage,
+    ) -> Result<Value, FormatError> {
         self.message(of, message)
     }
 

@@ -121,11 +121,11 @@ impl Writer {
                 return Err(FormatError::record("is no union"));
             };
             let chosen = choices.iter().zip(values).find(|(_, value)| **value != Value::Null);
-            let (choice, value) = chosen.ok_or(FormatError::record("is a union without a value"))?;
+            let (choice, value) =
+                chosen.ok_or(FormatError::record("is a union without a value"))?;
             return self.put(message, choice, (value, depth));
         }
-        let name =
-            if self.options.scrubs_names { scrub(&field.name) } else { field.name.clone() };
+        let name = if self.options.scrubs_names { scrub(&field.name) } else { field.name.clone() };
         let Some(target) = message.descriptor().get_field_by_name(&name) else {
             let what = "is not in the message that the registry has: without \
                         `use.latest.version` the schema is registered as it is";
@@ -261,10 +261,7 @@ fn scalar(kind: &ProtoKind, value: &Value) -> Result<ProtoValue, FormatError> {
     })
 }
 
-fn decimal(
-    of: &Schema,
-    unscaled: &[u8],
-) -> Result<Vec<(&'static str, ProtoValue)>, FormatError> {
+fn decimal(of: &Schema, unscaled: &[u8]) -> Result<Vec<(&'static str, ProtoValue)>, FormatError> {
     let scale: i32 = parameter(of, names::SCALE)
         .and_then(|scale| scale.parse().ok())
         .ok_or(FormatError::schema("is a decimal without a scale"))?;

@@ -66,8 +66,11 @@ fn types_are_those_of_confluents_converter() {
             "{a:int64,b:string}".to_owned(),
         ),
         (json!({}), "string=io.debezium.data.Json?".to_owned()),
-        (json!({"type": "object", "properties": {"p": {"$ref": "#here"}},
-            "$defs": {"q": {"$anchor": "here", "type": "boolean"}}}), "{p:boolean}".to_owned()),
+        (
+            json!({"type": "object", "properties": {"p": {"$ref": "#here"}},
+            "$defs": {"q": {"$anchor": "here", "type": "boolean"}}}),
+            "{p:boolean}".to_owned(),
+        ),
     ] {
         assert_eq!(of(&schema), expected, "{schema}");
     }
@@ -88,8 +91,11 @@ fn values_are_read_by_their_schema() {
     let body = r#"{"id": 1.0, "price": 12.34, "raw": "AQI=", "any": {"k": [1]},
         "choice": {"y": 2, "x": 1}, "more": 1}"#;
 
-    let choice =
-        Value::Struct(vec![Value::Null, Value::Null, Value::Struct(vec![Value::Int64(1), Value::Int64(2)])]);
+    let choice = Value::Struct(vec![
+        Value::Null,
+        Value::Null,
+        Value::Struct(vec![Value::Int64(1), Value::Int64(2)]),
+    ]);
     let expected = Value::Struct(vec![
         Value::Int64(1),
         Value::Bytes(vec![4, 0xd2]),
@@ -132,14 +138,17 @@ fn what_is_not_required_may_be_null_where_that_is_set() {
     let reader = reader(&schema, options).unwrap();
 
     assert_eq!(short(reader.schema()), "{a:int64,b:int64?}");
-    assert!(reader.read(b"{\"a\":1}").unwrap() == Value::Struct(vec![Value::Int64(1), Value::Null]));
+    assert!(
+        reader.read(b"{\"a\":1}").unwrap() == Value::Struct(vec![Value::Int64(1), Value::Null])
+    );
 }
 
 #[test]
 fn schemas_that_have_no_end_or_no_type_are_refused() {
     let itself = json!({"type": "object", "properties": {"n": {"$ref": "#"}}});
     assert!(of(&itself).contains("contains itself"), "{}", of(&itself));
-    let circle = json!({"$ref": "#/definitions/a", "definitions": {"a": {"$ref": "#/definitions/a"}}});
+    let circle =
+        json!({"$ref": "#/definitions/a", "definitions": {"a": {"$ref": "#/definitions/a"}}});
     assert!(of(&circle).contains("contains itself"));
     assert!(of(&json!({"type": "null"})).contains("always null"));
     assert!(of(&json!({"not": {}})).contains("excludes values"));
@@ -163,7 +172,8 @@ fn references_are_those_of_the_registry() {
 #[test]
 fn a_schema_is_written_as_confluents_converter_does() {
     let decimal = Schema::semantic(Kind::Bytes, "org.apache.kafka.connect.data.Decimal");
-    let inner = Schema::record("In".into(), None, vec![Field::new("x", Schema::new(Kind::Boolean))]);
+    let inner =
+        Schema::record("In".into(), None, vec![Field::new("x", Schema::new(Kind::Boolean))]);
     let fields = vec![
         Field::new("id", Schema::new(Kind::Int32)),
         Field::new("price", decimal.parameter("scale", "2".to_owned()).optional()),

@@ -55,13 +55,12 @@ fn leaf() -> BoxedStrategy<Typed> {
 
 /// What may be null, and sometimes is.
 fn optional(of: BoxedStrategy<Typed>) -> BoxedStrategy<Typed> {
-    let made = (of, any::<bool>(), any::<bool>()).prop_map(|((schema, value), may, is)| {
-        match (may, is) {
+    let made =
+        (of, any::<bool>(), any::<bool>()).prop_map(|((schema, value), may, is)| match (may, is) {
             (false, _) => (schema, value),
             (true, false) => (schema.optional(), value),
             (true, true) => (schema.optional(), Value::Null),
-        }
-    });
+        });
     made.boxed()
 }
 
@@ -88,7 +87,8 @@ fn record(of: BoxedStrategy<Typed>) -> BoxedStrategy<Typed> {
     let made = (vec(of, 1..6), any::<u64>()).prop_map(|(parts, name)| {
         let (schemas, values): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let fields = schemas.into_iter().enumerate();
-        let fields = fields.map(|(place, schema)| Field::new(format!("f{place}"), schema)).collect();
+        let fields =
+            fields.map(|(place, schema)| Field::new(format!("f{place}"), schema)).collect();
         (Schema::record(format!("a.b.R{name}"), None, fields), Value::Struct(values))
     });
     made.boxed()

@@ -24,7 +24,8 @@ fn text(text: &str) -> Value {
 }
 
 /// What confluent-kafka 2.16 for Python wrote with its `ProtobufSerializer`, behind magic and id.
-const FULL: &str = "0008071200180122090a01611080d0acf30e22030a01622a0c0a017811000000000000f83f320b08
+const FULL: &str =
+    "0008071200180122090a01611080d0acf30e22030a01622a0c0a017811000000000000f83f320b08
     80e2cfaa0610c0a9d33a3a030a016342047669736150ffffffffffffffffff01580560016d0000003f";
 
 #[test]
@@ -173,7 +174,8 @@ fn decimal(scale: &str) -> Schema {
 
 #[test]
 fn a_schema_is_written_as_confluents_converter_does() {
-    let inner = Schema::record("db.Inner".into(), None, vec![Field::new("a", Schema::new(Kind::Int8))]);
+    let inner =
+        Schema::record("db.Inner".into(), None, vec![Field::new("a", Schema::new(Kind::Int8))]);
     let map = Kind::Map(Box::new(Schema::new(Kind::String)), Box::new(Schema::new(Kind::Int64)));
     let fields = vec![
         Field::new("id", Schema::new(Kind::Int32)),
@@ -196,8 +198,7 @@ fn a_schema_is_written_as_confluents_converter_does() {
         Value::Int32(19_000),
     ]);
 
-    let options =
-        ProtobufOptions { optional_for_nullables: true, ..ProtobufOptions::default() };
+    let options = ProtobufOptions { optional_for_nullables: true, ..ProtobufOptions::default() };
     let written = write(Format::Protobuf(options), &schema, &value).unwrap();
 
     let expected = include_str!("written.proto");
@@ -248,9 +249,8 @@ fn what_protobuf_cannot_say_is_refused() {
     let nested = Schema::new(Kind::Array(Box::new(array.clone())));
     let record = |of| Arc::new(Schema::record("M".into(), None, vec![Field::new("a", of)]));
     let format = Format::Protobuf(ProtobufOptions::default());
-    let refused = |schema: &Arc<Schema>, value: &Value| {
-        write(format, schema, value).unwrap_err().to_string()
-    };
+    let refused =
+        |schema: &Arc<Schema>, value: &Value| write(format, schema, value).unwrap_err().to_string();
 
     let none = Value::Struct(vec![Value::Null]);
     assert!(refused(&record(nested), &none).contains("array of arrays"));

@@ -8,7 +8,7 @@ use reqwest::{Method, Url};
 use serde_json::{Value as Json, json};
 
 use super::error::{Answer, RegistryError};
-use super::{RegistryConfig, Registered, SchemaId, SchemaKind, tls};
+use super::{Registered, RegistryConfig, SchemaId, SchemaKind, tls};
 
 /// Longest answer that is read: our choice, far more than a schema has.
 const ANSWER_MAX_BYTES: usize = 16 << 20;
@@ -117,7 +117,9 @@ impl Client {
     ) -> Result<Option<String>, RegistryError> {
         let path = ["compatibility", "subjects", subject, "versions", "latest"];
         match self.call(&Call::post(&path, supplied(schema))).await {
-            Ok(answer) if answer.get("is_compatible") == Some(&Json::Bool(true)) => return Ok(None),
+            Ok(answer) if answer.get("is_compatible") == Some(&Json::Bool(true)) => {
+                return Ok(None);
+            }
             Ok(_) => {}
             // A subject without versions takes anything; some registries have none of that name.
             Err(Answer { status: Some(404), .. }) => return Ok(None),

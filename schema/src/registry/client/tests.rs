@@ -41,7 +41,8 @@ impl Fake {
                 let (head, body) = text.split_once("\r\n\r\n").unwrap();
                 let mut words = head.split(' ');
                 let asked = format!("{} {}", words.next().unwrap(), words.next().unwrap());
-                let login = head.lines().find(|line| line.to_lowercase().starts_with("authorization"));
+                let login =
+                    head.lines().find(|line| line.to_lowercase().starts_with("authorization"));
                 let (status, answer) = answers(&asked);
                 log.lock().unwrap().push(format!("{asked} {body}{}", login.unwrap_or("")));
                 let length = answer.len();
@@ -196,7 +197,9 @@ async fn an_address_that_does_not_answer_is_passed_over() {
 #[tokio::test]
 async fn only_a_verdict_on_the_schema_is_a_refusal() {
     let answers: [(u16, Answers); 8] = [
-        (409, |_| (409, r#"{"error_code":409,"message":"Schema being registered is incompatible"}"#)),
+        (409, |_| {
+            (409, r#"{"error_code":409,"message":"Schema being registered is incompatible"}"#)
+        }),
         (422, |_| (422, "{}")),
         (401, |_| (401, "{}")),
         (403, |_| (403, "")),
