@@ -80,3 +80,34 @@ async fn what_confluents_client_writes_becomes_documents_with_their_types() {
     stop(&first).await;
     stop(&second).await;
 }
+
+/// Without registering, a schema has to be under its subject, whatever that is called; then it is
+/// found there.
+#[tokio::test]
+async fn a_schema_that_is_not_to_be_registered_has_to_be_there() {
+    let (stack, folder) = (shared().await.unwrap(), tempfile::tempdir().unwrap());
+    let (topic, text) = ("formats_lines", folder.path().join("in.txt"));
+    std::fs::write(&text, "foo\n").unwrap();
+    let pipeline = PipelineFile::new(topic, &stack.kafka, &stack.registry)
+        .of_class(topic, "FileStreamSource")
+        .with("file", text.to_str().unwrap())
+        .with("topic", topic)
+        .with("value.converter", "io.confluent.connect.avro.AvroConverter")
+        .with("value.converter.auto.register.schemas", "false");
+    let refused = start(&pipeline, folder.path(), "refused").await;
+
+    let told = crate::scene::refusal(&refused).await;
+    let subject = format!("{topic}-value");
+    assert!(told.error.contains(&format!("subject {subject} does not have the schema")), "{told:?}");
+    assert!(told.hint.contains("`auto.register.schemas` of the converter"), "{told:?}");
+    let url = format!("{}/subjects/{subject}/versions", stack.registry.url());
+    let schema = json!({ "schema": "\"string\"" });
+    let registered = reqwest::Client::new().post(url).json(&schema).send().await.unwrap();
+    assert!(registered.status().is_success(), "{registered:?}");
+    let rowcast = start(&pipeline, folder.path(), "found").await;
+    let written = || crate::scene::records(&stack.kafka.bootstrap(), topic);
+    until_async(async || written().len() == 1).await;
+    let (_, value) = written().remove(0);
+    assert!(value.unwrap().ends_with(b"\x06foo"));
+    stop(&rowcast).await;
+}

@@ -1,8 +1,11 @@
+mod tls;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::super::{Registering, Registry};
 use super::*;
@@ -17,41 +20,29 @@ struct Fake {
 type Answers = fn(&str) -> (u16, &'static str);
 
 impl Fake {
-    /// Requests are `METHOD PATH` and the body; one connection has one of them.
     async fn start(answers: Answers) -> Self {
+        Self::start_with(answers, None).await
+    }
+
+    async fn start_with(answers: Answers, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/apis/ccompat/v7", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}/apis/ccompat/v7", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);
-        tokio::task::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut text = String::new();
-                let mut part = [0; 4096];
-                loop {
-                    let read = stream.read(&mut part).await.unwrap_or(0);
-                    text.push_str(&String::from_utf8_lossy(&part[..read]));
-                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length = head.lines().find_map(|line| {
-                        line.to_lowercase().strip_prefix("content-length: ")?.parse().ok()
-                    });
-                    if read == 0 || body.len() >= length.unwrap_or(0) {
-                        break;
-                    }
-                }
-                let (head, body) = text.split_once("\r\n\r\n").unwrap();
-                let mut words = head.split(' ');
-                let asked = format!("{} {}", words.next().unwrap(), words.next().unwrap());
-                let login =
-                    head.lines().find(|line| line.to_lowercase().starts_with("authorization"));
-                let (status, answer) = answers(&asked);
-                log.lock().unwrap().push(format!("{asked} {body}{}", login.unwrap_or("")));
-                let length = answer.len();
-                let answer = format!(
-                    "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}"
-                );
-                stream.write_all(answer.as_bytes()).await.unwrap();
+        let serving = async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let said = match &tls {
+                    None => serve(stream, answers).await,
+                    Some(tls) => match tls.accept(stream).await {
+                        Ok(stream) => serve(stream, answers).await,
+                        Err(_) => continue,
+                    },
+                };
+                log.lock().unwrap().extend(said);
             }
-        });
+        };
+        drop(tokio::task::spawn(serving));
         Self { url, asked }
     }
 
@@ -65,6 +56,33 @@ impl Fake {
     fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().drain(..).collect()
     }
+}
+
+/// Answers the one request of a connection: `METHOD PATH`, the body, and the login.
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answers: Answers) -> Option<String> {
+    let (mut text, mut part) = (String::new(), [0; 4096]);
+    loop {
+        let read = stream.read(&mut part).await.ok().filter(|read| *read > 0)?;
+        text.push_str(&String::from_utf8_lossy(&part[..read]));
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| {
+            line.to_lowercase().strip_prefix("content-length: ")?.parse().ok()
+        });
+        if body.len() >= length.unwrap_or(0) {
+            break;
+        }
+    }
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut words = head.split(' ');
+    let asked = format!("{} {}", words.next()?, words.next()?);
+    let login = head.lines().find(|line| line.to_lowercase().starts_with("authorization"));
+    let (status, answer) = answers(&asked);
+    let length = answer.len();
+    let said = format!(
+        "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}"
+    );
+    stream.write_all(said.as_bytes()).await.ok()?;
+    Some(format!("{asked} {body}{}", login.unwrap_or("")))
 }
 
 const RECORD: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
