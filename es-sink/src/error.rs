@@ -317,9 +317,7 @@ impl Fault for SinkError {
             Self::Index(error) => return error.hint(),
             Self::Date(error) => return error.hint(),
             Self::Interrupted => return None,
-            Self::Setting { setting, .. } => {
-                return Some(format!("correct `{setting}` and start the connector again").into());
-            }
+            Self::Setting { setting, .. } => return Some(correct(setting).into()),
             Self::UnknownServer { .. } => {
                 "correct `connection.url`, or upgrade the server: 7.17, 8 and 9 of Elasticsearch \
                  and 1 to 3 of OpenSearch are supported"
@@ -368,4 +366,8 @@ impl Fault for SinkError {
         };
         Some(Cow::Borrowed(hint))
     }
+}
+
+fn correct(setting: &str) -> String {
+    format!("correct `{setting}` and start the connector again")
 }

@@ -98,7 +98,10 @@ async fn a_schema_that_is_not_to_be_registered_has_to_be_there() {
 
     let told = crate::scene::refusal(&refused).await;
     let subject = format!("{topic}-value");
-    assert!(told.error.contains(&format!("subject {subject} does not have the schema")), "{told:?}");
+    assert!(
+        told.error.contains(&format!("subject {subject} does not have the schema")),
+        "{told:?}"
+    );
     assert!(told.hint.contains("`auto.register.schemas` of the converter"), "{told:?}");
     let url = format!("{}/subjects/{subject}/versions", stack.registry.url());
     let schema = json!({ "schema": "\"string\"" });

@@ -59,15 +59,18 @@ impl Fake {
 }
 
 /// Answers the one request of a connection: `METHOD PATH`, the body, and the login.
-async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answers: Answers) -> Option<String> {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    answers: Answers,
+) -> Option<String> {
     let (mut text, mut part) = (String::new(), [0; 4096]);
     loop {
         let read = stream.read(&mut part).await.ok().filter(|read| *read > 0)?;
         text.push_str(&String::from_utf8_lossy(&part[..read]));
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| {
-            line.to_lowercase().strip_prefix("content-length: ")?.parse().ok()
-        });
+        let length = head
+            .lines()
+            .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
         if body.len() >= length.unwrap_or(0) {
             break;
         }
