@@ -6,6 +6,7 @@ Arguments: Kafka's address, the registry's, the two topics.
 import sys
 
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.json_schema import JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
@@ -15,6 +16,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, ti
 kafka, registry_url, protobuf_topic, json_topic = sys.argv[1:]
 registry = SchemaRegistryClient({"url": registry_url})
 producer = Producer({"bootstrap.servers": kafka})
+topics = [NewTopic(topic, 1, 1) for topic in (protobuf_topic, json_topic)]
+for made in AdminClient({"bootstrap.servers": kafka}).create_topics(topics).values():
+    made.result(60)
 
 Field = descriptor_pb2.FieldDescriptorProto
 
@@ -70,4 +74,4 @@ serializer = JSONSerializer(Schema(whole, "JSON", [reference]), registry)
 context = SerializationContext(json_topic, MessageField.VALUE)
 value = {"id": 1, "name": None, "on": 19_782, "part": {"n": 7}}
 producer.produce(json_topic, key="j1", value=serializer(value, context))
-assert producer.flush(30) == 0
+assert producer.flush(60) == 0
