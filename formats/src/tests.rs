@@ -15,7 +15,15 @@ fn short(schema: &Schema) -> String {
         }
         Kind::Array(each) => format!("[{}]", short(each)),
         Kind::Map(key, each) => format!("<{},{}>", short(key), short(each)),
-        kind => format!("{kind:?}").to_lowercase(),
+        Kind::Boolean
+        | Kind::Int8
+        | Kind::Int16
+        | Kind::Int32
+        | Kind::Int64
+        | Kind::Float32
+        | Kind::Float64
+        | Kind::String
+        | Kind::Bytes => format!("{:?}", schema.kind).to_lowercase(),
     };
     let name = schema.name.as_ref().map(|name| format!("={name}")).unwrap_or_default();
     format!("{kind}{name}{}", if schema.optional { "?" } else { "" })
