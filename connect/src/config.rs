@@ -97,7 +97,7 @@ impl WorkerConfig {
     ///
     /// Returns [`ConfigError`] for the first setting that is out of its range.
     pub fn for_connector(&self, settings: &mut Settings) -> Result<Self, ConfigError> {
-        let registry = connector_registry::read(settings, &self.registry)?;
+        let registry = connector_registry::read(settings, &self.registry, &self.kafka)?;
         let clients = self.clients.of_connector(settings)?;
         Ok(Self { registry, clients, ..self.clone() })
     }

@@ -36,6 +36,13 @@ pub(crate) fn of_connect(
             key if CLIENT.contains(&key) => format!("kafka.{key}"),
             // There is one registry for all.
             key if key.starts_with("key.converter.schema.registry.") => continue,
+            key if key.starts_with("key.converter.bearer.auth.") => continue,
+            key if key.starts_with("value.converter.schema.registry.ssl.") => {
+                key.trim_start_matches("value.converter.").to_owned()
+            }
+            key if key.starts_with("value.converter.bearer.auth.") => {
+                key.replacen("value.converter.", "schema.registry.", 1)
+            }
             "value.converter.schema.registry.url" => "schema.registry.url".to_owned(),
             "value.converter.schema.registry.basic.auth.user.info" => {
                 "schema.registry.basic.auth.user.info".to_owned()

@@ -7,6 +7,8 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use formats::{Format, JsonSchemaOptions, ProtobufOptions};
+
 use crate::config::{ConfigError, Settings};
 
 pub use text::{NotUtf8, TextDecoder, TextEncoder, TextError};
@@ -23,6 +25,9 @@ pub enum Converter {
         /// Connect's.
         schemas: bool,
     },
+    /// `io.confluent.connect.protobuf.ProtobufConverter`, or `protobuf`, and
+    /// `io.confluent.connect.json.JsonSchemaConverter`, or `jsonschema`: by Confluent's wire format.
+    Registered(Format),
     /// `org.apache.kafka.connect.storage.StringConverter`, or `string`: the text itself.
     Text,
     /// `org.apache.kafka.connect.converters.ByteArrayConverter`, or `bytes`: whatever the bytes are.
@@ -31,12 +36,15 @@ pub enum Converter {
 
 const AVRO: [&str; 2] = ["io.confluent.connect.avro.AvroConverter", "avro"];
 const JSON: [&str; 2] = ["org.apache.kafka.connect.json.JsonConverter", "json"];
+const PROTOBUF: [&str; 2] = ["io.confluent.connect.protobuf.ProtobufConverter", "protobuf"];
+const JSON_SCHEMA: [&str; 2] = ["io.confluent.connect.json.JsonSchemaConverter", "jsonschema"];
 const TEXT: [&str; 2] = ["org.apache.kafka.connect.storage.StringConverter", "string"];
 const BYTES: [&str; 2] = ["org.apache.kafka.connect.converters.ByteArrayConverter", "bytes"];
 
 impl Converter {
     /// Those that there are, by their Java names.
-    pub(crate) const JAVA_CLASSES: [&str; 4] = [AVRO[0], JSON[0], TEXT[0], BYTES[0]];
+    pub(crate) const JAVA_CLASSES: [&str; 6] =
+        [AVRO[0], JSON[0], PROTOBUF[0], JSON_SCHEMA[0], TEXT[0], BYTES[0]];
 
     fn read(settings: &mut Settings, key: &str, schemas: bool) -> Result<Self, ConfigError> {
         let name = settings.text(key, AVRO[0]);
@@ -44,15 +52,69 @@ impl Converter {
         Ok(match () {
             () if is(AVRO) => Self::Avro,
             () if is(JSON) => Self::Json { schemas },
+            () if is(PROTOBUF) => {
+                Self::Registered(Format::Protobuf(protobuf(settings, &format!("{key}."))?))
+            }
+            () if is(JSON_SCHEMA) => {
+                Self::Registered(Format::JsonSchema(json_schema(settings, &format!("{key}."))?))
+            }
             () if is(TEXT) => Self::Text,
             () if is(BYTES) => Self::Bytes,
             () => {
-                let problem = "is no converter that rowcast has, expected `avro`, `json`, `string` \
-                               or `bytes`, or their Java classes";
+                let problem = "is no converter that rowcast has, expected `avro`, `json`, \
+                               `protobuf`, `jsonschema`, `string` or `bytes`, or their Java classes";
                 return Err(settings.error(key, problem));
             }
         })
     }
+}
+
+/// The settings of `ProtobufConverter`, behind the name of the converter.
+fn protobuf(settings: &mut Settings, prefix: &str) -> Result<ProtobufOptions, ConfigError> {
+    refuse_sum_types(settings, prefix)?;
+    let mut is = |key: String, default| settings.boolean(&key, default);
+    let options = ProtobufOptions {
+        keeps_packages: is(format!("{prefix}enhanced.protobuf.schema.support"), false)?,
+        scrubs_names: is(format!("{prefix}scrub.invalid.names"), false)?,
+        int_for_enums: is(format!("{prefix}int.for.enums"), false)?,
+        optional_for_nullables: is(format!("{prefix}optional.for.nullables"), false)?,
+        optional_for_proto2: is(format!("{prefix}optional.for.proto2"), true)?,
+        wrapper_for_nullables: is(format!("{prefix}wrapper.for.nullables"), false)?,
+        wrapper_for_raw_primitives: is(format!("{prefix}wrapper.for.raw.primitives"), true)?,
+        struct_for_nulls: is(format!("{prefix}generate.struct.for.nulls"), false)?,
+        index_for_unions: is(format!("{prefix}generate.index.for.unions"), true)?,
+        flatten_unions: is(format!("{prefix}flatten.unions"), false)?,
+        ignores_defaults: is(format!("{prefix}ignore.default.for.nullables"), false)?,
+    };
+    Ok(options)
+}
+
+/// The settings of `JsonSchemaConverter`.
+fn json_schema(settings: &mut Settings, prefix: &str) -> Result<JsonSchemaOptions, ConfigError> {
+    refuse_sum_types(settings, prefix)?;
+    let key = format!("{prefix}decimal.format");
+    let decimals = settings.text(&key, "BASE64").trim().to_uppercase();
+    if !["BASE64", "NUMERIC"].contains(&&*decimals) {
+        return Err(settings.error(&key, "expected one of BASE64, NUMERIC"));
+    }
+    let mut is = |key: String, default| settings.boolean(&key, default);
+    Ok(JsonSchemaOptions {
+        additional_properties: is(format!("{prefix}object.additional.properties"), true)?,
+        optional_for_nonrequired: is(format!("{prefix}use.optional.for.nonrequired"), false)?,
+        numeric_decimals: decimals == "NUMERIC",
+        flatten_singletons: is(format!("{prefix}flatten.singleton.unions"), true)?,
+        ignores_defaults: is(format!("{prefix}ignore.default.for.nullables"), false)?,
+    })
+}
+
+/// Unions and enums by names of their own, which few have and none need.
+fn refuse_sum_types(settings: &mut Settings, prefix: &str) -> Result<(), ConfigError> {
+    let key = format!("{prefix}generalized.sum.type.support");
+    if settings.boolean(&key, false)? {
+        let problem = "can only be false: unions and enums have the names of their format";
+        return Err(settings.error(&key, problem));
+    }
+    Ok(())
 }
 
 /// `key.converter` and `value.converter`. Default: Avro.
@@ -145,8 +207,43 @@ mod tests {
         assert_eq!(parse(&json), Ok(of(Converter::Text, Converter::Json { schemas: false })));
         let short = [("key.converter", "bytes"), ("value.converter", "JSON")];
         assert_eq!(parse(&short), Ok(of(Converter::Bytes, Converter::Json { schemas: true })));
-        let error = parse(&[("key.converter", "Protobuf")]).unwrap_err();
+        let error = parse(&[("key.converter", "xml")]).unwrap_err();
         assert!(error.contains("`key.converter` is no converter that rowcast has"), "{error}");
+    }
+
+    #[test]
+    fn the_formats_of_the_registry_have_confluents_settings() {
+        let converters = parse(&[
+            ("key.converter", PROTOBUF[0]),
+            ("key.converter.optional.for.nullables", "true"),
+            ("key.converter.generate.index.for.unions", "false"),
+            ("value.converter", JSON_SCHEMA[0]),
+            ("value.converter.use.optional.for.nonrequired", "true"),
+            ("value.converter.decimal.format", "numeric"),
+        ]);
+
+        let protobuf = ProtobufOptions {
+            optional_for_nullables: true,
+            index_for_unions: false,
+            ..ProtobufOptions::default()
+        };
+        let json = JsonSchemaOptions {
+            optional_for_nonrequired: true,
+            numeric_decimals: true,
+            ..JsonSchemaOptions::default()
+        };
+        let key = Converter::Registered(Format::Protobuf(protobuf));
+        let value = Converter::Registered(Format::JsonSchema(json));
+        assert_eq!(converters, Ok(Converters { key, value }));
+        let error = |name, value| {
+            let converter = ("value.converter", "jsonschema");
+            parse(&[converter, (name, value)]).unwrap_err()
+        };
+        assert!(error("value.converter.decimal.format", "x").contains("BASE64, NUMERIC"));
+        let sums = error("value.converter.generalized.sum.type.support", "true");
+        assert!(sums.contains("can only be false"), "{sums}");
+        // A setting of another converter is none of this one's.
+        assert!(error("value.converter.flatten.unions", "true").contains("not a known setting"));
     }
 
     fn filled(worker: &[(&str, &str)], connector: &[(&str, &str)]) -> Converters {

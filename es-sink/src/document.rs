@@ -223,7 +223,10 @@ impl Documents {
                 Ok((row, Written::Schema { schema, plan, is_new }))
             }
             Form::Json(text) => Ok((self.read_json(record, text)?, Written::Schemaless)),
-            Form::Text(_) => Err(SinkError::NotFramed { origin: Origin::of(record) }),
+            // Formats of the registry have become JSON before.
+            Form::Text(_) | Form::Registered { .. } => {
+                Err(SinkError::NotFramed { origin: Origin::of(record) })
+            }
         }
     }
 
@@ -263,7 +266,7 @@ impl Documents {
             Form::Json(text) => {
                 JsonRow::parse(text).and_then(|row| row.run(&choice, &mut Vec::new())).ok()
             }
-            Form::Text(_) => None,
+            Form::Text(_) | Form::Registered { .. } => None,
         };
         let row = row.filter(|row| row.change == RowChange::Truncate);
         Ok(row.map(|row| row.lsn.or(record.lsn)))
@@ -293,6 +296,7 @@ impl Documents {
                 self.key.set_json(&prefix, &key, &self.config).map_err(wrong)?;
                 Ok(KeyColumns::Json(key))
             }
+            Form::Registered { .. } => Err(SinkError::NotFramed { origin: Origin::of(record) }),
             Form::Text(text) => {
                 self.key.set_text(&prefix, text, &self.config).map_err(wrong)?;
                 Ok(KeyColumns::Nameless)

@@ -122,6 +122,15 @@ pub enum SinkError {
         #[source]
         source: Box<TransformError>,
     },
+    /// A record in Protobuf or by a JSON Schema that cannot be read.
+    #[error("record {origin} is not what its converter reads")]
+    Format {
+        /// Which record.
+        origin: Origin,
+        /// What is wrong with it or with its schema, without values.
+        #[source]
+        source: Box<formats::FormatError>,
+    },
     /// A record that transforms cannot be given, or not be taken from.
     #[error("record {origin} cannot be transformed: {problem}")]
     Convert {
@@ -285,6 +294,7 @@ impl Fault for SinkError {
             | Self::NotFramed { .. }
             | Self::NotText { .. }
             | Self::Convert { .. }
+            | Self::Format { .. }
             | Self::EmbeddedPlan { .. }
             | Self::NoKey { .. }
             | Self::IndexName { .. }
@@ -305,12 +315,11 @@ impl Fault for SinkError {
             Self::Json { source, .. } => return source.hint(),
             Self::Decode { source, .. } => return source.hint(),
             Self::Transform { source, .. } => return source.hint(),
+            Self::Format { source, .. } => return source.hint(),
             Self::Index(error) => return error.hint(),
             Self::Date(error) => return error.hint(),
             Self::Interrupted => return None,
-            Self::Setting { setting, .. } => {
-                return Some(format!("correct `{setting}` and start the connector again").into());
-            }
+            Self::Setting { setting, .. } => return Some(correct(setting).into()),
             Self::UnknownServer { .. } => {
                 "correct `connection.url`, or upgrade the server: 7.17, 8 and 9 of Elasticsearch \
                  and 1 to 3 of OpenSearch are supported"
@@ -359,4 +368,8 @@ impl Fault for SinkError {
         };
         Some(Cow::Borrowed(hint))
     }
+}
+
+fn correct(setting: &str) -> String {
+    format!("correct `{setting}` and start the connector again")
 }

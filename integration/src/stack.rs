@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 pub use self::cache::Cache;
-pub use self::clients::ConnectClients;
+pub use self::clients::{ConnectClients, RegistryClient};
 pub use self::connect::{ConnectOptions, KafkaConnect};
 pub use self::elasticsearch::{Elasticsearch, ElasticsearchOptions};
 pub use self::error::StackError;

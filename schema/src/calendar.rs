@@ -16,11 +16,12 @@ const FIRST_DAY: i64 = -719_528;
 const LAST_DAY: i64 = 2_932_896;
 
 /// Year, month and day.
-pub(crate) type Civil = (u32, u32, u32);
+pub type Civil = (u32, u32, u32);
 
 /// The date of a number of days since 1970-01-01; `None` outside the years 0 to 9999.
 #[inline]
-pub(crate) fn civil_from_days(days: i64) -> Option<Civil> {
+#[must_use]
+pub fn civil_from_days(days: i64) -> Option<Civil> {
     let days = (FIRST_DAY..=LAST_DAY).contains(&days).then_some(days)?;
     u32::try_from(days + i64::from(EPOCH)).ok().map(civil)
 }
@@ -46,7 +47,8 @@ fn civil(days: u32) -> Civil {
 
 /// Days since 1970-01-01 of a date, which has to be one of the years 0 to 9999.
 #[inline]
-pub(crate) fn days_from_civil((year, month, day): Civil) -> i64 {
+#[must_use]
+pub fn days_from_civil((year, month, day): Civil) -> i64 {
     let is_next_year = month <= 2;
     let year = year + 400 - u32::from(is_next_year);
     let month = if is_next_year { month + 12 } else { month };
@@ -57,7 +59,8 @@ pub(crate) fn days_from_civil((year, month, day): Civil) -> i64 {
 
 /// Whether there is such a day; the month is 1 to 12.
 #[inline]
-pub(crate) fn is_day((year, month, day): Civil) -> bool {
+#[must_use]
+pub fn is_day((year, month, day): Civil) -> bool {
     day <= 28 || day <= days_of_month(year, month)
 }
 

@@ -20,6 +20,7 @@ mod tests;
 
 use serde_json::value::RawValue;
 
+pub use decimal::unscaled;
 pub use error::{JsonError, JsonProblem};
 pub use schema::ConnectSchema;
 pub use schemaless::{JsonKey, JsonRow};

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use schema::names;
 use schema::plan::record::RecordPlan;
-use schema::registry::{RegistryError, SchemaId};
+use schema::registry::{RegistryError, SchemaId, SchemaKind};
 use schema::table::TableId;
 use tokio::time::Instant;
 
@@ -35,15 +34,16 @@ impl Tables {
         let topic = record.topic();
         let key = match record.key_schema() {
             Some(key) => {
-                let Some(id) = self.register_one(table, &names::key_subject(topic), key).await?
-                else {
+                let subject = self.registry.key_subject(topic, (SchemaKind::Avro, key));
+                let Some(id) = self.register_one(table, &subject, key).await? else {
                     return Ok(None);
                 };
                 Some(id)
             }
             None => None,
         };
-        let subject = names::value_subject(topic);
+        let schema = (SchemaKind::Avro, record.value_schema());
+        let subject = self.registry.value_subject(topic, schema);
         let value = self.register_one(table, &subject, record.value_schema()).await?;
         Ok(value.map(|value| (key, value)))
     }
@@ -75,7 +75,11 @@ impl Tables {
                 self.incompatible(table, &schema::fault::chain(&error))?;
                 Ok(None)
             }
-            Err(error @ RegistryError::Refused { .. }) => {
+            Err(
+                error @ (RegistryError::Refused { .. }
+                | RegistryError::NotRegistered { .. }
+                | RegistryError::NotLatest { .. }),
+            ) => {
                 self.park(table, &schema::fault::chain(&error));
                 Ok(None)
             }
@@ -111,8 +115,11 @@ impl Tables {
         }
         let Ok((record, _)) = self.compile(&structure.schema) else { return Ok(()) };
         let topic = record.topic();
-        let value = (names::value_subject(topic), record.value_schema());
-        let key = record.key_schema().map(|key| (names::key_subject(topic), key));
+        let of_value = (SchemaKind::Avro, record.value_schema());
+        let value = (self.registry.value_subject(topic, of_value), record.value_schema());
+        let key = record
+            .key_schema()
+            .map(|key| (self.registry.key_subject(topic, (SchemaKind::Avro, key)), key));
         for (subject, schema) in key.into_iter().chain([value]) {
             if let Some(reason) = self.registry.objection(&subject, schema).await? {
                 let reason = format!("its definition was changed, but {reason}");

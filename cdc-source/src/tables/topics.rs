@@ -6,9 +6,8 @@ use connect::config::TopicRules;
 use connect::kafka::batch::TopicIndex;
 use connect::kafka::producer::TransactionalProducer;
 use connect::kafka::{RecordLimit, RecordTopic};
-use schema::names;
 use schema::plan::record::RecordPlan;
-use schema::registry::SchemaId;
+use schema::registry::{SchemaId, SchemaKind};
 use schema::table::TableSchema;
 
 use super::Tables;
@@ -73,8 +72,10 @@ impl Tables {
             let topic = drafts.topic(topic, Purpose::Side);
             return Ok(SideTopic { topic, partitions: 1, limit: RecordLimit::NONE, ids });
         }
-        let key = self.registry.register(&names::key_subject(topic), key_schema).await?;
-        let value = self.registry.register(&names::value_subject(topic), value_schema).await?;
+        let subject = self.registry.key_subject(topic, (SchemaKind::Avro, key_schema));
+        let key = self.registry.register(&subject, key_schema).await?;
+        let subject = self.registry.value_subject(topic, (SchemaKind::Avro, value_schema));
+        let value = self.registry.register(&subject, value_schema).await?;
         let replication = Some(self.config.topics.replication());
         let rules = TopicRules { partitions: Some(1), replication, settings: BTreeMap::new() };
         let made = self.admin.ensure_record_topic(topic, &rules).await?;

@@ -61,7 +61,8 @@ impl TextEncoder {
                 Self::Avro(registry.register(subject, AVRO_TEXT).await?)
             }
             Converter::Json { schemas } => Self::Json { schemas },
-            Converter::Text => Self::Text,
+            // Settings refuse it for lines.
+            Converter::Registered(_) | Converter::Text => Self::Text,
             Converter::Bytes => Self::Bytes,
         })
     }
@@ -141,7 +142,10 @@ impl TextDecoder {
     pub fn new(converter: Converter, registry: &RegistryConfig) -> Result<Self, RegistryError> {
         let registry = match converter {
             Converter::Avro => Some(Registry::new(registry)?),
-            Converter::Json { .. } | Converter::Text | Converter::Bytes => None,
+            Converter::Json { .. }
+            | Converter::Registered(_)
+            | Converter::Text
+            | Converter::Bytes => None,
         };
         Ok(Self { converter, registry, schemas: HashMap::new() })
     }
@@ -159,7 +163,9 @@ impl TextDecoder {
             return Ok(());
         };
         match self.converter {
-            Converter::Text | Converter::Bytes => out.extend_from_slice(value),
+            Converter::Registered(_) | Converter::Text | Converter::Bytes => {
+                out.extend_from_slice(value);
+            }
             Converter::Json { schemas: true } => {
                 push_json(Enveloped::parse(value)?.payload, out);
             }
@@ -280,7 +286,11 @@ mod tests {
     }
 
     fn nowhere() -> RegistryConfig {
-        RegistryConfig { urls: Vec::new(), basic_auth: None, timeout: Duration::from_secs(1) }
+        RegistryConfig {
+            urls: Vec::new(),
+            timeout: Duration::from_secs(1),
+            ..RegistryConfig::default()
+        }
     }
 
     async fn decoded(converter: Converter, value: Option<&[u8]>) -> Result<String, String> {

@@ -91,6 +91,10 @@ fn value_converter(
 ) -> Result<Converter, ConfigError> {
     worker.converters.fill(settings);
     let Converters { key: _, value } = Converters::read(settings)?;
+    if matches!(value, Converter::Registered(_)) {
+        let problem = "must be `avro`, `json`, `string` or `bytes`: a line is one text";
+        return Err(settings.error("value.converter", problem));
+    }
     if value == Converter::Avro {
         worker.require_registry(connector)?;
     }

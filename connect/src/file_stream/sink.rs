@@ -236,11 +236,8 @@ mod tests {
     impl Bench {
         async fn start(commit_every: Duration) -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let registry = RegistryConfig {
-                urls: Vec::new(),
-                basic_auth: None,
-                timeout: Duration::from_secs(1),
-            };
+            let registry =
+                RegistryConfig { timeout: Duration::from_secs(1), ..RegistryConfig::default() };
             let converter = Converter::Json { schemas: false };
             let decoder = TextDecoder::new(converter, &registry).unwrap();
             let output = Output::open(folder.path().join("f").to_str()).await.unwrap();

@@ -1,6 +1,7 @@
 //! `sasl.jaas.config`: the login of a Java client, for the modules that have a name and a password.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// The modules that librdkafka does the same for.
 const MODULES: [&str; 2] = [
@@ -66,6 +67,12 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
         }
     }
     None
+}
+
+/// User and password that Kafka's clients log in with, if they log in so.
+pub(crate) fn of_clients(properties: &BTreeMap<String, String>) -> Option<(String, String)> {
+    let of = |key: &str| properties.get(key).cloned();
+    of("sasl.username").zip(of("sasl.password"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use connect::config::{ConfigError, Settings};
 use connect::converter;
+use formats::Format;
 
 /// What the bytes of keys or values are, of those that documents can be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +15,8 @@ pub enum Converter {
         /// `*.converter.schemas.enable`: whether each record has its schema.
         schemas: bool,
     },
+    /// Protobuf or JSON Schema by Confluent's wire format.
+    Registered(Format),
     /// Text. For keys only.
     Text,
 }
@@ -29,12 +32,13 @@ impl Converters {
     pub(super) fn from_settings(settings: &mut Settings) -> Result<Self, ConfigError> {
         let converter::Converters { key, value } = converter::Converters::read(settings)?;
         let Some(key) = Converter::of(key) else {
-            let problem = "must be `avro`, `json` or `string`: bytes are no id of a document";
+            let problem = "must be `avro`, `json`, `protobuf`, `jsonschema` or `string`: bytes are \
+                           no id of a document";
             return Err(settings.error("key.converter", problem));
         };
         let Some(value) = Converter::of(value).filter(|value| *value != Converter::Text) else {
-            let problem = "must be `avro` or `json`: a text has no fields to make a document of, \
-                           nor have bytes";
+            let problem = "must be `avro`, `json`, `protobuf` or `jsonschema`: a text has no fields \
+                           to make a document of, nor have bytes";
             return Err(settings.error("value.converter", problem));
         };
         Ok(Self { key, value })
@@ -42,7 +46,12 @@ impl Converters {
 
     /// Whether schemas are in a registry.
     pub(crate) fn need_registry(&self) -> bool {
-        self.key == Converter::Avro || self.value == Converter::Avro
+        [self.key, self.value].into_iter().any(Converter::is_registered)
+    }
+
+    /// Whether records are read as data of Connect first, whatever is done with them then.
+    pub(crate) fn are_generic(&self) -> bool {
+        [self.key, self.value].into_iter().any(|of| matches!(of, Converter::Registered(_)))
     }
 }
 
@@ -52,8 +61,18 @@ impl Converter {
         match self {
             Self::Avro => "io.confluent.connect.avro.AvroConverter",
             Self::Json { .. } => "org.apache.kafka.connect.json.JsonConverter",
+            Self::Registered(Format::Protobuf(_)) => {
+                "io.confluent.connect.protobuf.ProtobufConverter"
+            }
+            Self::Registered(Format::JsonSchema(_)) => {
+                "io.confluent.connect.json.JsonSchemaConverter"
+            }
             Self::Text => "org.apache.kafka.connect.storage.StringConverter",
         }
+    }
+
+    fn is_registered(self) -> bool {
+        matches!(self, Self::Avro | Self::Registered(_))
     }
 
     /// The same one, if documents can be made of it.
@@ -61,6 +80,7 @@ impl Converter {
         match converter {
             converter::Converter::Avro => Some(Self::Avro),
             converter::Converter::Json { schemas } => Some(Self::Json { schemas }),
+            converter::Converter::Registered(format) => Some(Self::Registered(format)),
             converter::Converter::Text => Some(Self::Text),
             converter::Converter::Bytes => None,
         }
@@ -98,6 +118,6 @@ mod tests {
         assert!(error(&[("value.converter", "string")]).contains("no fields"));
         assert!(error(&[("value.converter", "bytes")]).contains("no fields"));
         assert!(error(&[("key.converter", "bytes")]).contains("no id"));
-        assert!(error(&[("key.converter", "Protobuf")]).contains("no converter that rowcast has"));
+        assert!(error(&[("key.converter", "xml")]).contains("no converter that rowcast has"));
     }
 }

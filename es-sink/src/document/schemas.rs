@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use connect::kafka::consumer::Record;
+use formats::{Format, FormatError, json_schema, protobuf};
 use schema::avro::WriterSchema;
 use schema::connect_json::{ConnectSchema, Enveloped, JsonError};
 use schema::fault::{self, Disposition, Fault};
-use schema::registry::{Registry, SchemaId};
+use schema::registry::{Registered, Registry, RegistryError, SchemaId, SchemaKind};
+use schema::value::{Schema, Value};
 
 use crate::config::{Converter, RetryConfig};
 use crate::error::{Origin, SinkError};
@@ -24,6 +26,7 @@ pub(super) struct Schemas {
     registry: Registry,
     retry: RetryConfig,
     embedded: HashMap<Box<str>, Embedded>,
+    formats: HashMap<(SchemaId, Format), Reader>,
     /// The number of the next one.
     next: u64,
 }
@@ -33,6 +36,12 @@ pub(super) struct Schemas {
 struct Embedded {
     number: u64,
     schema: Arc<ConnectSchema>,
+}
+
+/// Reads records of one schema of the registry.
+enum Reader {
+    Protobuf(Box<protobuf::Reader>),
+    JsonSchema(json_schema::Reader),
 }
 
 /// Which schema. Of JSON records it is never given to another one.
@@ -54,6 +63,8 @@ pub(super) fn is_null(converter: Converter, bytes: &[u8]) -> bool {
 pub(super) enum Form<'r> {
     /// Avro bytes of a schema.
     Avro { schema: SchemaRef, body: Cow<'r, [u8]> },
+    /// A record in another format of the registry.
+    Registered { id: SchemaId, format: Format, body: &'r [u8] },
     /// JSON without a schema.
     Json(&'r [u8]),
     /// Text.
@@ -62,7 +73,13 @@ pub(super) enum Form<'r> {
 
 impl Schemas {
     pub(super) fn new(registry: Registry) -> Self {
-        Self { registry, retry: RetryConfig::default(), embedded: HashMap::new(), next: 0 }
+        Self {
+            registry,
+            retry: RetryConfig::default(),
+            embedded: HashMap::new(),
+            formats: HashMap::new(),
+            next: 0,
+        }
     }
 
     /// How long a registry that does not answer is waited for.
@@ -86,6 +103,10 @@ impl Schemas {
             Converter::Avro => {
                 let (schema_id, body) = frame(bytes, record)?;
                 Ok(Form::Avro { schema: SchemaRef::Registered(schema_id), body: body.into() })
+            }
+            Converter::Registered(format) => {
+                let (id, body) = frame(bytes, record)?;
+                Ok(Form::Registered { id, format, body })
             }
             Converter::Json { schemas: false } => Ok(Form::Json(bytes)),
             Converter::Json { schemas: true } => self.enveloped(bytes).map_err(json_error(record)),
@@ -137,20 +158,74 @@ impl Schemas {
             }
             SchemaRef::Registered(id) => id,
         };
-        let mut patience = Patience::with_registry(self.retry);
-        let text = loop {
-            match self.registry.schema(id).await {
-                Ok(schema) => break schema,
-                Err(error) if error.disposition() == Disposition::Retry && !patience.is_over() => {
-                    patience.wait("schema.registry.url", &fault::chain(&error)).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        };
-        WriterSchema::parse(&text).map_err(|source| SinkError::Plan {
+        let registered = self.ask(id).await?;
+        WriterSchema::parse(&registered.text).map_err(|source| SinkError::Plan {
             topic: topic.into(),
             schema_id: id,
             source,
+        })
+    }
+}
+
+impl Schemas {
+    /// Reads a record of a format that has its schemas in the registry. Waits for the registry. The
+    /// inner error is about the record, or a schema that Connect has no data for.
+    pub(super) async fn read(
+        &mut self,
+        (id, format): (SchemaId, Format),
+        body: &[u8],
+    ) -> Result<Result<(Arc<Schema>, Value), FormatError>, SinkError> {
+        if !self.formats.contains_key(&(id, format)) {
+            let schema = self.ask(id).await?;
+            let reader = match Reader::new(format, &schema) {
+                Ok(reader) => reader,
+                Err(error) => return Ok(Err(error)),
+            };
+            if self.formats.len() >= EMBEDDED_MAX {
+                self.formats.clear();
+            }
+            self.formats.insert((id, format), reader);
+        }
+        let reader = self.formats.get_mut(&(id, format)).expect("it was put there if it was not");
+        Ok(match reader {
+            Reader::Protobuf(reader) => reader.read(body),
+            Reader::JsonSchema(reader) => {
+                reader.read(body).map(|value| (Arc::clone(reader.schema()), value))
+            }
+        })
+    }
+
+    /// Asks the registry until it answers.
+    async fn ask(&self, id: SchemaId) -> Result<Arc<Registered>, RegistryError> {
+        let mut patience = Patience::with_registry(self.retry);
+        loop {
+            match self.registry.registered(id).await {
+                Err(error) if error.disposition() == Disposition::Retry && !patience.is_over() => {
+                    patience.wait("schema.registry.url", &fault::chain(&error)).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+impl Reader {
+    fn new(format: Format, schema: &Registered) -> Result<Self, FormatError> {
+        let (kind, expected) = match format {
+            Format::Protobuf(_) => (SchemaKind::Protobuf, "ProtobufConverter"),
+            Format::JsonSchema(_) => (SchemaKind::Json, "JsonSchemaConverter"),
+        };
+        if schema.kind != kind {
+            return Err(FormatError::other_kind(schema.kind.name(), expected));
+        }
+        Ok(match format {
+            Format::Protobuf(options) => {
+                let reader = protobuf::Reader::new(options, &schema.text, &schema.imports)?;
+                Self::Protobuf(Box::new(reader))
+            }
+            Format::JsonSchema(options) => {
+                Self::JsonSchema(json_schema::Reader::new(options, &schema.text, &schema.imports)?)
+            }
         })
     }
 }

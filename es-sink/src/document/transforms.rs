@@ -44,13 +44,17 @@ pub(super) struct Transforms {
 }
 
 impl Transforms {
-    /// The transforms that the settings ask for, if they ask for any. Documents are then made of what
-    /// comes out of them.
+    /// The transforms that the settings ask for, if they ask for any, or for a format that is read as
+    /// data of Connect. Documents are then made of what comes out of them.
     pub(super) fn new(config: &mut DocumentsConfig) -> Option<Self> {
         let settings = std::mem::take(&mut config.transforms);
         // They were read once already, when the settings were.
-        let (chain, _) = Chain::read(&settings).ok().filter(|(chain, _)| !chain.is_empty())?;
-        let (needs, converters) = (chain.needs(), config.converters);
+        let (chain, _) = Chain::read(&settings).ok()?;
+        let (is_generic, converters) = (config.converters.are_generic(), config.converters);
+        if chain.is_empty() && !is_generic {
+            return None;
+        }
+        let needs = if is_generic { Needs::Data } else { chain.needs() };
         if needs == Needs::Data {
             let json = Converter::Json { schemas: true };
             config.converters = Converters { key: json, value: json };
@@ -194,6 +198,14 @@ impl Transforms {
                 let value = writer.connect_value(connect, &body);
                 let value = value.map_err(|error| convert(record, &error.to_string()))?;
                 Ok(Part::new(Arc::clone(connect), value))
+            }
+            Form::Registered { id, format, body } => {
+                let read = schemas.read((id, format), body).await?;
+                let (schema, value) = read.map_err(|source| SinkError::Format {
+                    origin: Origin::of(record),
+                    source: Box::new(source),
+                })?;
+                Ok(Part::new(schema, value))
             }
             Form::Json(text) => {
                 let text = json_text(text).map_err(json_error(record))?;

@@ -85,8 +85,8 @@ impl Bench {
         let config = SinkConfig::from_settings(settings).unwrap();
         let registry = RegistryConfig {
             urls: vec![server.url.clone()],
-            basic_auth: None,
             timeout: Duration::from_secs(5),
+            ..RegistryConfig::default()
         };
         let client = Arc::new(EsClient::new(&config.connection).unwrap());
         let indices = Indices::new(Arc::clone(&client), config.index.clone());

@@ -21,8 +21,8 @@ async fn checked(server: &FakeServer, extra: &[(&str, &str)]) -> Result<(), Sink
     let config = SinkConfig::from_settings(settings).unwrap();
     let registry = RegistryConfig {
         urls: vec![server.url.clone()],
-        basic_auth: None,
         timeout: Duration::from_secs(5),
+        ..RegistryConfig::default()
     };
     let client = Arc::new(EsClient::new(&config.connection).unwrap());
     let indices = Indices::new(client, config.index.clone());

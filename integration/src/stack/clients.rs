@@ -1,5 +1,5 @@
-//! Clients of Kafka Connect's REST API that others have written, from package registries: what they
-//! can do with Kafka Connect they must be able to do with a worker of ours.
+//! Clients that others have written, from package registries: what they can do with Kafka Connect
+//! they must be able to do with a worker of ours, and what they write must be read.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use super::cache::Cache;
 use super::error::StackError;
 use super::install::Installed;
 use super::tool::{run_with_retries, tool};
-use super::versions::{CONNECT_CLIENT_JAVASCRIPT, CONNECT_CLIENT_PYTHON};
+use super::versions::{CONNECT_CLIENT_JAVASCRIPT, CONNECT_CLIENT_PYTHON, REGISTRY_CLIENT_PYTHON};
 
 /// Where the clients are.
 #[derive(Clone, Debug)]
@@ -35,12 +35,42 @@ impl ConnectClients {
     }
 }
 
+/// Confluent's client of Kafka and of the schema registry.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RegistryClient {
+    /// The folder of the Python package `confluent-kafka` (Apache-2.0) with its serializers, for
+    /// `PYTHONPATH`.
+    pub python: PathBuf,
+}
+
+impl RegistryClient {
+    /// Fetches it with pip if it is not in the cache.
+    ///
+    /// # Errors
+    ///
+    /// [`StackError`] if it cannot be fetched, also because pip is missing.
+    pub async fn fetch(installed: &Installed) -> Result<Self, StackError> {
+        let cache = installed.cache.clone();
+        let name = format!("confluent-kafka-{REGISTRY_CLIENT_PYTHON}");
+        let parts = "[protobuf,json,schemaregistry]";
+        let package = format!("confluent-kafka{parts}=={REGISTRY_CLIENT_PYTHON}");
+        let fetched = move || Ok(Self { python: install(&cache, &name, &package)? });
+        tokio::task::spawn_blocking(fetched).await?
+    }
+}
+
 fn python(cache: &Cache) -> Result<PathBuf, StackError> {
     let package = format!("kafka-connect-py=={CONNECT_CLIENT_PYTHON}");
-    cache.component(&package.replace("==", "-"), &format!("fetching {package}"), |folder| {
+    install(cache, &package.replace("==", "-"), &package)
+}
+
+/// Fetches a package of Python with all that it needs.
+fn install(cache: &Cache, name: &str, package: &str) -> Result<PathBuf, StackError> {
+    cache.component(name, &format!("fetching {package}"), |folder| {
         let mut pip = tool("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--target"]);
-        pip.arg(folder).arg(&package);
+        pip.arg(folder).arg(package);
         run_with_retries("pip install", &mut pip).map(drop)
     })
 }

@@ -38,6 +38,9 @@ pub(super) const DEBEZIUM: &str = "3.6.3.0";
 pub(super) const CONNECT_CLIENT_PYTHON: &str = "1.0.0";
 pub(super) const CONNECT_CLIENT_JAVASCRIPT: &str = "2.3.0";
 
+/// Confluent's Python client of Kafka and of the schema registry.
+pub(super) const REGISTRY_CLIENT_PYTHON: &str = "2.16.0";
+
 /// The plugin that copies jars; pinned so that a new release cannot change what is fetched.
 pub(super) const MAVEN_DEPENDENCY_PLUGIN: &str = "3.6.1";
 

@@ -48,6 +48,8 @@ mod file_stream;
 #[cfg(test)]
 mod foreign_keys;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod hand_written;

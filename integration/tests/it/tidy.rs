@@ -3,8 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-pub(crate) const CRATES: [&str; 7] =
-    ["schema", "transform", "connect", "cdc-source", "es-sink", "rowcast", "integration"];
+pub(crate) const CRATES: [&str; 8] = [
+    "schema",
+    "formats",
+    "transform",
+    "connect",
+    "cdc-source",
+    "es-sink",
+    "rowcast",
+    "integration",
+];
 
 /// Longest file, in lines before its tests (style: hard limit).
 const LINES_MAX: usize = 500;
@@ -185,7 +193,7 @@ fn every_fuzz_target_is_described_and_replayed_on_stable() {
     let readme = read(&repository().join("fuzz/README.md"));
     let described = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let described: BTreeSet<String> = described.map(str::to_owned).collect();
-    let tests: String = ["schema", "cdc-source", "es-sink"]
+    let tests: String = ["schema", "formats", "cdc-source", "es-sink"]
         .map(|name| read(&repository().join(name).join("src/fuzzing.rs")))
         .concat();
 

@@ -5,7 +5,8 @@ const DIGITS_MAX: usize = 154;
 
 /// The two's complement, highest byte first, of `number * 10^scale`. `None` if that is not whole,
 /// or is too long.
-pub(super) fn unscaled(number: &str, scale: u16) -> Option<Vec<u8>> {
+#[must_use]
+pub fn unscaled(number: &str, scale: u16) -> Option<Vec<u8>> {
     let (negative, magnitude) = match number.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, number),

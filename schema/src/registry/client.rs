@@ -1,326 +1,292 @@
-//! The registry's HTTP API, by `schema_registry_converter`'s plain calls.
+//! The registry's HTTP API: one call, to the first of its addresses that answers.
+//! <https://docs.confluent.io/platform/current/schema-registry/develop/api.html>
 
-use std::borrow::Cow;
-use std::time::Duration;
+use std::fmt::Write;
 
-use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_schema_by_id, is_compatible_schema, perform_sr_call, post_schema,
-};
-use schema_registry_converter::error::SRCError;
-use schema_registry_converter::schema_registry_common::{SchemaType, SrCall, SuppliedSchema};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, Url};
+use serde_json::{Value as Json, json};
 
-use super::SchemaId;
-use crate::fault::{Disposition, Fault};
+use super::error::{Answer, RegistryError};
+use super::{Registered, RegistryConfig, SchemaId, SchemaKind, tls};
 
-/// Where the registry is and how to log in.
-#[derive(Clone)]
-pub struct RegistryConfig {
-    /// Base URLs, tried in order. A path, as Apicurio's `/apis/ccompat/v7`, is kept.
-    pub urls: Vec<String>,
-    /// User and password for basic authentication.
-    pub basic_auth: Option<(String, String)>,
-    /// Longest time for one call. Default 10 s.
-    pub timeout: Duration,
-}
+/// Longest answer that is read: our choice, far more than a schema has.
+const ANSWER_MAX_BYTES: usize = 16 << 20;
+/// How much of what the registry says of an error is kept.
+const REASON_MAX_CHARS: usize = 1_000;
+/// What the registry speaks.
+const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 
-impl std::fmt::Debug for RegistryConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RegistryConfig").field("urls", &self.urls).finish_non_exhaustive()
-    }
-}
-
-/// A call to the schema registry failed.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// The settings do not make a client.
-    #[error("invalid schema registry settings")]
-    Settings(#[source] SRCError),
-    /// No answer, or one that says to come back later.
-    #[error("could not reach the schema registry at {urls}")]
-    Unavailable {
-        /// The URLs that were tried.
-        urls: String,
-        /// What the last of them did.
-        #[source]
-        source: SRCError,
-    },
-    /// What answers does not do what a registry does, or not for us: a wrong address or login.
-    #[error("the schema registry at {urls} does not serve {what}")]
-    Unusable {
-        /// The URLs that were tried.
-        urls: String,
-        /// The subject or id that was asked for.
-        what: String,
-        /// The answer.
-        #[source]
-        source: SRCError,
-    },
-    /// The schema is not compatible with the subject's versions.
-    #[error("the schema is not compatible with {what}")]
-    Incompatible {
-        /// The subject.
-        what: String,
-        /// The registry's reason.
-        #[source]
-        source: SRCError,
-    },
-    /// The registry has judged the schema, or does not know the id.
-    #[error("schema registry refuses {what}")]
-    Refused {
-        /// The subject or id that was asked for.
-        what: String,
-        /// The registry's reason.
-        #[source]
-        source: SRCError,
-    },
-}
-
-impl Fault for RegistryError {
-    fn disposition(&self) -> Disposition {
-        match self {
-            Self::Unavailable { .. } => Disposition::Retry,
-            Self::Settings(_)
-            | Self::Unusable { .. }
-            | Self::Incompatible { .. }
-            | Self::Refused { .. } => Disposition::Halt,
-        }
-    }
-
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(match self {
-            Self::Settings(_) => "correct `schema.registry.url`",
-            Self::Unavailable { .. } => {
-                "start the schema registry or correct `schema.registry.url`; rowcast keeps trying"
-            }
-            Self::Unusable { .. } => {
-                "correct `schema.registry.url`, its path included, and \
-                 `schema.registry.basic.auth.user.info`"
-            }
-            Self::Incompatible { .. } | Self::Refused { .. } => {
-                "compare the new schema with the subject's versions and its compatibility setting"
-            }
-        }))
-    }
-}
+/// Statuses by which a registry refuses a schema and not the request: incompatible, and invalid.
+pub(super) const VERDICTS_ON_SCHEMAS: [u16; 2] = [409, 422];
 
 /// The settings that each call takes.
 pub(super) struct Client {
-    settings: SrSettings,
-    urls: String,
     config: RegistryConfig,
+    urls: Vec<Url>,
+    /// The addresses, for messages.
+    shown: String,
     http: reqwest::Client,
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("urls", &self.urls).finish_non_exhaustive()
+        f.debug_struct("Client").field("urls", &self.shown).finish_non_exhaustive()
+    }
+}
+
+/// One call.
+struct Call<'a> {
+    method: Method,
+    path: &'a [&'a str],
+    query: Option<(&'static str, &'static str)>,
+    body: Option<Json>,
+}
+
+impl<'a> Call<'a> {
+    fn get(path: &'a [&'a str]) -> Self {
+        Self { method: Method::GET, path, query: None, body: None }
+    }
+
+    fn post(path: &'a [&'a str], body: Json) -> Self {
+        Self { method: Method::POST, body: Some(body), ..Self::get(path) }
+    }
+}
+
+/// A schema as it is sent: Avro's type is left out, as older registries want it.
+fn supplied((kind, text): (SchemaKind, &str)) -> Json {
+    match kind {
+        SchemaKind::Avro => json!({ "schema": text }),
+        SchemaKind::Protobuf | SchemaKind::Json => {
+            json!({ "schema": text, "schemaType": kind.name() })
+        }
     }
 }
 
 impl Client {
     pub(super) fn new(config: &RegistryConfig) -> Result<Self, RegistryError> {
-        let mut urls = config.urls.iter().map(|url| url.trim_end_matches('/').to_owned());
-        let mut builder = SrSettings::new_builder(urls.next().unwrap_or_default());
-        for url in urls {
-            builder.add_url(url);
-        }
-        builder.set_timeout(config.timeout);
-        if let Some((user, password)) = &config.basic_auth {
-            builder.set_basic_authorization(user, Some(password));
-        }
-        let settings = builder.build().map_err(RegistryError::Settings)?;
-        let http = reqwest::Client::builder().build().map_err(|error| {
-            RegistryError::Settings(SRCError::new(&error.to_string(), None, false))
-        })?;
-        Ok(Self { settings, urls: config.urls.join(", "), config: config.clone(), http })
+        let settings = |problem: &str| RegistryError::Settings { problem: problem.into() };
+        let urls = config.urls.iter().map(|url| {
+            let url = Url::parse(url.trim_end_matches('/')).ok();
+            url.filter(|url| !url.cannot_be_a_base()).ok_or_else(|| settings("no address"))
+        });
+        let urls = urls.collect::<Result<_, _>>()?;
+        let http = tls::client(config)?;
+        Ok(Self { config: config.clone(), urls, shown: config.urls.join(", "), http })
     }
 
     pub(super) async fn register(
         &self,
         subject: &str,
-        schema: &str,
+        schema: (SchemaKind, &str),
     ) -> Result<SchemaId, RegistryError> {
-        let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
-        post_schema(&self.settings, subject.to_owned(), supplied)
-            .await
-            .map(|registered| SchemaId(registered.id))
-            .map_err(|source| {
-                self.judge(&format!("subject {subject}"), &VERDICTS_ON_SCHEMAS, source)
-            })
+        let path = ["subjects", subject, "versions"];
+        let mut call = Call::post(&path, supplied(schema));
+        call.query = self.config.registering.normalize.then_some(("normalize", "true"));
+        let answer = self.call(&call).await;
+        self.id(answer, subject)
+    }
+
+    /// The id that a schema has under a subject; none if it is not there.
+    pub(super) async fn look_up(
+        &self,
+        subject: &str,
+        schema: (SchemaKind, &str),
+    ) -> Result<Option<SchemaId>, RegistryError> {
+        let path = ["subjects", subject];
+        let mut call = Call::post(&path, supplied(schema));
+        call.query = self.config.registering.normalize.then_some(("normalize", "true"));
+        match self.call(&call).await {
+            Err(Answer { status: Some(404), .. }) => Ok(None),
+            answer => self.id(answer, subject).map(Some),
+        }
+    }
+
+    fn id(&self, answer: Result<Json, Answer>, subject: &str) -> Result<SchemaId, RegistryError> {
+        let id = answer.and_then(|answer| {
+            let id = answer.get("id").and_then(Json::as_u64).and_then(|id| u32::try_from(id).ok());
+            id.map(SchemaId).ok_or_else(|| no_answer_of_a_registry("has no id"))
+        });
+        id.map_err(|source| self.judge(&of_subject(subject), &VERDICTS_ON_SCHEMAS, source))
     }
 
     pub(super) async fn objection(
         &self,
         subject: &str,
-        schema: &str,
+        schema: (SchemaKind, &str),
     ) -> Result<Option<String>, RegistryError> {
-        let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
-        let asked = is_compatible_schema(&self.settings, subject.to_owned(), supplied).await;
-        match asked {
-            Ok(true) => return Ok(None),
-            Ok(false) => {}
+        let path = ["compatibility", "subjects", subject, "versions", "latest"];
+        match self.call(&Call::post(&path, supplied(schema))).await {
+            Ok(answer) if answer.get("is_compatible") == Some(&Json::Bool(true)) => {
+                return Ok(None);
+            }
+            Ok(_) => {}
             // A subject without versions takes anything; some registries have none of that name.
-            Err(error) if status(&error.error) == Some(404) => return Ok(None),
-            Err(error) => {
-                return Err(self.judge(&format!("subject {subject}"), &VERDICTS_ON_SCHEMAS, error));
+            Err(Answer { status: Some(404), .. }) => return Ok(None),
+            Err(source) => {
+                return Err(self.judge(&of_subject(subject), &VERDICTS_ON_SCHEMAS, source));
             }
         }
         // It may be one of the older versions, which are taken again.
-        let body = serde_json::json!({ "schema": schema }).to_string();
-        match perform_sr_call(&self.settings, SrCall::PostForVersion(subject, &body)).await {
-            Ok(_) => Ok(None),
-            Err(error) if status(&error.error) == Some(404) => {
-                Ok(Some(format!("its schema is not compatible with subject {subject}")))
-            }
-            Err(error) => {
-                Err(self.judge(&format!("subject {subject}"), &VERDICTS_ON_SCHEMAS, error))
-            }
-        }
+        let known = self.look_up(subject, schema).await?;
+        let objection = || format!("its schema is not compatible with subject {subject}");
+        Ok(known.is_none().then(objection))
     }
 
-    /// `PUT /config/{subject}`, which the crate has no call for.
     pub(super) async fn allow_all(&self, subject: &str) -> Result<(), RegistryError> {
-        let mut failed = None;
-        for url in &self.config.urls {
-            match self.put_compatibility(url.trim_end_matches('/'), subject).await {
-                Ok(()) => return Ok(()),
-                Err(error) => failed = Some(error),
-            }
-        }
-        let none = || SRCError::new("no schema registry is configured", None, false);
-        Err(self.judge(&format!("subject {subject}"), &[], failed.unwrap_or_else(none)))
+        let body = Some(json!({ "compatibility": "NONE" }));
+        let path = ["config", subject];
+        let call = Call { method: Method::PUT, body, ..Call::get(&path) };
+        let done = self.call(&call).await.map(drop);
+        done.map_err(|source| self.judge(&of_subject(subject), &[], source))
     }
 
-    async fn put_compatibility(&self, url: &str, subject: &str) -> Result<(), SRCError> {
-        let mut request = self
-            .http
-            .put(format!("{url}/config/{subject}"))
-            .header("content-type", "application/vnd.schemaregistry.v1+json")
-            .timeout(self.config.timeout)
-            .body(r#"{"compatibility":"NONE"}"#);
-        if let Some((user, password)) = &self.config.basic_auth {
-            request = request.basic_auth(user, Some(password));
-        }
-        let failed = |text: &str| SRCError::new(text, None, true);
-        let answer = request.send().await.map_err(|error| failed(&error.to_string()))?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        Err(failed(&format!("request to the schema registry failed with status {status}")))
-    }
-
-    /// `GET /mode`, which the crate has no call for.
     pub(super) async fn mode(&self) -> Result<Option<String>, RegistryError> {
-        let mut failed = None;
-        for url in &self.config.urls {
-            match self.get_mode(url.trim_end_matches('/')).await {
-                Ok(mode) => return Ok(Some(mode)),
-                Err(error) if status(&error.error) == Some(404) => return Ok(None),
-                Err(error) => failed = Some(error),
+        let answer = match self.call(&Call::get(&["mode"])).await {
+            Err(Answer { status: Some(404), .. }) => return Ok(None),
+            answer => answer,
+        };
+        let mode = answer.and_then(|answer| {
+            let mode = answer.get("mode").and_then(Json::as_str).map(str::to_owned);
+            mode.ok_or_else(|| no_answer_of_a_registry("to /mode is no mode"))
+        });
+        mode.map(Some).map_err(|source| self.judge("its mode", &[], source))
+    }
+
+    /// A version of a subject, `latest` or a number; none if there is no such.
+    pub(super) async fn version(
+        &self,
+        subject: &str,
+        version: &str,
+    ) -> Result<Option<(SchemaId, Registered)>, RegistryError> {
+        let path = ["subjects", subject, "versions", version];
+        let answer = match self.call(&Call::get(&path)).await {
+            Err(Answer { status: Some(404), .. }) => return Ok(None),
+            answer => answer,
+        };
+        let what = of_subject(subject);
+        let found = answer.and_then(|answer| {
+            let id = answer.get("id").and_then(Json::as_u64).and_then(|id| u32::try_from(id).ok());
+            // An older registry says no id here, and nobody asks for it then.
+            Ok((SchemaId(id.unwrap_or_default()), registered(&answer)?))
+        });
+        found.map(Some).map_err(|source| self.judge(&what, &[], source))
+    }
+
+    pub(super) async fn schema(&self, id: SchemaId) -> Result<Registered, RegistryError> {
+        let path = id.0.to_string();
+        let answer = self.call(&Call::get(&["schemas", "ids", &path])).await;
+        let found = answer.and_then(|answer| registered(&answer));
+        found.map_err(|source| self.judge(&format!("schema id {}", id.0), &[404], source))
+    }
+
+    /// Calls the addresses one after the other, until one has more to say than to come back later.
+    async fn call(&self, call: &Call<'_>) -> Result<Json, Answer> {
+        let text = "no schema registry is configured".into();
+        let mut last = Answer { status: None, text };
+        for url in &self.urls {
+            match self.call_one(url, call).await {
+                Err(answer) if is_passing(answer.status) => last = answer,
+                done => return done,
             }
         }
-        let none = || SRCError::new("no schema registry is configured", None, false);
-        Err(self.judge("its mode", &[], failed.unwrap_or_else(none)))
+        Err(last)
     }
 
-    async fn get_mode(&self, url: &str) -> Result<String, SRCError> {
-        let mut request = self.http.get(format!("{url}/mode")).timeout(self.config.timeout);
+    async fn call_one(&self, url: &Url, call: &Call<'_>) -> Result<Json, Answer> {
+        let mut url = url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(call.path);
+        }
+        if let Some((name, value)) = call.query {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        let mut request = self.http.request(call.method.clone(), url).timeout(self.config.timeout);
         if let Some((user, password)) = &self.config.basic_auth {
             request = request.basic_auth(user, Some(password));
+        } else if let Some(token) = &self.config.bearer_token {
+            request = request.bearer_auth(token);
         }
-        let failed = |text: &str| SRCError::new(text, None, true);
-        let answer = request.send().await.map_err(|error| failed(&error.to_string()))?;
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, MEDIA_TYPE).body(body.to_string());
+        }
+        let failed = |error: reqwest::Error| Answer { status: None, text: reason(&error) };
+        let mut answer = request.send().await.map_err(failed)?;
         let status = answer.status();
-        if !status.is_success() {
-            return Err(failed(&format!(
-                "request to the schema registry failed with status {status}"
-            )));
+        let mut body = Vec::new();
+        while let Some(part) = answer.chunk().await.map_err(failed)? {
+            if body.len() + part.len() > ANSWER_MAX_BYTES {
+                return Err(no_answer_of_a_registry("is longer than 16 MiB"));
+            }
+            body.extend_from_slice(&part);
         }
-        let body = answer.text().await.map_err(|error| failed(&error.to_string()))?;
-        let mode: Option<Mode> = serde_json::from_str(&body).ok();
-        let what = "failed with status 406: the answer to /mode is no mode";
-        mode.map(|mode| mode.mode).ok_or_else(|| failed(what))
-    }
-
-    pub(super) async fn latest(&self, subject: &str) -> Result<Option<String>, RegistryError> {
-        match perform_sr_call(&self.settings, SrCall::GetLatest(subject)).await {
-            Ok(registered) => Ok(registered.schema),
-            Err(error) if status(&error.error) == Some(404) => Ok(None),
-            Err(error) => Err(self.judge(&format!("subject {subject}"), &[], error)),
+        let json: Option<Json> = serde_json::from_slice(&body).ok();
+        if status.is_success() {
+            return json.ok_or_else(|| no_answer_of_a_registry("is no JSON"));
         }
+        let said = json.as_ref().and_then(|json| json.get("message")).and_then(Json::as_str);
+        let mut text = format!("it answered {status}");
+        if let Some(said) = said.filter(|said| !said.is_empty()) {
+            text.push_str(": ");
+            text.extend(said.chars().take(REASON_MAX_CHARS));
+        }
+        Err(Answer { status: Some(status.as_u16()), text: text.into() })
     }
 
-    pub(super) async fn schema(&self, id: SchemaId) -> Result<String, RegistryError> {
-        get_schema_by_id(id.0, &self.settings)
-            .await
-            .map(|registered| registered.schema)
-            .map_err(|source| self.judge(&format!("schema id {}", id.0), &[404], source))
-    }
-
-    /// The crate keeps the HTTP status in its message only, and counts 429, 500 and 504 as final.
     /// No status means that no whole answer came.
-    fn judge(&self, what: &str, verdicts: &[u16], source: SRCError) -> RegistryError {
-        let (urls, what) = (self.urls.clone(), what.to_owned());
-        match status(&source.error) {
-            None | Some(429 | 500..=599) => RegistryError::Unavailable { urls, source },
+    fn judge(&self, what: &str, verdicts: &[u16], source: Answer) -> RegistryError {
+        let (urls, what) = (self.shown.clone(), what.to_owned());
+        match source.status {
+            status if is_passing(status) => RegistryError::Unavailable { urls, source },
             Some(409) if verdicts.contains(&409) => RegistryError::Incompatible { what, source },
             Some(status) if verdicts.contains(&status) => RegistryError::Refused { what, source },
-            Some(_) => RegistryError::Unusable { urls, what, source },
+            Some(_) | None => RegistryError::Unusable { urls, what, source },
         }
     }
 }
 
-/// The answer to `GET /mode`.
-#[derive(serde::Deserialize)]
-struct Mode {
-    mode: String,
+fn of_subject(subject: &str) -> String {
+    format!("subject {subject}")
 }
 
-/// Statuses by which a registry refuses a schema and not the request: incompatible, and invalid.
-const VERDICTS_ON_SCHEMAS: [u16; 2] = [409, 422];
+/// Whether another address, or the same one later, may do better.
+fn is_passing(status: Option<u16>) -> bool {
+    matches!(status, None | Some(429 | 500..=599))
+}
 
-/// The HTTP status in "HTTP request to schema registry failed with status 409 Conflict".
-fn status(message: &str) -> Option<u16> {
-    let (_, status) = message.rsplit_once("failed with status ")?;
-    status.split_whitespace().next()?.parse().ok()
+/// Something answers that is no registry: a wrong address, which no waiting makes right.
+fn no_answer_of_a_registry(what: &str) -> Answer {
+    Answer { status: Some(406), text: format!("its answer {what}").into() }
+}
+
+/// Why no answer came, without the address, which the error around it has.
+fn reason(error: &reqwest::Error) -> Box<str> {
+    let mut text = "no answer".to_owned();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let written = write!(text, ": {cause}");
+        debug_assert!(written.is_ok(), "a string takes everything");
+        source = cause.source();
+    }
+    text.into()
+}
+
+fn registered(answer: &Json) -> Result<Registered, Answer> {
+    let wrong = || no_answer_of_a_registry("is no schema");
+    let text = answer.get("schema").and_then(Json::as_str).ok_or_else(wrong)?;
+    let kind = match answer.get("schemaType").and_then(Json::as_str) {
+        None => SchemaKind::Avro,
+        Some(name) => SchemaKind::of_name(name).ok_or_else(wrong)?,
+    };
+    let references = answer.get("references").and_then(Json::as_array).into_iter().flatten();
+    let references = references.map(|reference| {
+        let text = |key: &str| reference.get(key).and_then(Json::as_str).map(str::to_owned);
+        let version = reference.get("version").and_then(Json::as_i64)?;
+        Some((text("name")?, text("subject")?, version))
+    });
+    let references = references.collect::<Option<_>>().ok_or_else(wrong)?;
+    Ok(Registered { kind, text: text.into(), references, imports: Vec::new() })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_status_is_found_in_the_crates_message() {
-        let message = "HTTP request to schema registry failed with status 409 Conflict";
-
-        assert_eq!(status(message), Some(409));
-        assert_eq!(status("error sending request"), None);
-    }
-
-    #[test]
-    fn only_a_verdict_on_the_schema_is_a_refusal() {
-        let config = RegistryConfig {
-            urls: vec!["http://registry".to_owned()],
-            basic_auth: None,
-            timeout: Duration::from_secs(1),
-        };
-        let client = Client::new(&config).unwrap();
-        let judged = |message: &str| {
-            let source = SRCError::new(message, None, false);
-            client.judge("subject s", &VERDICTS_ON_SCHEMAS, source)
-        };
-        let failed = |status: &str| judged(&format!("request failed with status {status}"));
-
-        assert!(matches!(failed("409 Conflict"), RegistryError::Incompatible { .. }));
-        assert!(matches!(failed("422 Unprocessable Entity"), RegistryError::Refused { .. }));
-        // A wrong path or login must never park a table.
-        for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "405 Method"] {
-            assert!(matches!(failed(status), RegistryError::Unusable { .. }), "{status}");
-        }
-        for status in ["429 Too Many Requests", "503 Service Unavailable"] {
-            assert!(matches!(failed(status), RegistryError::Unavailable { .. }), "{status}");
-        }
-        assert!(matches!(judged("connection refused"), RegistryError::Unavailable { .. }));
-    }
-}
+mod tests;
