@@ -26,6 +26,9 @@ pub enum Cause {
         /// Those that it has.
         offered: String,
     },
+    /// The broker has ended the connection before there was an answer, as with a session whose token has
+    /// ended. The next attempt may well succeed.
+    Interrupted,
     /// No token could be had.
     Token,
     /// The broker's certificate is not trusted.
@@ -59,7 +62,7 @@ impl Cause {
     pub(super) fn of(code: Code, reason: &str) -> Option<Self> {
         let has = |texts: &[&str]| texts.iter().any(|text| reason.contains(text));
         if code == Code::UnsupportedSASLMechanism {
-            return Some(Self::Mechanism { offered: offered(reason) });
+            return Some(Self::mechanism(reason));
         }
         if matches!(code, Code::Authentication | Code::SaslAuthenticationFailed) {
             return Some(Self::of_login(reason));
@@ -86,11 +89,19 @@ impl Cause {
 
     fn of_login(reason: &str) -> Self {
         if reason.contains("mechanism handshake failed") || reason.contains(OFFERED) {
-            Self::Mechanism { offered: offered(reason) }
+            Self::mechanism(reason)
         } else if reason.contains("OAUTHBEARER token") || reason.contains("OIDC token") {
             Self::Token
         } else {
             Self::Login
+        }
+    }
+
+    fn mechanism(reason: &str) -> Self {
+        let list = reason.split(OFFERED).nth(1).unwrap_or_default();
+        match list.split(" (after").next().unwrap_or(list).trim() {
+            "" | "(n/a)" => Self::Interrupted,
+            offered => Self::Mechanism { offered: offered.to_owned() },
         }
     }
 
@@ -105,6 +116,7 @@ impl Cause {
             Self::Mechanism { .. } => {
                 "set `sasl.mechanism` to one that the broker has; rowcast keeps trying"
             }
+            Self::Interrupted => "look into the broker's log if it goes on; rowcast keeps trying",
             Self::Token => {
                 "look at `sasl.oauthbearer.token.endpoint.url`, whether it can be reached and is \
                  trusted (`https.ca.location` below `kafka`), and at the client's id and secret; \
@@ -131,18 +143,15 @@ impl Cause {
     }
 }
 
-/// The mechanisms that a broker has, as librdkafka tells of them.
-fn offered(reason: &str) -> String {
-    let list = reason.split(OFFERED).nth(1).unwrap_or("it does not say which");
-    list.split(" (").next().unwrap_or(list).trim().to_owned()
-}
-
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Login => f.write_str("SASL authentication failed: the broker refuses the login"),
             Self::Mechanism { offered } => {
                 write!(f, "the broker does not have this SASL mechanism, but: {offered}")
+            }
+            Self::Interrupted => {
+                f.write_str("the broker has ended the connection during the login")
             }
             Self::Token => {
                 f.write_str("SASL authentication failed: the endpoint for tokens gives none")
@@ -240,6 +249,12 @@ mod tests {
                  broker's supported mechanisms: SCRAM-SHA-512,OAUTHBEARER (after 3ms in state \
                  AUTH_HANDSHAKE)",
                 Some(mechanism("SCRAM-SHA-512,OAUTHBEARER")),
+            ),
+            (
+                Code::Authentication,
+                "SASL OAUTHBEARER mechanism handshake failed: Local: Broker transport failure: \
+                 broker's supported mechanisms: (n/a) (after 3ms in state AUTH_HANDSHAKE)",
+                Some(Cause::Interrupted),
             ),
             (
                 Code::Authentication,

@@ -23,7 +23,7 @@ const CLIENT_SECRET: &str = "geheim-client-4716";
 const TOKEN_START: &str = "eyJ";
 
 /// Seconds for which a token is valid: so short that it has to be replaced during the test.
-const VALID_FOR: u64 = 6;
+const VALID_FOR: u64 = 10;
 
 /// An endpoint that gives tokens nobody has signed, as Kafka's own validator for tests takes them.
 struct Endpoint {
