@@ -214,11 +214,20 @@ struct Asking {
 impl ClientContext for Asking {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
+        // A connection that the broker ends is no error for librdkafka, only a line.
+        self.note(Code::BrokerTransportFailure, message);
     }
 
     fn error(&self, error: RdKafkaError, reason: &str) {
-        let cause = error.rdkafka_error_code().and_then(|code| Cause::of(code, reason));
-        if let Some(cause) = cause {
+        if let Some(code) = error.rdkafka_error_code() {
+            self.note(code, reason);
+        }
+    }
+}
+
+impl Asking {
+    fn note(&self, code: Code, reason: &str) {
+        if let Some(cause) = Cause::of(code, reason) {
             self.found.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(cause);
         }
     }
