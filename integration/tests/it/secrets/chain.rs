@@ -211,7 +211,6 @@ async fn wrong_ones_are_told_of(text: &str, folder: &Path, registry: &str) {
             ("mechanism=SCRAM-SHA-512", "mechanism=PLAIN"),
             "the broker does not have this SASL mechanism, but: SCRAM-SHA-512",
         ),
-        ("protocol", ("=SASL_SSL", "=PLAINTEXT"), "the broker wants TLS or a login on this port"),
     ] {
         let rowcast = start(&text.replace(from, to), folder, name).await;
         let line = log_line(&rowcast, "kafka is waited for").await;
