@@ -1,7 +1,7 @@
 # Builds rowcast with the toolchain of rust-toolchain.toml and keeps the binary only.
 
 FROM rust:1.95.0-slim-bookworm AS build
-# librdkafka, zstd and OpenSSL are built from the sources that their crates bring.
+# librdkafka, zstd, curl and OpenSSL are built from the sources that their crates bring.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends cmake g++ make perl \
  && rm -rf /var/lib/apt/lists/*

@@ -127,7 +127,7 @@ impl SourceConfig {
         let topic_prefix = settings
             .topic_name("topic.prefix")?
             .ok_or_else(|| settings.error("topic.prefix", "is required"))?;
-        let has_registry = stage::has_avro(converters);
+        let has_registry = stage::need_registry(converters);
         let (records, transforms) =
             RecordConfig::read(settings, (has_registry, converters.value == Converter::Avro))?;
         let stage = StageConfig::read(settings, transforms, converters)?;

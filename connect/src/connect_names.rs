@@ -11,7 +11,15 @@ use crate::java_client::login;
 
 /// What every Kafka client takes from the top of a worker's properties, as Kafka Connect hands it on.
 /// `ssl.*` is not among them: it is the endpoint's here, and Java's stores are nothing for librdkafka.
-const CLIENT: [&str; 3] = ["security.protocol", "sasl.mechanism", "client.dns.lookup"];
+const CLIENT: [&str; 7] = [
+    "security.protocol",
+    "sasl.mechanism",
+    "client.dns.lookup",
+    "sasl.oauthbearer.client.credentials.client.id",
+    "sasl.oauthbearer.client.credentials.client.secret",
+    "sasl.oauthbearer.scope",
+    "sasl.oauthbearer.token.endpoint.url",
+];
 
 /// Our names for what stands in a `worker.properties`.
 ///
@@ -144,6 +152,44 @@ mod tests {
         let refused = ours(&[("sasl.jaas.config", "x.Y required password=\"geheim\";")]);
         let refused = refused.unwrap_err();
         assert!(refused.contains("PlainLoginModule") && !refused.contains("geheim"), "{refused}");
+    }
+
+    #[test]
+    fn where_tokens_are_asked_for_is_kafkas() {
+        let jaas = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+                    clientId=\"c\" clientSecret=\"${env:SECRET}\" scope=\"s\";";
+        let handler =
+            "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
+        let url = "sasl.oauthbearer.token.endpoint.url";
+        let common = [
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.login.callback.handler.class", handler),
+            (url, "https://login/token"),
+        ];
+        let found = |given: &[(&str, &str)]| {
+            let found = ours(&[&common[..], given].concat()).unwrap();
+            found.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
+        };
+
+        let by_jaas = found(&[("sasl.jaas.config", jaas)]);
+        let by_settings = found(&[
+            ("sasl.oauthbearer.client.credentials.client.id", "c"),
+            ("sasl.oauthbearer.client.credentials.client.secret", "${env:SECRET}"),
+            ("sasl.oauthbearer.scope", "s"),
+        ]);
+
+        assert_eq!(
+            by_jaas,
+            [
+                "kafka.sasl.mechanism=OAUTHBEARER",
+                "kafka.sasl.oauthbearer.client.id=c",
+                "kafka.sasl.oauthbearer.client.secret=${env:SECRET}",
+                "kafka.sasl.oauthbearer.scope=s",
+                "kafka.sasl.oauthbearer.token.endpoint.url=https://login/token",
+            ]
+        );
+        let renamed = |text: &String| text.replace("client.credentials.client", "client");
+        assert_eq!(by_settings.iter().map(renamed).collect::<Vec<_>>(), by_jaas);
     }
 
     #[test]

@@ -171,8 +171,9 @@ fn special(
     match name {
         "sasl.jaas.config" => login::of_jaas(value).map_err(|problem| Refused::new(name, problem)),
         "sasl.mechanism" => match value {
-            "GSSAPI" | "OAUTHBEARER" => {
-                let problem = "is not supported: expected PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512";
+            "GSSAPI" => {
+                let problem = "is not supported: expected PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or \
+                               OAUTHBEARER";
                 Err(Refused::new(name, problem))
             }
             _ => Ok(vec![("sasl.mechanism", value.to_owned())]),

@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod batch;
+mod cause;
 pub mod consumer;
 pub mod control;
 pub mod dead_letters;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 pub use admin::{Admin, RecordTopic, TopicCatalog, TopicOutlook};
+pub use cause::Cause;
 pub use error::KafkaError;
 pub(crate) use group::cluster_id;
 pub use limit::{RecordLimit, RecordTooLarge};
@@ -37,6 +39,13 @@ fn client_config(client_id: &str, properties: &BTreeMap<String, String>) -> Clie
     config.set("reconnect.backoff.max.ms", "2000");
     for (key, value) in properties {
         config.set(key, value);
+    }
+    // The only other method is a callback, which librdkafka's admin client would never call.
+    let asks_for_tokens = ["sasl.mechanism", "sasl.mechanisms"]
+        .iter()
+        .any(|key| properties.get(*key).is_some_and(|value| value == "OAUTHBEARER"));
+    if asks_for_tokens && !properties.contains_key("sasl.oauthbearer.method") {
+        config.set("sasl.oauthbearer.method", "oidc");
     }
     config.set_log_level(RDKafkaLogLevel::Info);
     config

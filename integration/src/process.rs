@@ -4,7 +4,8 @@
 //! process; cargo holds no lock while tests run.
 
 use std::ffi::OsString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+use crate::marks::{self, Kind};
 use crate::stack::Signal;
 use crate::stack::supervise::{Launch, Supervised};
 
@@ -68,11 +70,14 @@ pub enum ProcessError {
     },
 }
 
-/// A `rowcast` process. It dies with this one; dropping it kills it.
+/// A `rowcast` process. It dies with this one; dropping it kills it, and looks whether its log tells
+/// what nobody may see.
 #[derive(Debug)]
 pub struct Rowcast {
     process: Supervised,
     launch: Launch,
+    /// Its log, also when its folder has gone before it.
+    log: File,
 }
 
 impl Rowcast {
@@ -95,7 +100,8 @@ impl Rowcast {
             log: log.to_owned(),
         };
         let process = Supervised::start(&launch).map_err(io_error("start rowcast"))?;
-        Ok(Self { process, launch })
+        let log = File::open(log).map_err(io_error("open rowcast's log"))?;
+        Ok(Self { process, launch, log })
     }
 
     /// Starts it again, in the same way, after it has ended.
@@ -169,6 +175,17 @@ impl Rowcast {
     }
 }
 
+impl Drop for Rowcast {
+    fn drop(&mut self) {
+        // What was not killed writes on, and is killed by dropping it.
+        self.process.kill().unwrap_or_default();
+        let mut bytes = Vec::new();
+        if self.log.rewind().and_then(|()| self.log.read_to_end(&mut bytes)).is_ok() {
+            marks::absent(Kind::Log, &String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
 /// Runs `rowcast` to its end and gives what it wrote, for commands that answer at once.
 ///
 /// # Errors
@@ -188,7 +205,12 @@ pub async fn run_rowcast(
         .kill_on_drop(true);
     let output = tokio::time::timeout(deadline, command.output()).await;
     let seconds = deadline.as_secs();
-    output.map_err(|_| ProcessError::TimedOut { seconds })?.map_err(io_error("run rowcast"))
+    let output = output.map_err(|_| ProcessError::TimedOut { seconds })?;
+    let output = output.map_err(io_error("run rowcast"))?;
+    for written in [&output.stdout, &output.stderr] {
+        marks::absent(Kind::Output, &String::from_utf8_lossy(written));
+    }
+    Ok(output)
 }
 
 static BINARY: OnceCell<PathBuf> = OnceCell::const_new();

@@ -9,6 +9,7 @@
 
 mod apt;
 mod cache;
+mod checkers;
 mod clients;
 mod connect;
 mod elasticsearch;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 pub use self::cache::Cache;
+pub use self::checkers::{ManifestCheck, PromQl};
 pub use self::clients::{ConnectClients, RegistryClient};
 pub use self::connect::{ConnectOptions, KafkaConnect};
 pub use self::elasticsearch::{Elasticsearch, ElasticsearchOptions};

@@ -33,6 +33,7 @@ impl StageConfig {
 }
 
 /// Whether any of the converters needs a registry.
-pub(super) fn has_avro(converters: Converters) -> bool {
-    [converters.key, converters.value].contains(&Converter::Avro)
+pub(super) fn need_registry(converters: Converters) -> bool {
+    let needs = |converter| matches!(converter, Converter::Avro | Converter::Registered(_));
+    [converters.key, converters.value].into_iter().any(needs)
 }

@@ -62,14 +62,10 @@ impl Pipeline {
     ) -> Result<Self, SourceError> {
         let mut connection = Connection::open(&config).await?;
         let mut server = preflight::check(&mut connection, &config).await?;
-        let producer = producer_config(&name, &config, worker);
-        let mut producer = TransactionalProducer::start(worker, producer).await?;
-        let offsets = connect::offsets::read(worker, &name).await?;
-        let stored = Stored::of(&config.topic_prefix, offsets)?;
+        let (mut producer, stored) = stored(&name, &config, worker).await?;
         let mut lsn = first_lsn(&stored, worker, &config, &server).await?;
 
-        let is_first = stored.stream.is_none();
-        let taken_over = stored.taken_over;
+        let (is_first, taken_over) = (stored.stream.is_none(), stored.taken_over);
         let (start, offset, anew) =
             beginning(&mut connection, &config, &server, stored.stream).await?;
         tell_start((&name, connection.address()), &offset, (server.tables.len(), is_first));
@@ -89,8 +85,8 @@ impl Pipeline {
         let sending = (&mut producer, stage.as_mut());
         let beside = Beside::start(&config, (&tables, sending), &offset, first).await?;
         drop(connection);
-        let at = offset.position.clone();
-        let stream = BinlogStream::open(&config, server.uuid, &start, at).await?;
+        let stream =
+            BinlogStream::open(&config, server.uuid, &start, offset.position.clone()).await?;
         Ok(Self {
             name,
             server: server.uuid,
@@ -125,6 +121,18 @@ impl Pipeline {
             config,
         })
     }
+}
+
+/// The producer, behind which nobody else writes, and then the offsets that are there.
+async fn stored(
+    name: &ConnectorName,
+    config: &SourceConfig,
+    worker: &WorkerConfig,
+) -> Result<(TransactionalProducer, Stored), SourceError> {
+    let producer = producer_config(name, config, worker);
+    let producer = TransactionalProducer::start(worker, producer).await?;
+    let offsets = connect::offsets::read(worker, name).await?;
+    Ok((producer, Stored::of(&config.topic_prefix, offsets)?))
 }
 
 /// What records go through after the plans, if they go through anything.

@@ -244,6 +244,7 @@ fn registry() -> Registry {
         urls: vec!["http://127.0.0.1:1".to_owned()],
         basic_auth: None,
         timeout: Duration::from_secs(1),
+        ..RegistryConfig::default()
     };
     Registry::new(&config).unwrap()
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use connect::converter::Converter;
 use connect::kafka::control::Control;
+use formats::{Format, FormatError, Prepared};
 use schema::avro::{SchemaStyle, encode, frame, schema_text};
-use schema::names::{key_subject, value_subject};
-use schema::registry::{Registry, RegistryError, SchemaId};
+use schema::registry::{Registry, RegistryError, SchemaId, SchemaKind};
 use schema::value::{Kind, Schema, Value};
 use transform::{JsonProblem, Part, json_of, schema_json};
 
@@ -38,6 +38,7 @@ struct Known {
 #[derive(Clone)]
 enum Head {
     Avro(SchemaId),
+    Registered(SchemaId, Arc<Prepared>),
     Json(Arc<str>),
 }
 
@@ -49,7 +50,7 @@ impl Writer {
     /// Whether who reads the bytes finds fields in them.
     pub(super) fn keeps_structs(&self) -> bool {
         match self.converter {
-            Converter::Avro | Converter::Json { .. } => true,
+            Converter::Avro | Converter::Json { .. } | Converter::Registered(_) => true,
             Converter::Text | Converter::Bytes => false,
         }
     }
@@ -67,7 +68,11 @@ impl Writer {
         }
         match self.converter {
             Converter::Json { schemas } => self.json(part, schemas, out)?,
-            Converter::Avro | Converter::Text | Converter::Bytes if is_null => return Ok(false),
+            Converter::Avro | Converter::Registered(_) | Converter::Text | Converter::Bytes
+                if is_null =>
+            {
+                return Ok(false);
+            }
             Converter::Avro => {
                 let schema = part.schema.as_ref();
                 let schema = schema.ok_or_else(|| self.refuses("it has no schema"))?;
@@ -75,6 +80,14 @@ impl Writer {
                 out.extend_from_slice(&frame(id));
                 encode(schema, &part.value, out)
                     .map_err(|error| self.refuses(error.to_string()))?;
+            }
+            Converter::Registered(format) => {
+                let schema = part.schema.as_ref();
+                let schema = schema.ok_or_else(|| self.refuses("it has no schema"))?;
+                let (id, prepared) = self.prepared(format, (topic, schema), registry).await?;
+                out.extend_from_slice(&formats::frame::header(id));
+                let written = prepared.write(&part.value, out);
+                written.map_err(|error| self.refuses(error.to_string()))?;
             }
             Converter::Text => {
                 let text = text::java_text(part.schema.as_deref(), &part.value);
@@ -101,7 +114,7 @@ impl Writer {
                 encode(schema, &key.value, out).map_err(|_| RecordFailure::Draft)?;
             }
             Converter::Json { schemas } => self.json(key, schemas, out)?,
-            Converter::Text | Converter::Bytes => {
+            Converter::Registered(_) | Converter::Text | Converter::Bytes => {
                 let Value::Struct(fields) = &key.value else { return Ok(()) };
                 for field in fields {
                     let Value::String(text) = field else { continue };
@@ -150,23 +163,63 @@ impl Writer {
         if let Some(Known { head: Head::Avro(id), .. }) = self.known.iter().find(is) {
             return Ok(*id);
         }
-        let subject = match self.side {
-            Side::Key => key_subject(topic),
-            Side::Value => value_subject(topic),
-        };
-        let registered = registry.register(&subject, &schema_text(schema, self.style)).await;
+        let text = schema_text(schema, self.style);
+        let subject = self.subject(topic, (SchemaKind::Avro, &text), registry);
+        let registered = registry.register(&subject, &text).await;
         let id = registered.map_err(|error| self.judge(error))?;
         self.remember(schema, topic, Head::Avro(id));
         Ok(id)
     }
 
+    /// The number of a schema of Protobuf or JSON Schema, and what writes its values.
+    async fn prepared(
+        &mut self,
+        format: Format,
+        (topic, schema): (&Arc<str>, &Arc<Schema>),
+        registry: &Registry,
+    ) -> Result<(SchemaId, Arc<Prepared>), Trouble> {
+        let is = |known: &&Known| Arc::ptr_eq(&known.schema, schema) && known.topic == *topic;
+        if let Some(Known { head: Head::Registered(id, prepared), .. }) = self.known.iter().find(is)
+        {
+            return Ok((*id, Arc::clone(prepared)));
+        }
+        let refuses = |error: FormatError| self.refuses(error.to_string());
+        let prepared = format.prepare(schema).map_err(refuses)?;
+        let kind = match format {
+            Format::Protobuf(_) => SchemaKind::Protobuf,
+            Format::JsonSchema(_) => SchemaKind::Json,
+        };
+        let subject = self.subject(topic, (kind, prepared.text()), registry);
+        let identified = registry.identify(&subject, (kind, prepared.text())).await;
+        let (id, latest) = identified.map_err(|error| self.judge(error))?;
+        let prepared = match latest {
+            Some(latest) => {
+                format.prepare_for(schema, &latest.text, &latest.imports).map_err(refuses)?
+            }
+            None => prepared,
+        };
+        let prepared = Arc::new(prepared);
+        self.remember(schema, topic, Head::Registered(id, Arc::clone(&prepared)));
+        Ok((id, prepared))
+    }
+
+    fn subject(&self, topic: &str, schema: (SchemaKind, &str), registry: &Registry) -> String {
+        match self.side {
+            Side::Key => registry.key_subject(topic, schema),
+            Side::Value => registry.value_subject(topic, schema),
+        }
+    }
+
     /// What the registry says of a schema is about its records; the rest is about all.
     fn judge(&self, error: RegistryError) -> Trouble {
         match error {
-            RegistryError::Incompatible { .. } | RegistryError::Refused { .. } => {
+            RegistryError::Incompatible { .. }
+            | RegistryError::Refused { .. }
+            | RegistryError::NotRegistered { .. }
+            | RegistryError::NotLatest { .. } => {
                 RecordFailure::Schema { side: self.side, source: Box::new(error) }.into()
             }
-            RegistryError::Settings(_)
+            RegistryError::Settings { .. }
             | RegistryError::Unavailable { .. }
             | RegistryError::Unusable { .. } => SourceError::from(error).into(),
         }

@@ -3,6 +3,7 @@
 mod catalog;
 mod shape;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::admin::ResourceSpecifier;
@@ -24,6 +25,7 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 pub struct Admin {
     client: AdminClient<LogContext>,
     brokers: String,
+    properties: BTreeMap<String, String>,
     /// What our producer takes.
     producer_limit: RecordLimit,
 }
@@ -52,7 +54,7 @@ impl Admin {
             .create_with_context(LogContext)
             .map_err(|error| KafkaError::of("create a client", &brokers, error))?;
         let producer_limit = RecordLimit::of_producer(&worker.client(Client::Producer));
-        Ok(Self { client, brokers, producer_limit })
+        Ok(Self { client, brokers, properties, producer_limit })
     }
 
     /// Makes a topic that does not exist yet, and returns its number of partitions.
@@ -232,7 +234,10 @@ impl Admin {
 
     /// The partitions and copies of a topic, or `None` if there is no such topic.
     fn shape(&self, name: &str) -> Result<Option<Shape>, KafkaError> {
-        let failed = |error| KafkaError::of("read a topic's partitions", &self.brokers, error);
+        let failed = |error| {
+            let action = "read a topic's partitions";
+            KafkaError::of(action, &self.brokers, error).explained(&self.properties)
+        };
         let metadata = self
             .client
             .inner()

@@ -1,9 +1,12 @@
 //! What can go wrong with Kafka, as far as a caller does something different about it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
 use schema::fault::{Disposition, Fault};
+
+use super::cause::{self, Cause};
 
 /// A call to Kafka failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,16 @@ pub enum KafkaError {
         /// The last error.
         #[source]
         source: RdKafkaError,
+    },
+    /// A broker answers and does not let us in.
+    #[error("could not {action} at {brokers}: {cause}")]
+    NotLetIn {
+        /// What was tried.
+        action: &'static str,
+        /// `bootstrap.servers`.
+        brokers: String,
+        /// Why.
+        cause: Cause,
     },
     /// Another producer with our transactional id has taken over.
     #[error("another instance has taken over the transactional id {transactional_id}")]
@@ -127,6 +140,18 @@ impl KafkaError {
     }
 }
 
+impl KafkaError {
+    /// The same, with the reason where nobody answers because nobody lets us in. Blocks for a few
+    /// seconds if nobody answers.
+    pub(super) fn explained(self, properties: &BTreeMap<String, String>) -> Self {
+        let Self::Unavailable { action, brokers, .. } = &self else { return self };
+        match cause::ask(properties) {
+            Some(cause) => Self::NotLetIn { action, brokers: brokers.clone(), cause },
+            None => self,
+        }
+    }
+}
+
 /// Codes after which the same call can succeed.
 pub(super) fn is_passing(code: Code) -> bool {
     matches!(
@@ -172,9 +197,12 @@ fn is_denied(code: Code) -> bool {
 impl Fault for KafkaError {
     fn disposition(&self) -> Disposition {
         match self {
-            Self::Unavailable { .. } | Self::Aborted { .. } | Self::Expired | Self::Gone => {
-                Disposition::Retry
-            }
+            // Whoever mends a password need not start us again.
+            Self::NotLetIn { .. }
+            | Self::Unavailable { .. }
+            | Self::Aborted { .. }
+            | Self::Expired
+            | Self::Gone => Disposition::Retry,
             // With fewer brokers than copies nothing can be made until they are back.
             Self::TopicRefused { code: Code::InvalidReplicationFactor, .. } => Disposition::Retry,
             Self::Property { .. }
@@ -195,6 +223,7 @@ impl Fault for KafkaError {
             Self::Unavailable { .. } => {
                 "start Kafka or correct `bootstrap.servers`; rowcast keeps trying"
             }
+            Self::NotLetIn { cause, .. } => cause.remedy(),
             Self::Fenced { .. } | Self::Displaced { .. } => {
                 "stop one of the two instances, or give them different group ids or names"
             }

@@ -9,6 +9,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
+use super::cause::Cause;
 use super::error::is_passing;
 
 /// A client context that only logs.
@@ -39,16 +40,45 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 /// goes on. Every client of a process meets the same broker and reports each of its attempts, so
 /// all of them share this.
 pub(super) fn tell(error: &RdKafkaError, reason: &str) {
-    static TOLD: Mutex<Vec<(Option<RDKafkaErrorCode>, Instant)>> = Mutex::new(Vec::new());
-    // One kind for all that passes, and one for each code that does not.
-    let kind = error.rdkafka_error_code().filter(|code| !is_passing(*code));
-    if !is_due(&mut TOLD.lock().unwrap_or_else(PoisonError::into_inner), kind, Instant::now()) {
+    static TOLD: Mutex<Vec<(Kind, Instant)>> = Mutex::new(Vec::new());
+    let kind = Kind::of(error, reason);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if !is_due(&mut told, kind.clone(), Instant::now()) {
         tracing::debug!(target: "kafka", error = %error, reason, "kafka client reports a problem");
-    } else if kind.is_none() {
-        let hint = "start Kafka or correct `bootstrap.servers`; rowcast keeps trying";
-        tracing::warn!(target: "kafka", error = %error, reason, hint, "kafka does not answer");
-    } else {
-        tracing::warn!(target: "kafka", error = %error, reason, "kafka client reports a problem");
+        return;
+    }
+    match kind {
+        Kind::NotLetIn(cause) => {
+            let hint = cause.remedy();
+            tracing::warn!(target: "kafka", error = %cause, hint, "kafka does not let us in");
+        }
+        Kind::Away => {
+            let hint = "start Kafka or correct `bootstrap.servers`; rowcast keeps trying";
+            tracing::warn!(target: "kafka", error = %error, reason, hint, "kafka does not answer");
+        }
+        Kind::Other(_) => {
+            tracing::warn!(target: "kafka", error = %error, reason, "kafka client reports a problem");
+        }
+    }
+}
+
+/// A kind of trouble.
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    NotLetIn(Cause),
+    /// All that passes by itself.
+    Away,
+    Other(Option<RDKafkaErrorCode>),
+}
+
+impl Kind {
+    fn of(error: &RdKafkaError, reason: &str) -> Self {
+        let code = error.rdkafka_error_code();
+        match code.and_then(|code| Cause::of(code, reason)) {
+            Some(cause) => Self::NotLetIn(cause),
+            None if code.is_none_or(is_passing) => Self::Away,
+            None => Self::Other(code),
+        }
     }
 }
 

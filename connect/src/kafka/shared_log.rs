@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError as RdKafkaError;
+use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
@@ -96,8 +96,14 @@ fn follow(
                 is_caught_up = true;
                 LogEvent::CaughtUp
             }
-            // The client goes on by itself.
-            Some(Err(error)) if error.rdkafka_error_code().is_some_and(is_passing) => continue,
+            // The client goes on by itself, also where a login fails that was right before.
+            Some(Err(error))
+                if error.rdkafka_error_code().is_some_and(|code| {
+                    is_passing(code) || matches!(code, Code::Authentication | Code::SSL)
+                }) =>
+            {
+                continue;
+            }
             Some(Err(error)) => return Err(failed(error)),
             Some(Ok(message)) => LogEvent::Record {
                 position: message.offset(),

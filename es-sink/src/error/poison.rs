@@ -78,10 +78,14 @@ fn is_unreadable(error: &SinkError) -> bool {
         | SinkError::Json { .. }
         | SinkError::Convert { .. }
         | SinkError::NotText { .. } => true,
+        // A schema that is not understood is about all of its records.
+        SinkError::Format { source, .. } => source.part() == formats::Part::Record,
         // An id that the registry does not know. One that it does not show us is about the login.
         SinkError::Registry(error) => match error {
             RegistryError::Refused { .. } => true,
-            RegistryError::Settings(_)
+            RegistryError::Settings { .. }
+            | RegistryError::NotRegistered { .. }
+            | RegistryError::NotLatest { .. }
             | RegistryError::Unavailable { .. }
             | RegistryError::Unusable { .. }
             | RegistryError::Incompatible { .. } => false,

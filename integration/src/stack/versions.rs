@@ -41,6 +41,12 @@ pub(super) const CONNECT_CLIENT_JAVASCRIPT: &str = "2.3.0";
 /// Confluent's Python client of Kafka and of the schema registry.
 pub(super) const REGISTRY_CLIENT_PYTHON: &str = "2.16.0";
 
+/// The Python package with the schemas of Kubernetes' API, up to the version of this name.
+pub(super) const KUBERNETES_VALIDATE: &str = "1.37.0";
+
+/// The Python package that parses queries of Prometheus.
+pub(super) const PROMQL_PARSER: &str = "0.12.0";
+
 /// The plugin that copies jars; pinned so that a new release cannot change what is fetched.
 pub(super) const MAVEN_DEPENDENCY_PLUGIN: &str = "3.6.1";
 

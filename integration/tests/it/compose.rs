@@ -53,6 +53,7 @@ fn listeners(service: &str, definition: &Value) -> Vec<u16> {
         "registry" => vec![8080],
         "elasticsearch" => vec![9200],
         "kibana" => vec![5601],
+        "grafana" => vec![3000],
         "kafka" => {
             let advertised = text(&definition["environment"]["KAFKA_ADVERTISED_LISTENERS"]);
             let own = advertised.split(',').filter(|listener| listener.contains("://kafka:"));
@@ -158,6 +159,34 @@ fn kafkas_listeners_have_a_protocol_and_one_broker_is_enough() {
     }
 }
 
+/// The address by which Grafana asks is one that Prometheus has: the network is another service's.
+#[test]
+fn grafana_asks_prometheus_where_it_listens_and_that_asks_rowcast_on_loopback() {
+    let services = services();
+    let source = yaml("packaging/grafana/provisioning/datasources/prometheus.yaml");
+    let scraped = yaml("packaging/prometheus/prometheus.yml");
+
+    let (host, port) = host_and_port(&text(&source["datasources"][0]["url"]));
+
+    assert_eq!((host.as_str(), port), ("rowcast", 9090));
+    assert_eq!(text(&services["prometheus"]["network_mode"]), format!("service:{host}"));
+    let target = &scraped["scrape_configs"][0]["static_configs"][0]["targets"][0];
+    assert_eq!(target, "127.0.0.1:8083", "the default of `listeners`");
+    assert!(read("connect/src/config/listener.rs").contains("DEFAULT_PORT: u16 = 8083"));
+    assert!(!read("pipeline.yaml").contains("listeners"));
+    let folder = text(
+        &yaml("packaging/grafana/provisioning/dashboards/rowcast.yaml")["providers"][0]["options"]
+            ["path"],
+    );
+    let home = &services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"];
+    assert_eq!(text(home), format!("{folder}/rowcast.json"));
+    let mounted = texts(&services["grafana"]["volumes"]);
+    assert!(mounted.iter().any(|volume| volume.contains(&format!(":{folder}/rowcast.json:"))));
+    for name in ["prometheus", "grafana"] {
+        assert_eq!(texts(&services[name]["profiles"]), ["metrics"]);
+    }
+}
+
 #[test]
 fn every_mounted_file_exists_and_every_volume_is_declared() {
     let declared = yaml("docker-compose.yml")["volumes"].as_object().unwrap().clone();
@@ -227,6 +256,11 @@ fn images_are_pinned_to_the_versions_that_the_tests_run() {
             "registry" => assert_eq!(tag, pin("APICURIO")),
             "elasticsearch" | "kibana" => assert_eq!(tag, pin("ELASTICSEARCH")),
             "rowcast" => assert_eq!(tag, env!("CARGO_PKG_VERSION")),
+            // No test runs them: whatever is pinned.
+            "prometheus" | "grafana" => {
+                let version = tag.trim_start_matches('v').split('.').map(str::parse::<u32>);
+                assert_eq!(version.filter(Result::is_ok).count(), 3, "{image}");
+            }
             other => panic!("{other} has no pin"),
         }
     }

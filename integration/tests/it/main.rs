@@ -74,6 +74,8 @@ mod online_schema;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod packaging;
+#[cfg(test)]
 mod partial_json;
 #[cfg(test)]
 mod process;

@@ -245,6 +245,7 @@ fn links_lead_to_files() {
         "docs/snapshots.md",
         "docs/soaks.md",
         "docs/file-stream.md",
+        "docs/packaging.md",
         "docs/rest-security.md",
         "docs/worker.md",
     ] {

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use integration::marks::{self, Kind, absent};
 use integration::process::Rowcast;
 use integration::stack::{MySql, shared};
 use mysql_async::prelude::Queryable;
@@ -275,10 +276,17 @@ pub(crate) async fn endpoint(rowcast: &Rowcast) -> String {
     format!("http://{}", address.split_whitespace().next().unwrap().trim_matches('"'))
 }
 
+/// What a process answers at this address, in which nothing stands that nobody may see.
+pub(crate) async fn told(url: &str) -> String {
+    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    absent(Kind::Answer, &text);
+    text
+}
+
 /// Waits until `/metrics` of a process has these lines.
 pub(crate) async fn metrics_have(rowcast: &Rowcast, lines: &[&str]) {
     let url = format!("{}/metrics", endpoint(rowcast).await);
-    let text = || async { reqwest::get(&url).await.unwrap().text().await.unwrap() };
+    let text = || told(&url);
     let have = until(|| async {
         let text = text().await;
         lines.iter().all(|line| text.lines().any(|found| found == *line))
@@ -289,7 +297,7 @@ pub(crate) async fn metrics_have(rowcast: &Rowcast, lines: &[&str]) {
 /// The log, in which nothing may stand that must not.
 pub(crate) fn clean_log(rowcast: &Rowcast) -> String {
     let log = rowcast.log().unwrap();
-    for forbidden in ["panicked", SECRET, ROW_MARK] {
+    for forbidden in ["panicked", marks::SECRET, marks::ROW] {
         assert!(!log.contains(forbidden), "the log has {forbidden:?}:\n{log}");
     }
     log

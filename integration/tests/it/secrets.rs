@@ -2,6 +2,8 @@
 //! that nobody sees them.
 
 mod chain;
+mod oauth;
+mod tls;
 mod vault;
 
 use std::path::Path;
@@ -114,6 +116,33 @@ async fn providers_are_named_and_told_as_in_kafka_connect() {
     assert!(class.contains("config.providers.aws.class") && class.contains("Vault"), "{class}");
 }
 
+/// Whose certificate nobody trusts, as with a proxy in between, gets no token.
+#[tokio::test]
+async fn a_vault_is_trusted_by_its_authority_only() {
+    let (vault, folder) = (FakeVault::start().await, tempfile::tempdir().unwrap());
+    vault.token(TOKEN, None);
+    vault.put("app", json!({ "password": PASSWORD }));
+    let plain: std::net::SocketAddr = vault.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let guarded = tls::in_front_of(plain, &folder.path().join("vault.pem")).await;
+    tls::authority(&folder.path().join("other.pem"));
+    let read = async |authority: &str| {
+        let pem = folder.path().join(authority).to_str().unwrap().to_owned();
+        let at = [("vault.addr", &*guarded), ("vault.token", TOKEN), ("vault.pem", &*pem)];
+        let providers = provider("vault", VAULT, if authority.is_empty() { &at[..2] } else { &at });
+        replaced(&providers, &[("database.password", "${vault:secret/app:password}")]).await
+    };
+
+    assert_eq!(read("vault.pem").await.unwrap(), [PASSWORD]);
+    let reads = vault.with(|state| state.reads);
+    for wrong in ["other.pem", ""] {
+        let error = read(wrong).await.unwrap_err();
+        tells_nothing(&error);
+        assert!(error.contains("whose certificate is not trusted"), "{error}");
+        assert!(error.contains("give its authority as vault.pem"), "{error}");
+    }
+    assert_eq!(vault.with(|state| state.reads), reads, "it was asked for nothing");
+}
+
 #[tokio::test]
 async fn a_secret_of_vault_is_read_once_for_all_its_keys() {
     let vault = FakeVault::start().await;
@@ -214,10 +243,10 @@ async fn a_connector_begins_anew_when_its_secrets_end() {
     let stack = shared().await.unwrap();
     let (folder, vault) = (tempfile::tempdir().unwrap(), FakeVault::start().await);
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    for name in ["geheim-a", "geheim-b"] {
+    for name in ["secret-a", "secret-b"] {
         std::fs::write(file(name), format!("{name}\n")).unwrap();
     }
-    vault.put("files", json!({ "name": file("geheim-a") }));
+    vault.put("files", json!({ "name": file("secret-a") }));
     vault.with(|state| state.login_ttl = Duration::from_secs(6));
     let ttl = "config.providers.vault.param.secret.default.ttl=2500\n";
     let worker = worker(stack, "sec-reload", folder.path(), &(with_role(&vault) + ttl)).await;
@@ -234,7 +263,7 @@ async fn a_connector_begins_anew_when_its_secrets_end() {
         })
     };
     assert!(has("sec_reload", 1).await && has("sec_stays", 1).await);
-    vault.put("files", json!({ "name": file("geheim-b") }));
+    vault.put("files", json!({ "name": file("secret-b") }));
 
     assert!(has("sec_reload", 2).await, "{}", worker.process.log().unwrap());
     assert_eq!(records(&stack.kafka.bootstrap(), "sec_stays").len(), 1);
@@ -251,7 +280,7 @@ async fn a_connector_begins_anew_when_its_secrets_end() {
 async fn a_connector_whose_vault_is_sealed_fails_and_begins_when_it_is_not() {
     let stack = shared().await.unwrap();
     let (folder, vault) = (tempfile::tempdir().unwrap(), FakeVault::start().await);
-    let name = folder.path().join("geheim-file").to_str().unwrap().to_owned();
+    let name = folder.path().join("secret-file").to_str().unwrap().to_owned();
     std::fs::write(&name, "row\n").unwrap();
     vault.put("files", json!({ "name": name }));
     let worker = worker(stack, "sec-sealed", folder.path(), &with_role(&vault)).await;

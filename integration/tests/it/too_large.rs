@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use integration::marks::{Kind, absent};
 use integration::pipeline::PipelineFile;
 use integration::process::Rowcast;
 use integration::stack::{Elasticsearch, ElasticsearchOptions, Stack, shared};
@@ -180,7 +181,9 @@ pub(crate) fn letters(bootstrap: &str, topic: &str) -> Vec<(usize, BTreeMap<Stri
             let value = String::from_utf8(header.value.unwrap().to_vec()).unwrap();
             (header.key.to_owned(), value)
         });
-        letters.push((message.payload_len(), headers.collect()));
+        let headers: BTreeMap<_, _> = headers.collect();
+        absent(Kind::Letter, &format!("{headers:?}"));
+        letters.push((message.payload_len(), headers));
     }
     letters
 }

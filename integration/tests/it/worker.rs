@@ -11,6 +11,7 @@ mod topics;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use integration::marks::{Kind, absent};
 use integration::process::Rowcast;
 use integration::stack::{MySql, Stack, shared};
 use serde_json::{Value, json};
@@ -85,7 +86,9 @@ impl Worker {
         let request = if body.is_null() { request } else { request.json(body) };
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
-        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
+        let text = answer.text().await.unwrap();
+        absent(Kind::Answer, &text);
+        (status, serde_json::from_str(&text).unwrap_or_default())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
@@ -98,7 +101,11 @@ impl Worker {
         loop {
             let url = format!("{}{path}", self.url);
             let answer: Value = match reqwest::get(url).await {
-                Ok(answer) => answer.json().await.unwrap_or_default(),
+                Ok(answer) => {
+                    let text = answer.text().await.unwrap_or_default();
+                    absent(Kind::Answer, &text);
+                    serde_json::from_str(&text).unwrap_or_default()
+                }
                 Err(_) => Value::Null,
             };
             if is_it(&answer) {
@@ -186,7 +193,7 @@ async fn a_debezium_and_a_confluent_configuration_work_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let mut scenario = Scenario::new("wk_example").await;
     scenario.sql("CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(20))").await;
-    scenario.sql("INSERT INTO t VALUES (1, 'one'), (2, 'two')").await;
+    scenario.sql("INSERT INTO t VALUES (1, 'zeile-1'), (2, 'zeile-2')").await;
     let worker = Worker::start(stack, "wk-example", folder.path(), "worker").await;
 
     worker.make("source", debezium(&stack.mysql, stack, ("wk_example", 7001))).await;
@@ -195,7 +202,7 @@ async fn a_debezium_and_a_confluent_configuration_work_as_they_are() {
     let url = stack.elasticsearch.url();
     has_documents(&url, "wk_example.wk_example.t", 2).await;
     scenario.sql("DELETE FROM t WHERE id = 1").await;
-    scenario.sql("INSERT INTO t VALUES (3, 'three'), (4, 'four')").await;
+    scenario.sql("INSERT INTO t VALUES (3, 'zeile-3'), (4, 'zeile-4')").await;
     has_documents(&url, "wk_example.wk_example.t", 3).await;
     scenario.topic_is_table("t").await;
     // Its offsets as Kafka Connect shows them.

@@ -42,7 +42,9 @@ impl Admin {
     /// Returns [`KafkaError`] when no broker answers, or it does not let us in.
     pub async fn catalog(self) -> Result<TopicCatalog, KafkaError> {
         let asked = tokio::task::spawn_blocking(move || {
-            let failed = |error| KafkaError::of("list the topics", &self.brokers, error);
+            let failed = |error| {
+                KafkaError::of("list the topics", &self.brokers, error).explained(&self.properties)
+            };
             let metadata = self.client.inner().fetch_metadata(None, KAFKA_REQUEST_TIMEOUT);
             let metadata = metadata.map_err(failed)?;
             let shape = |topic: &rdkafka::metadata::MetadataTopic| {

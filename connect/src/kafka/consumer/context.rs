@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Mutex, PoisonError};
 
 use rdkafka::ClientContext;
 use rdkafka::TopicPartitionList;
@@ -10,7 +11,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError as RdKafkaError;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::super::log::log_line;
+use super::super::cause::Cause;
+use super::super::log::{log_line, tell};
 
 /// A rebalance that waits for its answer.
 pub(super) enum Rebalance {
@@ -28,6 +30,8 @@ pub(super) struct Context {
     brokers: String,
     waiting: AtomicBool,
     closing: AtomicBool,
+    /// Why the last attempt was not let in.
+    cause: Mutex<Option<Cause>>,
 }
 
 impl Context {
@@ -37,7 +41,7 @@ impl Context {
         brokers: String,
     ) -> Self {
         let (waiting, closing) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { rebalances, errors, brokers, waiting, closing }
+        Self { rebalances, errors, brokers, waiting, closing, cause: Mutex::default() }
     }
 
     /// From now on partitions are given up at once: closing waits for that.
@@ -54,6 +58,11 @@ impl Context {
         }
     }
 
+    /// Takes why the last attempt was not let in.
+    pub(super) fn cause(&self) -> Option<Cause> {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Says once that it does again.
     pub(super) fn answers(&self) {
         if self.waiting.swap(false, Ordering::Relaxed) {
@@ -68,6 +77,12 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: RdKafkaError, reason: &str) {
+        if let Some(cause) = error.rdkafka_error_code().and_then(|code| Cause::of(code, reason)) {
+            tell(&error, reason);
+            *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+            // Polling gives it to the thread as well.
+            return;
+        }
         tracing::debug!(target: "kafka", error = %error, reason, "kafka client reports a problem");
         // The thread judges it. Errors that find no room repeat those that did.
         drop(self.errors.try_send(error));

@@ -23,7 +23,7 @@ use super::{
     Command, CommitOffsets, ConsumerConfig, ConsumerError, ConsumerFeed, Held, Polled,
     REVOKE_DEADLINE, Record,
 };
-use crate::kafka::KafkaError;
+use crate::kafka::{Cause, KafkaError};
 
 /// Most records of a batch. With 1 KiB a record it is full at the same time as by its bytes.
 const BATCH_MAX_RECORDS: usize = 1_000;
@@ -252,6 +252,9 @@ impl Poller {
 
     /// librdkafka repeats by itself what can pass.
     fn judge(&self, error: RdKafkaError) -> Result<(), ConsumerError> {
+        if let Some(cause) = self.consumer.context().cause() {
+            return self.is_not_let_in(cause);
+        }
         match error.rdkafka_error_code() {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                 Err(ConsumerError::OffsetOutOfRange {
@@ -277,6 +280,15 @@ impl Poller {
                 Err(judged.into())
             }
         }
+    }
+
+    /// Whoever has partitions goes on with the connections that there are; the log has told of it.
+    fn is_not_let_in(&self, cause: Cause) -> Result<(), ConsumerError> {
+        if self.assigned {
+            return Ok(());
+        }
+        let (action, brokers) = ("join the consumer group", self.brokers.clone());
+        Err(KafkaError::NotLetIn { action, brokers, cause }.into())
     }
 
     /// Which partition's committed offset the broker does not have: the error does not say.

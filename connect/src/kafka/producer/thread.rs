@@ -96,7 +96,8 @@ impl ProducerThread {
             .create_with_context(deliveries.clone())
             .map_err(|error| failed("create a producer", error))?;
         if self.config.delivery == Delivery::ExactlyOnce {
-            start_transactions(&producer).map_err(|error| failed("start transactions", error))?;
+            start_transactions(&producer)
+                .map_err(|error| failed("start transactions", error).explained(&properties))?;
         }
         Ok(Session {
             producer,

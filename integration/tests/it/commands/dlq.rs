@@ -7,6 +7,7 @@ use connect::config::PipelineConfig;
 use connect::connector::ConnectorName;
 use connect::kafka::consumer::{KafkaOffset, TopicPartition};
 use connect::kafka::dead_letters::{DeadLetterConfig, DeadLetters, Reason};
+use integration::marks::{Kind, absent};
 use integration::pipeline::PipelineFile;
 use integration::process::Rowcast;
 use integration::stack::{Stack, shared};
@@ -41,7 +42,8 @@ fn copies(stack: &Stack, topic: &str) -> Vec<Copied> {
             let value = String::from_utf8(header.value.unwrap().to_vec()).unwrap();
             (header.key.to_owned(), value)
         });
-        let headers = headers.collect();
+        let headers: BTreeMap<_, _> = headers.collect();
+        absent(Kind::Letter, &format!("{headers:?}"));
         let bytes = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
         found.push((bytes(message.key()), bytes(message.payload()), headers));
     }

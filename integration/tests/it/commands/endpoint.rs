@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{request, rowcast};
-use crate::scene::{Scene, endpoint as url, records, refusal, stop, until};
+use crate::scene::{Scene, endpoint as url, records, refusal, stop, told, until};
 
 async fn get(url: &str) -> Value {
-    reqwest::get(url).await.unwrap().json().await.unwrap()
+    serde_json::from_str(&told(url).await).unwrap()
 }
 
 async fn post(url: &str) -> (u16, Value) {
@@ -67,7 +67,7 @@ async fn a_running_process_tells_where_it_and_its_tables_are() {
         (&status["type"], &status["tasks"][0]["state"]),
         (&json!("source"), &json!("RUNNING"))
     );
-    let metrics = reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap();
+    let metrics = told(&format!("{url}/metrics")).await;
     let expected = r#"rowcast_source_table_state{connector="cmd_endpoint",table="cmd_endpoint.t",state="streaming"} 1"#;
     assert!(metrics.contains(expected), "{metrics}");
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use integration::cell::Cell;
+use integration::marks::{Kind, absent};
 use integration::pipeline::PipelineFile;
 use integration::random::Random;
 use integration::topic::{ChangeRecord, Operation, problems};
@@ -49,10 +50,12 @@ fn raw(scenario: &Scenario, topic: &str) -> Vec<Raw> {
             let text = |value: Option<&[u8]>| String::from_utf8(value.unwrap().to_vec()).unwrap();
             headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
         });
+        let headers: BTreeMap<_, _> = headers.unwrap_or_default();
+        absent(Kind::Letter, &format!("{headers:?}"));
         records.push(Raw {
             key: message.key().unwrap_or_default().to_vec(),
             value: message.payload().map(<[u8]>::to_vec),
-            headers: headers.unwrap_or_default(),
+            headers,
         });
     }
     records

@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::vault::FakeVault;
 use super::{PASSWORD, ROLE_SECRET, tells_nothing, with_role};
 use crate::es_connection::{certificate, count, options};
-use crate::scenario::{LOG, Scenario, log_has, stop, until_async};
-use crate::scene::SECRET;
+use crate::scenario::{LOG, Scenario, log_has, stop, until, until_async};
+use crate::scene::{SECRET, told};
 use crate::worker::{Worker, confluent, debezium};
 
 /// A value of a row, which only the topic and the index may have.
@@ -156,16 +156,68 @@ async fn data_folder(mysql: &MySql) -> String {
     connection.query_first("SELECT @@datadir").await.unwrap().unwrap()
 }
 
+/// A connector whose own login is wrong says so in its status, and the others go on.
+async fn a_wrong_login_of_a_connector_is_in_its_status(worker: &Worker, folder: &Path) {
+    let module = "org.apache.kafka.common.security.scram.ScramLoginModule";
+    let wrong = format!("{module} required username=\"rowcast\" password=\"geheim-wrong\";");
+    let lines = folder.join("lines.txt");
+    std::fs::write(&lines, "zeile-1\n").unwrap();
+    let file = lines.to_str().unwrap();
+    let text = "org.apache.kafka.connect.storage.StringConverter";
+    let source = json!({
+        "connector.class": "FileStreamSource",
+        "file": file,
+        "topic": "sec-wrong",
+        "value.converter": text,
+        "producer.override.sasl.jaas.config": wrong,
+    });
+    let sink = json!({
+        "connector.class": "FileStreamSink",
+        "file": folder.join("out.txt").to_str().unwrap(),
+        "topics": "sec-wrong",
+        "value.converter": text,
+        "consumer.override.sasl.jaas.config": wrong,
+    });
+    for (name, config) in [("sec-wrong-source", source), ("sec-wrong-sink", sink)] {
+        let url = format!("{}/connectors/{name}/config", worker.url());
+        // Kafka Connect's answer has the settings as they are.
+        let made = Client::new().put(url).json(&config).send().await.unwrap();
+        assert_eq!(made.status(), 201);
+        let told = |it: &Value| {
+            let trace = it["tasks"][0]["trace"].as_str().unwrap_or_default();
+            trace.contains("SASL authentication failed: the broker refuses the login")
+        };
+        worker.until(&format!("/connectors/{name}/status"), told).await;
+        worker.ask("DELETE", &format!("/connectors/{name}"), &Value::Null).await;
+    }
+}
+
+/// The last line of the log with a text, once there is one.
+async fn log_line(rowcast: &Rowcast, text: &str) -> String {
+    log_has(rowcast, text).await;
+    let log = rowcast.log().unwrap();
+    log.lines().rfind(|line| line.contains(text)).unwrap().to_owned()
+}
+
 /// Who must not be trusted, or does not trust us, is told of without a secret.
 async fn wrong_ones_are_told_of(text: &str, folder: &Path, registry: &str) {
-    let password = text.replace(":kafka}", ":other}");
-    std::fs::write(folder.join("secrets.properties"), format!("kafka={PASSWORD}\nother=no\n"))
-        .unwrap();
-    let authority = text.replace("node.pem", "other.pem");
-    // What librdkafka answers does not say why.
-    for (name, text) in [("password", password), ("authority", authority)] {
-        let rowcast = start(&text, folder, name).await;
-        log_has(&rowcast, "kafka is waited for").await;
+    let other = format!("kafka={PASSWORD}\nother=geheim-other\n");
+    std::fs::write(folder.join("secrets.properties"), other).unwrap();
+    for (name, (from, to), cause) in [
+        ("password", (":kafka}", ":other}"), "the broker refuses the login"),
+        ("authority", ("node.pem", "other.pem"), "the broker's certificate is not trusted"),
+        (
+            "mechanism",
+            ("mechanism=SCRAM-SHA-512", "mechanism=PLAIN"),
+            "the broker does not have this SASL mechanism, but: SCRAM-SHA-512",
+        ),
+    ] {
+        let rowcast = start(&text.replace(from, to), folder, name).await;
+        let line = log_line(&rowcast, "kafka is waited for").await;
+        assert!(line.contains(cause) && line.contains("rowcast keeps trying"), "{line}");
+        // It does.
+        let told = || rowcast.log().unwrap().matches("kafka is waited for").count();
+        assert!(until(|| told() > 1).await, "{}", rowcast.log().unwrap());
         tells_nothing(&rowcast.log().unwrap());
         stop(&rowcast).await;
     }
@@ -206,10 +258,10 @@ async fn a_row_goes_through_where_every_server_wants_a_login_and_nobody_sees_a_s
             tells_nothing(&worker.get(&format!("/connectors/{name}{path}")).await.to_string());
         }
     }
-    let metrics = reqwest::get(format!("{}/metrics", worker.url())).await.unwrap();
-    let metrics = metrics.text().await.unwrap();
+    let metrics = told(&format!("{}/metrics", worker.url())).await;
     assert!(metrics.contains("sec-chain-sink"), "{metrics}");
     tells_nothing(&metrics);
+    a_wrong_login_of_a_connector_is_in_its_status(&worker, folder).await;
     tells_nothing(&worker.process.log().unwrap());
     stop(&worker.process).await;
     assert!(text.contains(ROLE_SECRET), "only its file has it");
