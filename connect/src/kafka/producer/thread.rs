@@ -50,12 +50,10 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);
 /// busy that answers within 10 ms up to 2 million messages a second.
 const QUEUE_MESSAGES: usize = 20_000;
 
-/// How long the thread waits before it looks again whether librdkafka has got rid of records.
-/// `BaseProducer::poll` is no such wait: the last millisecond of it spins, and it goes on when there
-/// is news. That took a sixth of the process's time (`perf`, first copy of a table).
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// One slice of polling for delivery reports. Shorter ones spin.
+const POLL_SLICE: Duration = Duration::from_millis(2);
 
-/// Messages between two looks for what librdkafka has to tell while sending.
+/// Messages between two polls while sending, to take delivery reports off.
 const POLL_EVERY: usize = 1000;
 
 /// The thread before its client is there.
@@ -142,8 +140,6 @@ impl ProducerThread {
             .set("enable.idempotence", "true")
             // Batches come whole, so there is little to wait for; more only delays the commit.
             .set("linger.ms", "1")
-            // What was delivered is seen in how many are left.
-            .set("delivery.report.only.error", "true")
             .set("batch.size", "1000000")
             .set("queue.buffering.max.messages", QUEUE_MESSAGES.to_string())
             .set("queue.buffering.max.kbytes", queue_kbytes.to_string())
@@ -165,7 +161,7 @@ fn start_transactions(producer: &BaseProducer<Deliveries>) -> Result<(), RdKafka
         }
         // Errors of connections come by polling, which the call above does not do. Where there is
         // none, as with a broker that accepts and is silent, the wait itself is told of.
-        producer.poll(Duration::ZERO);
+        producer.poll(POLL_SLICE);
         tell(&RdKafkaError::Transaction(error), "no answer to the start of transactions");
     }
 }
@@ -280,13 +276,6 @@ impl Session {
         self.enqueue(message)
     }
 
-    /// Waits a little for librdkafka, and takes what it has to tell.
-    fn rest(&self) {
-        // The thread is the producer's own, and nobody unparks it.
-        std::thread::park_timeout(LOOK_EVERY);
-        self.producer.poll(Duration::ZERO);
-    }
-
     /// Hands a message to librdkafka, waiting while its queue is full.
     fn enqueue(&self, mut message: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
         let deadline = Instant::now() + self.patience();
@@ -299,7 +288,7 @@ impl Session {
                         return Err(self.judge("send records", source));
                     }
                     message = back;
-                    self.rest();
+                    self.producer.poll(POLL_SLICE);
                 }
                 Err((RdKafkaError::MessageProduction(Code::MessageSizeTooLarge), back)) => {
                     let bytes =

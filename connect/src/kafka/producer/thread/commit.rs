@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaError, RDKafkaErrorCode 
 use rdkafka::producer::{BaseRecord, Producer, PurgeConfig};
 use schema::fault::{Disposition, Fault, chain};
 
-use super::{DELIVERY_TIMEOUT, Session, TRANSACTION_TIMEOUT};
+use super::{DELIVERY_TIMEOUT, POLL_SLICE, Session, TRANSACTION_TIMEOUT};
 use crate::clock;
 use crate::config::{Delivery, KAFKA_REQUEST_TIMEOUT};
 use crate::kafka::error::KafkaError;
@@ -82,7 +82,7 @@ impl Session {
         if let Some(last) = self.last_commit {
             let pause = self.pause.before(bytes);
             while last.elapsed() < pause {
-                self.rest();
+                self.producer.poll(POLL_SLICE);
             }
         }
         self.begun_at = clock::since_epoch();
@@ -128,7 +128,7 @@ impl Session {
         Ok(())
     }
 
-    /// Waits until librdkafka has nothing in flight. Its own flush would wait 101 ms. All that was
+    /// Polls until librdkafka has nothing in flight. Its own flush would wait 101 ms. All that was
     /// sent has been acknowledged then; in a transaction the commit says so.
     fn drain(&self) -> Result<(), KafkaError> {
         let deadline = Instant::now() + self.patience();
@@ -137,7 +137,7 @@ impl Session {
                 let source = RdKafkaError::Flush(Code::OperationTimedOut);
                 return Err(self.judge("deliver records", source));
             }
-            self.rest();
+            self.producer.poll(POLL_SLICE);
         }
         match self.config.delivery {
             Delivery::ExactlyOnce => Ok(()),
@@ -195,7 +195,7 @@ impl Session {
         self.producer.purge(PurgeConfig::default().queue().inflight());
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            self.rest();
+            self.producer.poll(POLL_SLICE);
         }
         let Err(refusal) = self.producer.abort_transaction(ABORT_TIMEOUT) else { return error };
         let refusal = self.judge("abort", refusal);
