@@ -54,7 +54,15 @@ impl ConnectSchema {
         if text.len() > TEXT_MAX_BYTES {
             return Err(wrong());
         }
-        let json: Value = serde_json::from_str(text).map_err(|error| JsonError::syntax(&error))?;
+        let mut json: Value =
+            serde_json::from_str(text).map_err(|error| JsonError::syntax(&error))?;
+        // A row that may be null, as `ExtractNewRecordState` leaves it: a null one is no row, so it
+        // does not come here, and documents are made of records, not of unions.
+        if let Some(row) =
+            json.as_object_mut().filter(|it| it.get("type") == Some(&"struct".into()))
+        {
+            row.remove("optional");
+        }
         let (root, node) = parse(&json)?;
         let writer = WriterSchema::of_tree(node).map_err(|_| wrong())?;
         Ok(Self { root, writer })
