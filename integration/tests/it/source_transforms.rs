@@ -1,5 +1,6 @@
 //! Transforms and converters of the source on real servers: every record goes through them, once.
 
+mod debezium;
 mod found;
 
 use std::collections::BTreeMap;

@@ -150,7 +150,7 @@ async fn a_dead_letter_is_the_record_with_connects_headers_and_comes_before_its_
         ("__connect.errors.connector.name", "letters"),
         ("__connect.errors.task.id", "0"),
         ("__connect.errors.stage", "TASK_PUT"),
-        ("__connect.errors.class.name", "rowcast"),
+        ("__connect.errors.class.name", "org.apache.kafka.connect.sink.SinkTask"),
         ("__connect.errors.exception.class.name", "DocumentTooLarge"),
         ("__connect.errors.exception.message", error),
         ("__connect.errors.exception.stacktrace", error),

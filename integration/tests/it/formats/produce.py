@@ -17,7 +17,9 @@ kafka, registry_url, protobuf_topic, json_topic = sys.argv[1:]
 registry = SchemaRegistryClient({"url": registry_url})
 producer = Producer({"bootstrap.servers": kafka})
 topics = [NewTopic(topic, 1, 1) for topic in (protobuf_topic, json_topic)]
-for made in AdminClient({"bootstrap.servers": kafka}).create_topics(topics).values():
+# Its answers end with it.
+admin = AdminClient({"bootstrap.servers": kafka})
+for made in admin.create_topics(topics).values():
     made.result(60)
 
 Field = descriptor_pb2.FieldDescriptorProto

@@ -22,6 +22,7 @@ const LAST: &str = "srv-2 21: .source.snapshot is 0874727565 (\\u{8}true), not 0
 
 #[tokio::test]
 async fn schema_changes_and_transactions_are_debeziums() {
+    let _alone = super::ALONE.lock().await;
     let stack = shared().await.unwrap();
     let mut pairs = pairs();
     pairs.retain(|pair| pair.name == "gold");

@@ -15,6 +15,8 @@ pub(super) struct Found {
     pub(super) key: Option<String>,
     pub(super) value: Option<String>,
     pub(super) headers: Vec<(String, Option<String>)>,
+    /// Milliseconds since 1970.
+    pub(super) time: i64,
 }
 
 impl Found {
@@ -63,5 +65,6 @@ fn record(message: &rdkafka::message::BorrowedMessage<'_>) -> Found {
         key: message.key().map(text),
         value: message.payload().map(text),
         headers: headers.map(|it| (it.key.to_owned(), it.value.map(text))).collect(),
+        time: message.timestamp().to_millis().unwrap(),
     }
 }

@@ -1,10 +1,11 @@
 //! Which topics a connector works with, as Kafka Connect tracks them: any worker tells.
 
 use integration::stack::{ConnectOptions, KafkaConnect, shared};
+use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
 use super::{Worker, confluent, debezium};
-use crate::scenario::{Scenario, stop, until_async};
+use crate::scenario::{Scenario, connect, own_server, stop, until_async};
 
 #[tokio::test]
 async fn every_worker_knows_the_topics_of_a_connector_until_they_are_forgotten() {
@@ -54,31 +55,38 @@ async fn what_kafka_connect_has_tracked_is_known() {
     const GROUP: &str = "wk-after-connect";
     let stack = shared().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut scenario = Scenario::new("wk_after").await;
-    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY)").await;
-    scenario.sql("INSERT INTO t VALUES (1)").await;
+    // Debezium parses every definition in the log, and those of other tests are not all for it.
+    let mysql = own_server("mysql-of-topics", &[]).await;
+    let mut rows = connect(&mysql).await;
+    for statement in [
+        "CREATE DATABASE wk_after",
+        "CREATE TABLE wk_after.t (id INT PRIMARY KEY)",
+        "INSERT INTO wk_after.t VALUES (1)",
+    ] {
+        rows.query_drop(statement).await.unwrap();
+    }
     let (directory, servers) = (stack.directory().join(GROUP), (&stack.kafka, &stack.registry));
     let options = ConnectOptions::new(GROUP);
-    let connect = KafkaConnect::start(&stack.installed, &directory, servers, &options);
-    let connect = connect.await.unwrap();
-    let mut config = debezium(&stack.mysql, stack, ("wk_after", 7041));
+    let worker = KafkaConnect::start(&stack.installed, &directory, servers, &options);
+    let worker = worker.await.unwrap();
+    let mut config = debezium(&mysql, stack, ("wk_after", 7041));
     // The broker makes none by itself.
     for setting in ["partitions", "replication.factor"] {
         config[format!("topic.creation.default.{setting}")] = json!("1");
     }
-    let made = reqwest::Client::new().post(format!("{}/connectors", connect.url()));
+    let made = reqwest::Client::new().post(format!("{}/connectors", worker.url()));
     let made = made.json(&json!({ "name": "taken", "config": config })).send().await.unwrap();
     assert_eq!(made.status(), 201, "{}", made.text().await.unwrap());
     let path = "/connectors/taken/topics";
     let mut known = Value::Null;
     until_async(async || {
-        let answer = reqwest::get(format!("{}{path}", connect.url())).await.unwrap();
+        let answer = reqwest::get(format!("{}{path}", worker.url())).await.unwrap();
         known = answer.json().await.unwrap();
         let topics = known["taken"]["topics"].as_array().unwrap();
-        topics.contains(&scenario.topic("t").into()) && topics.contains(&"wk_after".into())
+        topics.contains(&"wk_after.wk_after.t".into()) && topics.contains(&"wk_after".into())
     })
     .await;
-    connect.server.stop().await.unwrap();
+    worker.server.stop().await.unwrap();
 
     let worker = Worker::start(stack, GROUP, folder.path(), "worker").await;
 
