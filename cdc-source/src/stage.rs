@@ -27,13 +27,12 @@ use connect::kafka::producer::TransactionalProducer;
 use schema::fault::Fault;
 use schema::registry::Registry;
 use tokio::time::Instant;
-use transform::{Chain, Part, Record};
+use transform::{Chain, Part, Record, sequence_of};
 
 pub(crate) use self::drafts::{Drafts, Purpose};
 pub(crate) use self::failure::RecordFailure;
 use self::failure::{Side, Trouble};
 pub(crate) use self::lsn::lsn_in_json;
-use self::lsn::lsn_of;
 use self::outlets::{Outlet, Outlets};
 use self::writer::Writer;
 use crate::config::{SourceConfig, StageConfig};
@@ -138,7 +137,7 @@ impl Stage {
         }
         let record = self.drafts.record(draft)?;
         let is_side = self.drafts.is_side(draft.topic);
-        let lsn = lsn_header(draft).or_else(|| lsn_of(&record.value));
+        let lsn = lsn_header(draft).or_else(|| sequence_of(&record.value).map(str::to_owned));
         let Some(record) = self.chain.apply(record)? else {
             self.filtered += 1;
             return Ok(());
@@ -160,7 +159,7 @@ impl Stage {
             out.push_header(HeaderName::Chosen(header.name.into()), value.as_deref());
         }
         if let Some(lsn) = lsn
-            && !(self.value.keeps_structs() && lsn_of(&record.value).is_some())
+            && !(self.value.keeps_structs() && sequence_of(&record.value).is_some())
         {
             out.push_header(HeaderName::Fixed(LSN_HEADER), Some(lsn.as_bytes()));
         }

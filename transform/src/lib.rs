@@ -18,6 +18,7 @@ mod java;
 mod options;
 mod record;
 mod schemas;
+mod sequence;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub use chain::{Chain, Needs};
 pub use data::{JsonProblem, json_of, part_of, schema_json, schema_of};
 pub use error::{ConfigProblem, Exception, TransformError};
 pub use record::{Header, Part, Record};
+pub use sequence::sequence_of;
 
 /// The Java classes of all transforms, in the order of their names.
 pub fn transform_classes() -> impl Iterator<Item = &'static str> {

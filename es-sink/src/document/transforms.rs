@@ -13,11 +13,10 @@ use bytes::Bytes;
 use connect::kafka::consumer::{Record, RecordMeta};
 use schema::avro::WriterSchema;
 use schema::connect_json::{Enveloped, json_text};
-use schema::lsn::Lsn;
 use schema::value::{Kind, Schema, Value};
 use serde_json::Value as Json;
 use transform::{
-    Chain, Header, JsonProblem, Needs, Part, json_of, part_of, schema_json, schema_of,
+    Chain, Header, JsonProblem, Needs, Part, json_of, part_of, schema_json, schema_of, sequence_of,
 };
 
 use super::schemas::{Form, SchemaRef, Schemas, json_error};
@@ -101,7 +100,7 @@ impl Transforms {
         let value = self.part(record, (&record.value, value), schemas).await?;
         *stage = Stage::Transformation;
         // The number of a change is in the envelope, which transforms may take away.
-        let lsn = record.lsn.or_else(|| lsn_of(&value));
+        let lsn = record.lsn.or_else(|| sequence_of(&value)?.parse().ok());
         let done = self.chain.apply(self.given(record, key, value));
         let done = done.map_err(|source| SinkError::Transform {
             origin: Origin::of(record),
@@ -282,31 +281,6 @@ fn routed(record: &Record, to: Arc<str>) -> Record {
         control: record.control.clone(),
         meta: RecordMeta { routed_from: is_other.then_some(from), ..RecordMeta::default() },
     }
-}
-
-/// The number of the change that an envelope is about.
-fn lsn_of(value: &Part) -> Option<Lsn> {
-    let text =
-        |value: &Value| if let Value::String(text) = value { text.parse().ok() } else { None };
-    match value.schema.as_deref() {
-        Some(schema) => {
-            let (schema, source) = field(schema, &value.value, "source")?;
-            text(field(schema, source, "sequence")?.1)
-        }
-        None => text(entry(entry(&value.value, "source")?, "sequence")?),
-    }
-}
-
-fn field<'a>(schema: &'a Schema, value: &'a Value, name: &str) -> Option<(&'a Schema, &'a Value)> {
-    let (Kind::Struct(fields), Value::Struct(values)) = (&schema.kind, value) else { return None };
-    let mut both = fields.iter().zip(values);
-    both.find(|(field, _)| field.name == name).map(|(field, value)| (&field.schema, value))
-}
-
-fn entry<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-    let Value::Map(entries) = value else { return None };
-    let is = |key: &Value| if let Value::String(key) = key { key == name } else { false };
-    entries.iter().find(|(key, _)| is(key)).map(|(_, value)| value)
 }
 
 fn parse(record: &Record, text: &str) -> Result<Json, SinkError> {
