@@ -27,11 +27,6 @@ impl Recording {
     pub(super) fn schemas_of(&self, subject: &str) -> impl Iterator<Item = &String> {
         self.schemas.iter().filter(move |(name, _)| name == subject).map(|(_, schema)| schema)
     }
-
-    /// Whether it has records of a table.
-    pub(super) fn has_table(&self, table: &str) -> bool {
-        self.records.iter().any(|record| record.topic.ends_with(&format!(".{table}")))
-    }
 }
 
 /// One record, its frames replaced by places in [`Recording::schemas`].

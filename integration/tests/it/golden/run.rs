@@ -68,8 +68,10 @@ pub(super) async fn run() -> Outcome {
     for id in found.into_iter().filter(|id| !recorded.contains(id)) {
         schemas.insert(id, registry.schema(id).await);
     }
-    let versions = registry.versions(&prefixes).await;
-    Outcome { recordings, ids, written, schemas, versions, registered: relay.texts() }
+    let registered = relay.texts();
+    let subjects = recordings.iter().flat_map(|recording| &recording.schemas).map(|(name, _)| name);
+    let versions = registry.versions(subjects.chain(registered.keys()).collect()).await;
+    Outcome { recordings, ids, written, schemas, versions, registered }
 }
 
 /// Runs the statements that were run before the connectors.
@@ -99,7 +101,7 @@ pub(super) async fn capture(
     wait_for_copies(&rowcast, &mut offsets, recordings);
     for pair in pairs {
         let connectors = recordings.iter().filter(|recording| recording.pair == pair.name);
-        let connectors: Vec<&Recording> = connectors.collect();
+        let connectors: Vec<&str> = connectors.map(|it| it.name.as_str()).collect();
         let mut session = Session::new(mysql).await;
         stream(pair, &connectors, &mut session, &mut offsets, &rowcast).await;
     }
@@ -142,12 +144,13 @@ fn pipeline(
     format!("{file:#}")
 }
 
-/// Runs the statements that are streamed. rowcast asks the server for a definition when it meets
-/// the first rows of it, so a definition is changed only when those before it were read: Debezium,
-/// which reads statements, needs no such pause.
+/// Runs the statements that are streamed. rowcast asks the server for a definition when it meets it
+/// or the first rows of it, so a definition is changed only when all before it was read, also by a
+/// connector that does not capture the table, as it may tell the definition: Debezium, which reads
+/// statements, needs no such pause.
 async fn stream(
     pair: &Pair,
-    connectors: &[&Recording],
+    connectors: &[&str],
     session: &mut Session,
     offsets: &mut Offsets,
     rowcast: &Rowcast,
@@ -158,15 +161,10 @@ async fn stream(
         if let Touch::Definition(table) = touch
             && let Some(executed) = changed.remove(table)
         {
-            let names: Vec<&str> = connectors
-                .iter()
-                .filter(|recording| recording.has_table(table))
-                .map(|recording| recording.name.as_str())
-                .collect();
-            session.passed(rowcast, offsets, &names, &executed).await;
+            session.passed(rowcast, offsets, connectors, &executed).await;
         }
         session.run(statement).await;
-        if let Touch::Rows(table) = touch {
+        if let Touch::Rows(table) | Touch::Definition(table) = touch {
             changed.insert(table, session.executed().await);
         }
     }

@@ -46,9 +46,8 @@ pub(super) fn touch(statement: &str) -> Touch<'_> {
         "delete" => return Touch::Rows(table_name(after("from"))),
         "update" => return Touch::Rows(table_name(after("update"))),
         "alter" | "rename" => after("table"),
-        "create" if words.get(1).is_some_and(bare("table")) => return Touch::Nothing,
+        "create" | "drop" if words.get(1).is_some_and(bare("table")) => after("table"),
         "create" | "drop" if words.iter().any(bare("index")) => after("on"),
-        "drop" if words.get(1).is_some_and(bare("table")) => after("table"),
         _ => return Touch::Nothing,
     };
     Touch::Definition(table_name(table))
@@ -71,5 +70,5 @@ fn a_statement_names_its_table() {
     assert_eq!(touch("update `a` set b = 1"), Touch::Rows("a"));
     assert_eq!(touch("create unique index i on t(b)"), Touch::Definition("t"));
     assert_eq!(touch("ALTER TABLE t ADD b INT"), Touch::Definition("t"));
-    assert_eq!(touch("create table t (id int)"), Touch::Nothing);
+    assert_eq!(touch("create table t (id int)"), Touch::Definition("t"));
 }
