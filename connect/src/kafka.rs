@@ -53,11 +53,12 @@ fn client_config(client_id: &str, properties: &BTreeMap<String, String>) -> Clie
 
 /// Properties that rowcast sets itself, because its guarantees stand on them or its settings do
 /// the same.
-const OWN: [&str; 16] = [
+const OWN: [&str; 17] = [
     "allow.auto.create.topics",
     "auto.offset.reset",
     "batch.size",
     "bootstrap.servers",
+    "delivery.report.only.error",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "enable.idempotence",

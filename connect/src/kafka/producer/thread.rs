@@ -1,17 +1,18 @@
 //! What the producer's thread does: send, and commit at the right moment.
 //!
 //! librdkafka facts behind the timing, measured with 2.12.1 on Kafka 4.3.1: a transaction that
-//! begins before the last one's markers are written meets a fixed retry (see `pause`);
-//! `flush` has a floor of 101 ms unless the queue is drained by polling first; an abort with
+//! begins before the last one's markers are written meets a fixed retry (see `pause`); waiting for
+//! answers takes more of the processor than sending, unless it is done as in `queue`; an abort with
 //! queued messages blocks the next call unless they are purged and drained before.
 
 mod commit;
 mod pause;
+mod queue;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::KafkaError as RdKafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::runtime::Handle;
@@ -49,12 +50,6 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);
 /// takes 62 MB with these. They are two full requests (`batch.num.messages`), which keep a broker
 /// busy that answers within 10 ms up to 2 million messages a second.
 const QUEUE_MESSAGES: usize = 20_000;
-
-/// One slice of polling for delivery reports. Shorter ones spin.
-const POLL_SLICE: Duration = Duration::from_millis(2);
-
-/// Messages between two polls while sending, to take delivery reports off.
-const POLL_EVERY: usize = 1000;
 
 /// The thread before its client is there.
 pub(super) struct ProducerThread {
@@ -138,8 +133,9 @@ impl ProducerThread {
             // No record twice, and none before an earlier one of its partition, while one client
             // writes; acknowledged by all copies that are in sync.
             .set("enable.idempotence", "true")
-            // Batches come whole, so there is little to wait for; more only delays the commit.
-            .set("linger.ms", "1")
+            .set("linger.ms", queue::LINGER.as_millis().to_string())
+            // Nobody looks at the others, and a report costs as much as handing a record over.
+            .set("delivery.report.only.error", "true")
             .set("batch.size", "1000000")
             .set("queue.buffering.max.messages", QUEUE_MESSAGES.to_string())
             .set("queue.buffering.max.kbytes", queue_kbytes.to_string())
@@ -161,7 +157,7 @@ fn start_transactions(producer: &BaseProducer<Deliveries>) -> Result<(), RdKafka
         }
         // Errors of connections come by polling, which the call above does not do. Where there is
         // none, as with a broker that accepts and is silent, the wait itself is told of.
-        producer.poll(POLL_SLICE);
+        producer.poll(Duration::ZERO);
         tell(&RdKafkaError::Transaction(error), "no answer to the start of transactions");
     }
 }
@@ -232,10 +228,9 @@ impl Session {
         self.begin(batch.bytes.len())?;
         for (index, record) in batch.records.iter().enumerate() {
             self.send(batch, (index, record))?;
-            if index % POLL_EVERY == POLL_EVERY - 1 {
-                self.producer.poll(Duration::ZERO);
-            }
         }
+        // Takes off what librdkafka has to say.
+        self.producer.poll(Duration::ZERO);
         if let Some(open) = &mut self.open {
             open.bytes += batch.bytes.len();
             open.records += batch.records.len();
@@ -274,29 +269,5 @@ impl Session {
             message = message.headers(headers);
         }
         self.enqueue(message)
-    }
-
-    /// Hands a message to librdkafka, waiting while its queue is full.
-    fn enqueue(&self, mut message: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
-        let deadline = Instant::now() + self.patience();
-        loop {
-            match self.producer.send(message) {
-                Ok(()) => return Ok(()),
-                Err((RdKafkaError::MessageProduction(Code::QueueFull), back)) => {
-                    if Instant::now() > deadline {
-                        let source = RdKafkaError::MessageProduction(Code::MessageTimedOut);
-                        return Err(self.judge("send records", source));
-                    }
-                    message = back;
-                    self.producer.poll(POLL_SLICE);
-                }
-                Err((RdKafkaError::MessageProduction(Code::MessageSizeTooLarge), back)) => {
-                    let bytes =
-                        back.payload.map_or(0, <[u8]>::len) + back.key.map_or(0, <[u8]>::len);
-                    return Err(KafkaError::TooLarge { topic: back.topic.to_owned(), bytes });
-                }
-                Err((error, _)) => return Err(self.judge("send records", error)),
-            }
-        }
     }
 }

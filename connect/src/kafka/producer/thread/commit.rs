@@ -7,7 +7,8 @@ use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaError, RDKafkaErrorCode 
 use rdkafka::producer::{BaseRecord, Producer, PurgeConfig};
 use schema::fault::{Disposition, Fault, chain};
 
-use super::{DELIVERY_TIMEOUT, POLL_SLICE, Session, TRANSACTION_TIMEOUT};
+use super::queue::LONG_PAUSE;
+use super::{DELIVERY_TIMEOUT, Session, TRANSACTION_TIMEOUT};
 use crate::clock;
 use crate::config::{Delivery, KAFKA_REQUEST_TIMEOUT};
 use crate::kafka::error::KafkaError;
@@ -81,9 +82,7 @@ impl Session {
     fn begin_transaction(&mut self, bytes: usize) -> Result<(), KafkaError> {
         if let Some(last) = self.last_commit {
             let pause = self.pause.before(bytes);
-            while last.elapsed() < pause {
-                self.producer.poll(POLL_SLICE);
-            }
+            self.rest(pause.saturating_sub(last.elapsed()));
         }
         self.begun_at = clock::since_epoch();
         self.producer.begin_transaction().map_err(|error| self.judge("begin", error))
@@ -126,25 +125,6 @@ impl Session {
             self.enqueue(message)?;
         }
         Ok(())
-    }
-
-    /// Polls until librdkafka has nothing in flight. Its own flush would wait 101 ms. All that was
-    /// sent has been acknowledged then; in a transaction the commit says so.
-    fn drain(&self) -> Result<(), KafkaError> {
-        let deadline = Instant::now() + self.patience();
-        while self.producer.in_flight_count() > 0 {
-            if Instant::now() > deadline {
-                let source = RdKafkaError::Flush(Code::OperationTimedOut);
-                return Err(self.judge("deliver records", source));
-            }
-            self.producer.poll(POLL_SLICE);
-        }
-        match self.config.delivery {
-            Delivery::ExactlyOnce => Ok(()),
-            Delivery::AtLeastOnce => {
-                self.deliveries.take_failure(&self.brokers).map_or(Ok(()), Err)
-            }
-        }
     }
 
     /// How long librdkafka may take to deliver what it has.
@@ -195,7 +175,7 @@ impl Session {
         self.producer.purge(PurgeConfig::default().queue().inflight());
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            self.producer.poll(POLL_SLICE);
+            self.rest(LONG_PAUSE);
         }
         let Err(refusal) = self.producer.abort_transaction(ABORT_TIMEOUT) else { return error };
         let refusal = self.judge("abort", refusal);
