@@ -49,7 +49,7 @@ impl Migration {
         scenario
             .sql(&format!(
                 "INSERT INTO orders WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
-                 WHERE i < {BASE_ROWS}) SELECT i, 0, 'begin' FROM n"
+                 WHERE i < {BASE_ROWS}) SELECT i, 0, 'zeile-begin' FROM n"
             ))
             .await;
         let elasticsearch = stack.elasticsearch.url();
