@@ -3,6 +3,8 @@
 //! A test of this package is built without `rowcast`'s binary, so it is built here, once per
 //! process; cargo holds no lock while tests run.
 
+mod answers;
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -70,8 +72,8 @@ pub enum ProcessError {
     },
 }
 
-/// A `rowcast` process. It dies with this one; dropping it kills it, and looks whether its log tells
-/// what nobody may see.
+/// A `rowcast` process. It dies with this one; dropping it kills it, and looks whether its log, over all
+/// of its starts, tells what nobody may see, or that it panicked.
 #[derive(Debug)]
 pub struct Rowcast {
     process: Supervised,
@@ -131,12 +133,15 @@ impl Rowcast {
         self.process.signal(signal).map_err(io_error("signal rowcast"))
     }
 
-    /// Sends it `SIGTERM` and waits for its end.
+    /// Looks whether it tells over HTTP what nobody may see, sends it `SIGTERM` and waits for its end.
     ///
     /// # Errors
     ///
     /// [`ProcessError::Running`] if it does not end by the deadline; it is left running.
     pub async fn stop(&self, deadline: Duration) -> Result<ExitStatus, ProcessError> {
+        if self.pid().is_some() {
+            answers::look_through(&self.log().unwrap_or_default()).await;
+        }
         self.signal(Signal::Terminate)?;
         self.wait(deadline).await
     }
@@ -181,7 +186,9 @@ impl Drop for Rowcast {
         self.process.kill().unwrap_or_default();
         let mut bytes = Vec::new();
         if self.log.rewind().and_then(|()| self.log.read_to_end(&mut bytes)).is_ok() {
-            marks::absent(Kind::Log, &String::from_utf8_lossy(&bytes));
+            let log = String::from_utf8_lossy(&bytes);
+            marks::absent(Kind::Log, &log);
+            marks::did_not_panic(&log);
         }
     }
 }

@@ -7,7 +7,10 @@ use super::cache::Cache;
 use super::error::StackError;
 use super::install::Installed;
 use super::tool::{run_with_retries, tool};
-use super::versions::{CONNECT_CLIENT_JAVASCRIPT, CONNECT_CLIENT_PYTHON, REGISTRY_CLIENT_PYTHON};
+use super::versions::{
+    CONNECT_CLIENT_JAVASCRIPT, CONNECT_CLIENT_PYTHON, PROTOBUF_COMPILER_PYTHON,
+    REGISTRY_CLIENT_PYTHON,
+};
 
 /// Where the clients are.
 #[derive(Clone, Debug)]
@@ -39,8 +42,8 @@ impl ConnectClients {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RegistryClient {
-    /// The folder of the Python package `confluent-kafka` (Apache-2.0) with its serializers, for
-    /// `PYTHONPATH`.
+    /// The folder of the Python packages `confluent-kafka` with its serializers and `grpcio-tools`, which
+    /// has Google's compiler of Protobuf (both Apache-2.0), for `PYTHONPATH`.
     pub python: PathBuf,
 }
 
@@ -52,25 +55,27 @@ impl RegistryClient {
     /// [`StackError`] if it cannot be fetched, also because pip is missing.
     pub async fn fetch(installed: &Installed) -> Result<Self, StackError> {
         let cache = installed.cache.clone();
-        let name = format!("confluent-kafka-{REGISTRY_CLIENT_PYTHON}");
+        let compiler = format!("grpcio-tools=={PROTOBUF_COMPILER_PYTHON}");
+        let name =
+            format!("confluent-kafka-{REGISTRY_CLIENT_PYTHON}-{}", compiler.replace("==", "-"));
         let parts = "[protobuf,json,schemaregistry]";
         let package = format!("confluent-kafka{parts}=={REGISTRY_CLIENT_PYTHON}");
-        let fetched = move || Ok(Self { python: install(&cache, &name, &package)? });
+        let fetched = move || Ok(Self { python: install(&cache, &name, &[&package, &compiler])? });
         tokio::task::spawn_blocking(fetched).await?
     }
 }
 
 fn python(cache: &Cache) -> Result<PathBuf, StackError> {
     let package = format!("kafka-connect-py=={CONNECT_CLIENT_PYTHON}");
-    install(cache, &package.replace("==", "-"), &package)
+    install(cache, &package.replace("==", "-"), &[&package])
 }
 
-/// Fetches a package of Python with all that it needs.
-fn install(cache: &Cache, name: &str, package: &str) -> Result<PathBuf, StackError> {
-    cache.component(name, &format!("fetching {package}"), |folder| {
+/// Fetches packages of Python with all that they need.
+fn install(cache: &Cache, name: &str, packages: &[&str]) -> Result<PathBuf, StackError> {
+    cache.component(name, &format!("fetching {name}"), |folder| {
         let mut pip = tool("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--target"]);
-        pip.arg(folder).arg(package);
+        pip.arg(folder).args(packages);
         run_with_retries("pip install", &mut pip).map(drop)
     })
 }

@@ -41,6 +41,9 @@ pub(super) const CONNECT_CLIENT_JAVASCRIPT: &str = "2.3.0";
 /// Confluent's Python client of Kafka and of the schema registry.
 pub(super) const REGISTRY_CLIENT_PYTHON: &str = "2.16.0";
 
+/// The Python package with Google's compiler of Protobuf; it has to go with the Protobuf of the client.
+pub(super) const PROTOBUF_COMPILER_PYTHON: &str = "1.85.1";
+
 /// The Python package with the schemas of Kubernetes' API, up to the version of this name.
 pub(super) const KUBERNETES_VALIDATE: &str = "1.37.0";
 

@@ -242,7 +242,7 @@ async fn a_definition_inside_a_split_transaction_is_told_once() {
     // The log has 4 MB more then: it cannot end before the process is killed.
     proxy.set(Network::SilentAfter(3_000_000));
     let columns = "id INT PRIMARY KEY, n INT, filler VARCHAR(200)";
-    let numbers = many_rows(ROWS).replace("SELECT i, 0, REPEAT", "SELECT i AS id, 0 AS n, REPEAT");
+    let numbers = many_rows(ROWS).replace("SELECT i, 0, CONCAT", "SELECT i AS id, 0 AS n, CONCAT");
     let numbers = format!("{} AS filler FROM n", numbers.strip_suffix(" FROM n").unwrap());
     scenario.sql(&format!("CREATE TABLE made ({columns}) {numbers}")).await;
     until_async(async || {

@@ -31,6 +31,7 @@ async fn a_snapshot_is_loaded_without_refresh_and_a_kill_does_not_leave_it_so() 
         .with("index.bulk.load", "true");
     let rowcast = scenario.launch("rowcast", &pipeline).await;
     until_async(async || refresh(&url).await.0 == "-1").await;
+    log_has(&rowcast, "bulk load: no refresh and no replicas for now").await;
 
     rowcast.kill().unwrap();
     let (interval, note) = refresh(&url).await;
@@ -45,7 +46,6 @@ async fn a_snapshot_is_loaded_without_refresh_and_a_kill_does_not_leave_it_so() 
         count["count"] == ROWS && refresh(&url).await == (Value::Null, Value::Null)
     })
     .await;
-    log_has(&rowcast, "bulk load: no refresh and no replicas for now").await;
     log_has(&rowcast, "bulk load ended: settings are as before").await;
     stop(&rowcast).await;
 }

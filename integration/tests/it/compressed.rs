@@ -3,6 +3,7 @@
 //! place in the log, that of the one event: Debezium's `pos`. So what comes twice is found by
 //! counting.
 
+use integration::marks::ROW;
 use integration::process::Rowcast;
 use integration::random::Random;
 use integration::stack::{MySql, shared};
@@ -163,7 +164,8 @@ async fn a_compressed_transaction_is_never_in_memory_as_a_whole() {
     log_has(&rowcast, "table copied").await;
     scenario.sql("SET SESSION binlog_transaction_compression = ON").await;
 
-    insert(&mut scenario, "REPEAT(CHAR(65 + i % 26), 1048576)", LONG_ROWS).await;
+    let long = format!("CONCAT('{ROW}', REPEAT(CHAR(65 + i % 26), 1048570))");
+    insert(&mut scenario, &long, LONG_ROWS).await;
 
     let records = scenario.topic_equals_table("t").await;
     assert_eq!(records.len(), LONG_ROWS);

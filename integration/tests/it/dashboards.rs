@@ -5,12 +5,11 @@ use integration::stack::shared;
 
 use crate::indices::has_documents;
 use crate::scenario::{own_server, until_async};
-use crate::scene::{Scene, endpoint, metrics_have, stop, told};
+use crate::scene::{Scene, endpoint, metrics_have, stop};
 
 /// The value of a metric with these labels.
 async fn value(rowcast: &Rowcast, metric: &str) -> f64 {
-    let url = format!("{}/metrics", endpoint(rowcast).await);
-    let text = told(&url).await;
+    let text = endpoint(rowcast).await.text("/metrics").await;
     let value = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("no {metric} in\n{text}")).parse().unwrap()
 }

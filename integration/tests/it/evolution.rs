@@ -44,8 +44,8 @@ async fn a_table_is_parked_when_its_definition_changes_and_not_first_at_its_next
     assert_eq!(versions(&scenario, "t").await, 1);
     let parked_at = scenario.records("t").await.len();
     // The others go on, and the one that may changes its subject.
-    scenario.sql("INSERT INTO t VALUES (2, 'x')").await;
-    scenario.sql("INSERT INTO u VALUES (2, 'x')").await;
+    scenario.sql("INSERT INTO t VALUES (2, 'zeile-x')").await;
+    scenario.sql("INSERT INTO u VALUES (2, 'zeile-x')").await;
     scenario.record("u", |it| it.operation == Operation::Create).await;
     scenario.topic_is_table("u").await;
     assert_eq!(compatibility(&scenario, "u").await, "NONE");
@@ -56,14 +56,10 @@ async fn a_table_is_parked_when_its_definition_changes_and_not_first_at_its_next
     stop(&rowcast).await;
     let allowing = scenario.source(mysql).with("schema.incompatible", "allow");
     let rowcast = scenario.launch("allowing", &allowing).await;
-    let url = endpoint(&rowcast).await;
-    let resume = format!("{url}/connectors/evolution/tables/evolution.t/resume");
+    let (endpoint, resume) =
+        (endpoint(&rowcast).await, "/connectors/evolution/tables/evolution.t/resume");
     // It takes commands a moment after its start.
-    until_async(async || {
-        let resumed = reqwest::Client::new().post(&resume).send().await.unwrap();
-        resumed.status() == 202
-    })
-    .await;
+    until_async(async || endpoint.ask("POST", resume, &Value::Null).await.0 == 202).await;
     scenario.topic_is_table("t").await;
     assert_eq!(versions(&scenario, "t").await, 2);
     stop(&rowcast).await;
@@ -80,7 +76,7 @@ async fn a_source_that_shall_halt_stops_before_the_change_and_goes_on_when_it_ma
     scenario.topic_is_table("t").await;
 
     scenario.sql(&format!("ALTER TABLE t {INCOMPATIBLE}")).await;
-    scenario.sql("INSERT INTO t VALUES (2, 'x')").await;
+    scenario.sql("INSERT INTO t VALUES (2, 'zeile-x')").await;
 
     until_async(async || rowcast.pid().is_none()).await;
     log_has_ended(&rowcast, "the new schema of evolution_halts.t is not compatible");
@@ -156,10 +152,10 @@ fn log_has_ended(rowcast: &Rowcast, text: &str) {
 
 /// The state of a table, once it is parked.
 async fn state_of(rowcast: &Rowcast, table: &str) -> Value {
-    let url = format!("{}/tables", endpoint(rowcast).await);
+    let endpoint = endpoint(rowcast).await;
     let mut found = Value::Null;
     until_async(async || {
-        let all: Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
+        let all = endpoint.get("/tables").await;
         let tables = all["connectors"][0]["source"]["tables"].as_array().cloned();
         let mut tables = tables.unwrap_or_default().into_iter();
         let parked = tables.find(|it| it["table"] == table && it["state"] == "parked");

@@ -9,6 +9,7 @@ mod splits;
 
 use std::time::{Duration, Instant};
 
+use integration::marks::ROW;
 use integration::pipeline::PipelineFile;
 use integration::process::Rowcast;
 use integration::random::Random;
@@ -98,7 +99,7 @@ async fn insert_wide(scenario: &mut Scenario) {
         .sql(&format!(
             "INSERT INTO t WITH RECURSIVE n (i) AS \
              (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {WIDE_ROWS}) \
-             SELECT i, REPEAT(CHAR(65 + i % 26), 1000) FROM n"
+             SELECT i, CONCAT('{ROW}', REPEAT(CHAR(65 + i % 26), 994)) FROM n"
         ))
         .await;
 }

@@ -170,7 +170,7 @@ async fn every_converter_carries_lines_and_has_the_bytes_that_kafka_connects_has
 
 /// One line of the growing file.
 fn line(number: usize) -> String {
-    format!("line {number:06} of a file that grows while whoever reads it is killed")
+    format!("zeile-{number:06} of a file that grows while whoever reads it is killed")
 }
 
 /// What the sink's file may be: every line in its order, and after a kill again from an earlier one

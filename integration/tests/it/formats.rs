@@ -1,6 +1,8 @@
 //! Topics in Protobuf and by a JSON Schema, written by Confluent's client, become documents; and what
 //! the registry is asked for.
 
+mod written;
+
 use std::process::Stdio;
 
 use integration::pipeline::PipelineFile;

@@ -40,6 +40,8 @@ pub(crate) struct HandWritten {
     row: u32,
     envelope: u32,
     control: u32,
+    /// The text in each row: one that nobody may see, but for those who ask for values.
+    pub(crate) note: &'static str,
 }
 
 impl HandWritten {
@@ -70,6 +72,7 @@ impl HandWritten {
             row: register(&registry, &format!("{topic}-value"), ROW).await,
             envelope: register(&registry, &format!("{topic}-envelope"), ENVELOPE).await,
             control: register(&registry, "rowcast.control-key", CONTROL).await,
+            note: "zeile-note",
         }
     }
 
@@ -117,7 +120,7 @@ impl HandWritten {
                 long(id, &mut key);
                 value.extend([0, 2]);
                 long(id, &mut value);
-                text(b"note", &mut value);
+                text(this.note.as_bytes(), &mut value);
                 match lsn {
                     None => value.push(0),
                     Some(lsn) => {
@@ -190,7 +193,7 @@ impl HandWritten {
         let (mut key, mut value) = (frame(self.key), frame(self.row));
         long(id, &mut key);
         long(id, &mut value);
-        text(b"note", &mut value);
+        text(self.note.as_bytes(), &mut value);
         text(body, &mut value);
         self.send(partition, (Some(&key), Some(&value)), &[("rowcast.lsn", &lsn.to_string())]);
     }

@@ -115,7 +115,10 @@ async fn templates_and_overrides_win_over_what_the_schema_says() {
     let note = json!({ "type": "keyword", "doc_values": false });
     assert_eq!(mapping["properties"]["note"], note);
     assert_eq!(mapping["properties"]["body"], json!({ "type": "binary" }));
-    assert_eq!(found(&url, "idx_template.t", &json!({ "term": { "note": "note" } })).await, 3);
+    assert_eq!(
+        found(&url, "idx_template.t", &json!({ "term": { "note": "zeile-note" } })).await,
+        3
+    );
     let path = format!("{url}/_index_template/rowcast-idx_template");
     let put = ask("GET", path, &Value::Null).await;
     assert_eq!(put["index_templates"][0]["index_template"]["priority"], 3);
@@ -164,7 +167,7 @@ async fn an_index_with_documents_of_others_is_taken_only_if_the_settings_say_so(
 
     has_documents(&url, "idx_adopt.t", 3).await;
     stop(&rowcast).await;
-    assert_eq!(found(&url, "idx_adopt.t", &json!({ "match": { "note": "note" } })).await, 3);
+    assert_eq!(found(&url, "idx_adopt.t", &json!({ "match": { "note": "zeile-note" } })).await, 3);
     let settings = ask("GET", format!("{url}/idx_adopt.t/_settings"), &Value::Null).await;
     assert_eq!(settings["idx_adopt.t"]["settings"]["index"]["gc_deletes"], "1h");
 }

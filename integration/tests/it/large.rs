@@ -73,17 +73,17 @@ async fn a_value_beyond_the_limit_parks_its_table_with_size_and_setting_and_the_
         scenario.sql(&format!("CREATE TABLE {table} (id INT PRIMARY KEY, b LONGBLOB)")).await;
     }
     scenario
-        .sql("INSERT INTO copied VALUES (1, RANDOM_BYTES(1024)), (2, REPEAT('x', 20971520))")
+        .sql("INSERT INTO copied VALUES (1, RANDOM_BYTES(1024)), (2, CONCAT('zeile-', REPEAT('x', 20971514)))")
         .await;
     let rowcast = scenario.start(&scenario.source(mysql)).await;
 
     let parked = |table: &str| format!("table=too_large.{table} reason=");
     log_has(&rowcast, &parked("copied")).await;
     log_has(&rowcast, "table copied table=too_large.streamed").await;
-    scenario.sql("INSERT INTO streamed VALUES (1, 'short')").await;
-    scenario.sql("INSERT INTO streamed VALUES (2, REPEAT('x', 20971520))").await;
+    scenario.sql("INSERT INTO streamed VALUES (1, 'zeile-1')").await;
+    scenario.sql("INSERT INTO streamed VALUES (2, CONCAT('zeile-', REPEAT('x', 20971514)))").await;
     log_has(&rowcast, &parked("streamed")).await;
-    scenario.sql("INSERT INTO good VALUES (1, REPEAT('y', 5000000))").await;
+    scenario.sql("INSERT INTO good VALUES (1, CONCAT('zeile-', REPEAT('y', 4999994)))").await;
 
     scenario.topic_is_table("good").await;
     let log = rowcast.log().unwrap();
@@ -108,7 +108,7 @@ async fn a_topic_that_takes_less_than_the_producer_sends_decides() {
     let rowcast = scenario.start(&scenario.source(mysql)).await;
     log_has(&rowcast, "table copied table=small_topic.t").await;
 
-    scenario.sql("INSERT INTO t VALUES (1, RANDOM_BYTES(1024)), (2, REPEAT('x', 99999))").await;
+    scenario.sql("INSERT INTO t VALUES (1, RANDOM_BYTES(1024)), (2, CONCAT('zeile-', REPEAT('x', 99993)))").await;
 
     log_has(&rowcast, "table=small_topic.t reason=").await;
     let log = rowcast.log().unwrap();

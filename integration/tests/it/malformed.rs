@@ -73,11 +73,11 @@ async fn has_metrics(rowcast: &Rowcast, index: &str) {
         format!(r#"rowcast_sink_actions_total{sink},outcome="{outcome}"}} {count}.0"#)
     };
     metrics_have(rowcast, &[&total("indexed", 5), &total("refused", 1)]).await;
-    let url = format!("{}/metrics", endpoint(rowcast).await);
+    let endpoint = endpoint(rowcast).await;
     for name in ["rowcast_sink_lag_seconds", "rowcast_sink_searchable_lag_seconds"] {
         let start = format!("{name}{sink}}} ");
         let is_told = until(|| async {
-            let text = reqwest::get(&url).await.unwrap().text().await.unwrap();
+            let text = endpoint.text("/metrics").await;
             let lag = text.lines().find_map(|line| line.strip_prefix(&start)?.parse::<f64>().ok());
             lag.is_some_and(|lag| (0.0..60.0).contains(&lag))
         });

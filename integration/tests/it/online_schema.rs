@@ -49,7 +49,7 @@ impl Migration {
         scenario
             .sql(&format!(
                 "INSERT INTO orders WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
-                 WHERE i < {BASE_ROWS}) SELECT i, 0, 'begin' FROM n"
+                 WHERE i < {BASE_ROWS}) SELECT i, 0, 'zeile-begin' FROM n"
             ))
             .await;
         let elasticsearch = stack.elasticsearch.url();
@@ -108,18 +108,17 @@ impl Migration {
             assert!(!known(helper).await, "{helper}");
         }
 
-        let url = endpoint(&self.rowcast).await;
-        let get = async |path: &str| reqwest::get(format!("{url}{path}")).await.unwrap();
+        let endpoint = endpoint(&self.rowcast).await;
         // What is published lags a little behind what is done.
         until_async(async || {
-            let all: serde_json::Value = get("/tables").await.json().await.unwrap();
+            let all = endpoint.get("/tables").await;
             let tables = all["connectors"][0]["source"]["tables"].as_array().unwrap();
             assert_eq!(tables.len(), 1, "{all}");
             tables[0]["state"] == "streaming"
         })
         .await;
         until_async(async || {
-            let metrics = get("/metrics").await.text().await.unwrap();
+            let metrics = endpoint.text("/metrics").await;
             let is_it = |line: &&str| {
                 line.starts_with("rowcast_source_skipped_events_total")
                     && line.contains("online_schema_change")

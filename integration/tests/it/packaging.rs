@@ -131,6 +131,10 @@ async fn the_program_needs_no_library_but_glibc_and_libgcc() {
     let binary = integration::process::binary().await.unwrap();
     let listed = std::process::Command::new("ldd").arg(binary).output().unwrap();
     let text = String::from_utf8(listed.stdout).unwrap();
+    // What `ROWCAST_BIN` names may be linked with musl.
+    if text.contains("statically linked") {
+        return;
+    }
 
     let names = text.lines().filter_map(|line| line.split_whitespace().next());
     let names = names.filter_map(|path| Path::new(path).file_name()?.to_str());

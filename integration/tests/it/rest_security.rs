@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use integration::marks::{Kind, absent as looked_through};
 use integration::process::run_rowcast;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use reqwest::{Certificate, Client, Method};
@@ -62,7 +63,7 @@ async fn every_refusal_has_a_line_without_a_secret() {
     let (scene, client) = guarded("rest_security").await;
     let running = scene.start().await;
     scene.wait_for_rows(&running, 3).await;
-    let url = endpoint(&running).await.replace("http://", "https://");
+    let url = endpoint(&running).await.for_others().replace("http://", "https://");
     let pause = "/connectors/rest_security/tables/rest_security.t/pause";
     let ask = async |method: Method, path: &str, login: Option<(&str, &str)>| {
         let request = client.request(method, format!("{url}{path}"));
@@ -72,7 +73,9 @@ async fn every_refusal_has_a_line_without_a_secret() {
             None => request,
         };
         let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+        looked_through(Kind::Answer, &text);
+        (status, serde_json::from_str::<Value>(&text).unwrap())
     };
 
     let refusals = [
@@ -115,7 +118,7 @@ async fn every_refusal_has_a_line_without_a_secret() {
 async fn a_command_logs_in_as_its_environment_says() {
     let (scene, _) = guarded("rest_security_command").await;
     let running = scene.start().await;
-    let url = endpoint(&running).await.replace("http://", "https://");
+    let url = endpoint(&running).await.for_others().replace("http://", "https://");
     let ca = scene.path("ca.pem").to_str().unwrap().to_owned();
     let login = format!("ann:{SECRET}");
     let tables = async |environment: &[(&str, &str)]| {

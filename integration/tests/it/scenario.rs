@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use integration::marks::ROW;
 use integration::pipeline::PipelineFile;
 use integration::process::Rowcast;
 use integration::stack::{MySql, MySqlOptions, Stack, shared};
@@ -186,12 +187,12 @@ pub(crate) async fn replica_with(name: &str, source: &MySql, arguments: &[&str])
     mysql
 }
 
-/// A query for so many rows of about 200 bytes: a number from 1, a zero, and text. The session has to
-/// allow that many (`cte_max_recursion_depth`).
+/// A query for so many rows of about 200 bytes: a number from 1, a zero, and a text that nobody may see
+/// ([`ROW`]). The session has to allow that many (`cte_max_recursion_depth`).
 pub(crate) fn many_rows(rows: usize) -> String {
     format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) \
-         SELECT i, 0, REPEAT(CHAR(65 + i % 26), 150) FROM n"
+         SELECT i, 0, CONCAT('{ROW}', REPEAT(CHAR(65 + i % 26), 144)) FROM n"
     )
 }
 

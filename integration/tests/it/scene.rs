@@ -266,14 +266,41 @@ pub(crate) async fn wait_for_log(rowcast: &Rowcast, text: &str) {
     assert!(found, "no {text:?} in:\n{}", rowcast.log().unwrap());
 }
 
+/// Where a process listens for HTTP. Whatever it answers is looked through for what nobody may see.
+pub(crate) struct Endpoint(String);
+
+impl Endpoint {
+    /// Its address, for commands, and for clients that log in or are called by another name: who asks by
+    /// it looks through the answers himself.
+    pub(crate) fn for_others(&self) -> &str {
+        &self.0
+    }
+
+    /// What it answers.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        told(&format!("{}{path}", self.0)).await
+    }
+
+    /// What it answers in JSON.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        serde_json::from_str(&self.text(path).await).unwrap()
+    }
+
+    /// What it answers to a request, which has no body if that is null.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        asked(method, &format!("{}{path}", self.0), body).await
+    }
+}
+
 /// Where the process listens for HTTP, by its log: since its last start.
-pub(crate) async fn endpoint(rowcast: &Rowcast) -> String {
+pub(crate) async fn endpoint(rowcast: &Rowcast) -> Endpoint {
     wait_for_log(rowcast, "http endpoint listens").await;
     let log = rowcast.log().unwrap();
     // The last start's.
     let line = log.lines().rfind(|line| line.contains("http endpoint listens")).unwrap();
     let (_, address) = line.split_once("address=").unwrap();
-    format!("http://{}", address.split_whitespace().next().unwrap().trim_matches('"'))
+    let address = address.split_whitespace().next().unwrap().trim_matches('"');
+    Endpoint(format!("http://{address}"))
 }
 
 /// What a process answers at this address, in which nothing stands that nobody may see.
@@ -283,10 +310,21 @@ pub(crate) async fn told(url: &str) -> String {
     text
 }
 
+/// What a process answers to a request, in which nothing stands that nobody may see.
+pub(crate) async fn asked(method: &str, url: &str, body: &Value) -> (u16, Value) {
+    let request = reqwest::Client::new().request(method.parse().unwrap(), url);
+    let request = if body.is_null() { request } else { request.json(body) };
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    let text = answer.text().await.unwrap();
+    absent(Kind::Answer, &text);
+    (status, serde_json::from_str(&text).unwrap_or_default())
+}
+
 /// Waits until `/metrics` of a process has these lines.
 pub(crate) async fn metrics_have(rowcast: &Rowcast, lines: &[&str]) {
-    let url = format!("{}/metrics", endpoint(rowcast).await);
-    let text = || told(&url);
+    let endpoint = endpoint(rowcast).await;
+    let text = || endpoint.text("/metrics");
     let have = until(|| async {
         let text = text().await;
         lines.iter().all(|line| text.lines().any(|found| found == *line))

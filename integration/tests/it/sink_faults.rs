@@ -87,12 +87,12 @@ struct States {
 
 impl States {
     async fn watch(rowcast: &Rowcast, name: &str) -> Self {
-        let url = format!("{}/connectors/{name}/status", endpoint(rowcast).await);
+        let (endpoint, path) = (endpoint(rowcast).await, format!("/connectors/{name}/status"));
         let seen = Arc::new(Mutex::new(BTreeSet::new()));
         let all = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             loop {
-                let status: Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
+                let status = endpoint.get(&path).await;
                 let tasks = status["tasks"].as_array().unwrap().iter();
                 let states = tasks.chain([&status["connector"]]).map(|it| it["state"].to_string());
                 all.lock().unwrap().extend(states);
@@ -259,8 +259,7 @@ async fn a_server_that_refuses_full_requests_gets_smaller_ones() {
 
     until_async(async || count(&url, "sinkfault_memory.t").await == Some(120)).await;
 
-    let metrics = format!("{}/metrics", endpoint(&rowcast).await);
-    let metrics = reqwest::get(metrics).await.unwrap().text().await.unwrap();
+    let metrics = endpoint(&rowcast).await.text("/metrics").await;
     let refused = metrics.lines().find(|line| line.contains("es_rejected_execution_exception"));
     assert!(refused.is_some(), "nothing was refused:\n{metrics}");
     stop(&rowcast).await;

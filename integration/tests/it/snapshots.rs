@@ -55,7 +55,9 @@ async fn large_rows_make_small_chunks() {
     let mut scenario = Scenario::new("large_rows").await;
     scenario.sql("CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT)").await;
     for id in 0..12 {
-        scenario.sql(&format!("INSERT INTO t VALUES ({id}, REPEAT('x', 1200000))")).await;
+        scenario
+            .sql(&format!("INSERT INTO t VALUES ({id}, CONCAT('zeile-', REPEAT('x', 1199994)))"))
+            .await;
     }
 
     let rowcast = scenario.start(&scenario.source(mysql)).await;

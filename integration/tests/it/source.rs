@@ -87,7 +87,7 @@ async fn a_column_is_added_while_rows_change() {
 
     scenario.sql("INSERT INTO t VALUES (3, 30)").await;
     scenario.sql("ALTER TABLE t ADD COLUMN b VARCHAR(10) NULL").await;
-    scenario.sql("INSERT INTO t VALUES (4, 40, 'four')").await;
+    scenario.sql("INSERT INTO t VALUES (4, 40, 'zeile-4')").await;
     scenario.sql("UPDATE t SET b = 'one' WHERE id = 1").await;
 
     let records = scenario.topic_is_table("t").await;

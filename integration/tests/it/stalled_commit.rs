@@ -107,7 +107,9 @@ async fn prepared(name: &'static str, mysql: &MySql) -> Scenario {
     let mut scenario = Scenario::on(name, mysql).await;
     for table in ["first", "streamed", "t"] {
         scenario.sql(&format!("CREATE TABLE {table} (id INT PRIMARY KEY, v VARCHAR(9))")).await;
-        scenario.sql(&format!("INSERT INTO {table} VALUES (1, 'old'), (2, 'old'), (3, 'x')")).await;
+        scenario
+            .sql(&format!("INSERT INTO {table} VALUES (1, 'zeile-1'), (2, 'zeile-2'), (3, 'x')"))
+            .await;
     }
     scenario.sql("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'").await;
     scenario.sql("SET GLOBAL rpl_semi_sync_source_timeout = 3600000").await;
@@ -127,7 +129,7 @@ async fn stall(mysql: &MySql, name: &str) -> JoinHandle<()> {
         connection.query_drop("BEGIN").await.unwrap();
         connection.query_drop(format!("UPDATE {t} SET v = 'new' WHERE id = 1")).await.unwrap();
         connection.query_drop(format!("DELETE FROM {t} WHERE id = 2")).await.unwrap();
-        connection.query_drop(format!("INSERT INTO {t} VALUES (9, 'nine')")).await.unwrap();
+        connection.query_drop(format!("INSERT INTO {t} VALUES (9, 'zeile-9')")).await.unwrap();
         connection.query_drop("COMMIT").await.unwrap();
     });
     let waiting = "SELECT COUNT(*) FROM performance_schema.processlist \

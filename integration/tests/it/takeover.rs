@@ -344,7 +344,7 @@ async fn debezium_goes_on_inside_a_transaction_that_rowcast_has_begun() {
         .sql(&format!(
             "INSERT /*+ SET_VAR(cte_max_recursion_depth = 100000) */ INTO {name}.t \
              WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 60000) \
-             SELECT 1000 + i, 0, REPEAT('x', 40) FROM r"
+             SELECT 1000 + i, 0, CONCAT('zeile-', REPEAT('x', 34)) FROM r"
         ))
         .await;
     let file = takeover.pipeline(&[("transaction.max.bytes", "65536")]).await;

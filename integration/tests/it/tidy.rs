@@ -85,6 +85,22 @@ fn every_file_is_a_module_of_its_parent() {
     assert_eq!(dead, Vec::<String>::new());
 }
 
+/// Who asks a process under test by its bare address looks through what it answers.
+#[test]
+fn every_answer_of_a_process_is_looked_through() {
+    let mut unseen = Vec::new();
+    for path in rust_files(&repository().join("integration/tests/it")) {
+        let text = read(&path);
+        let asks = text.contains(".for_others()") && text.contains("reqwest");
+        // The second asks Elasticsearch only.
+        let is_known = ["tidy.rs", "commands/hand_back.rs"].iter().any(|it| path.ends_with(it));
+        if asks && !is_known && !text.contains("marks::{Kind, absent") {
+            unseen.push(path.display().to_string());
+        }
+    }
+    assert_eq!(unseen, Vec::<String>::new(), "ask with the methods of `scene::Endpoint`");
+}
+
 /// The files that read settings.
 fn config_files() -> Vec<PathBuf> {
     let root = repository();

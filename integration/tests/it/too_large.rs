@@ -81,8 +81,7 @@ async fn a_parked_table_waits_for_its_policy_and_the_others_go_on() {
     log_has(&rowcast, "its partition is parked").await;
     let parked = r#"rowcast_sink_parked_partitions{connector="parked_doc",task="0"} 1.0"#;
     metrics_have(&rowcast, &[parked]).await;
-    let status = format!("{}/connectors/parked_doc/status", endpoint(&rowcast).await);
-    let status: Value = reqwest::get(status).await.unwrap().json().await.unwrap();
+    let status = endpoint(&rowcast).await.get("/connectors/parked_doc/status").await;
     // Three rows and the mark of their transaction are before it.
     let parked = &status["tasks"][0]["sink"]["parked"];
     assert_eq!(*parked, json!(["parked_doc.parked_doc.files/0@4"]), "{status}");

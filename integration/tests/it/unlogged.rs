@@ -76,13 +76,13 @@ async fn rows_that_are_changed_by_statements_park_the_tables_that_they_reach() {
     .await;
 
     // Each says what to do, and doing it makes the topic the table again.
-    let url = endpoint(&rowcast).await;
-    command_line_tells_what_to_do(&url, &expected).await;
+    let endpoint = endpoint(&rowcast).await;
+    command_line_tells_what_to_do(endpoint.for_others(), &expected).await;
     for table in tables {
-        let state = format!("{url}/connectors/unlogged/tables/unlogged.{table}");
+        let resume = format!("/connectors/unlogged/tables/unlogged.{table}/resume");
         if expected.contains(&format!("unlogged.{table}")) {
-            let resumed = reqwest::Client::new().post(format!("{state}/resume")).send().await;
-            assert_eq!(resumed.unwrap().status(), 202, "{table}");
+            let (status, answer) = endpoint.ask("POST", &resume, &Value::Null).await;
+            assert_eq!(status, 202, "{table}: {answer}");
         }
         scenario.topic_is_table(table).await;
     }
@@ -210,8 +210,7 @@ fn skipped(scenario: &Scenario, reason: &str, count: u32) -> String {
 
 /// The tables that are parked, each of which says what to do.
 async fn parked(rowcast: &Rowcast) -> Vec<String> {
-    let url = format!("{}/tables", endpoint(rowcast).await);
-    let all: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    let all = endpoint(rowcast).await.get("/tables").await;
     let tables = all["connectors"][0]["source"]["tables"].as_array().cloned().unwrap_or_default();
     let parked = tables.iter().filter(|table| table["state"] == "parked");
     parked

@@ -7,6 +7,7 @@ use integration::cell::Cell;
 use integration::process::Rowcast;
 use integration::stack::MySql;
 use integration::topic::Operation;
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::scenario::{
@@ -39,10 +40,9 @@ async fn waits_until_parked(rowcast: &Rowcast, table: &str) -> String {
 }
 
 async fn resume(rowcast: &Rowcast, connector: &str, table: &str) {
-    let url = endpoint(rowcast).await;
-    let url = format!("{url}/connectors/{connector}/tables/{table}/resume");
-    let answer = reqwest::Client::new().post(url).send().await.unwrap();
-    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    let path = format!("/connectors/{connector}/tables/{table}/resume");
+    let (status, answer) = endpoint(rowcast).await.ask("POST", &path, &Value::Null).await;
+    assert_eq!(status, 202, "{answer}");
 }
 
 #[tokio::test]

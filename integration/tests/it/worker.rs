@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::indices::has_documents;
 use crate::scenario::{DEADLINE, LOG, Scenario, stop};
-use crate::scene::endpoint;
+use crate::scene::{asked, endpoint};
 
 /// One worker of a cluster.
 pub(crate) struct Worker {
@@ -71,7 +71,7 @@ impl Worker {
         let told = || self.process.log().unwrap().matches("http endpoint listens").count();
         let listens = crate::scenario::until(|| told() == self.starts).await;
         assert!(listens, "{}", self.process.log().unwrap());
-        self.url = endpoint(&self.process).await;
+        self.url = endpoint(&self.process).await.for_others().to_owned();
         self.until("/health", |health| health["status"] == "healthy").await;
     }
 
@@ -81,14 +81,7 @@ impl Worker {
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let method: reqwest::Method = method.parse().unwrap();
-        let request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
-        let request = if body.is_null() { request } else { request.json(body) };
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        let text = answer.text().await.unwrap();
-        absent(Kind::Answer, &text);
-        (status, serde_json::from_str(&text).unwrap_or_default())
+        asked(method, &format!("{}{path}", self.url), body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {

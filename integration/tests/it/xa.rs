@@ -1,5 +1,6 @@
 //! XA transactions: their rows count when they are committed, and in that order.
 
+use integration::marks::ROW;
 use integration::stack::{MySql, shared};
 use integration::topic::Operation;
 
@@ -46,7 +47,8 @@ async fn xa_beside_others(name: &'static str, mysql: &MySql) {
     scenario.sql("XA COMMIT 'one-phase' ONE PHASE").await;
     scenario.topic_is_table("t").await;
 
-    let rows: Vec<_> = (100..400).map(|id| format!("({id}, REPEAT('x', 1900))")).collect();
+    let rows: Vec<_> =
+        (100..400).map(|id| format!("({id}, CONCAT('{ROW}', REPEAT('x', 1894)))")).collect();
     prepare(&mut scenario, "large", &format!("INSERT INTO t VALUES {}", rows.join(","))).await;
     scenario.sql("XA COMMIT 'large'").await;
     let records = scenario.topic_is_table("t").await;

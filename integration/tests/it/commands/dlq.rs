@@ -68,6 +68,7 @@ impl Post {
         let folder = tempfile::tempdir().unwrap();
         let (topic, letters) = (format!("{name}.shop.{name}"), format!("{name}-letters"));
         let mut rows = HandWritten::new(stack, &topic, 1).await;
+        rows.note = "note";
         rows.rows_in(0, 1..=3, 100);
         let file = folder.path().join("pipeline.yaml");
         PipelineFile::new(name, &stack.kafka, &stack.registry)

@@ -3,15 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{request, rowcast};
-use crate::scene::{Scene, endpoint as url, records, refusal, stop, told, until};
+use crate::scene::{Scene, asked, endpoint as url, records, refusal, stop, told, until};
 
 async fn get(url: &str) -> Value {
     serde_json::from_str(&told(url).await).unwrap()
 }
 
 async fn post(url: &str) -> (u16, Value) {
-    let response = reqwest::Client::new().post(url).send().await.unwrap();
-    (response.status().as_u16(), response.json().await.unwrap())
+    asked("POST", url, &Value::Null).await
 }
 
 /// The only table of the only connector, once it streams.
@@ -31,7 +30,7 @@ async fn a_running_process_tells_where_it_and_its_tables_are() {
     let scene = Scene::new("cmd_endpoint").await;
     let running = scene.start().await;
     scene.wait_for_rows(&running, 3).await;
-    let url = url(&running).await;
+    let url = url(&running).await.for_others().to_owned();
     let (_, copied) = table(&url).await;
     assert_eq!((&copied["table"], &copied["snapshot"]), (&json!("cmd_endpoint.t"), &Value::Null));
 
@@ -89,7 +88,7 @@ async fn the_process_of_a_pipeline_file_is_asked_and_no_other() {
     let mut scene = Scene::new("cmd_file").await;
     let running = scene.start().await;
     scene.wait_for_rows(&running, 3).await;
-    let url = url(&running).await;
+    let url = url(&running).await.for_others().to_owned();
     table(&url).await;
     scene.worker.insert("listeners".to_owned(), url.clone());
     let file = scene.write_pipeline();
@@ -117,7 +116,7 @@ async fn commands_for_a_table_are_answered_by_its_task() {
     let scene = Scene::new("cmd_actions").await;
     let running = scene.start().await;
     scene.wait_for_rows(&running, 3).await;
-    let url = url(&running).await;
+    let url = url(&running).await.for_others().to_owned();
     table(&url).await;
     let of =
         |table: &str, action: &str| format!("{url}/connectors/cmd_actions/tables/{table}/{action}");
@@ -138,8 +137,7 @@ async fn commands_for_a_table_are_answered_by_its_task() {
         assert!(answer["message"].as_str().unwrap().contains(refusal), "{action}: {answer}");
     }
     let filter = json!({ "filter": "no_such_column > 1" });
-    let wrong = reqwest::Client::new().post(of("cmd_actions.t", "snapshot")).json(&filter);
-    assert_eq!(wrong.send().await.unwrap().status().as_u16(), 409);
+    assert_eq!(asked("POST", &of("cmd_actions.t", "snapshot"), &filter).await.0, 409);
 
     // All rows once more, and what comes behind them.
     let (status, answer) = post(&of("cmd_actions.t", "snapshot")).await;
@@ -159,7 +157,7 @@ async fn commands_for_a_table_can_be_given_on_the_command_line() {
     let mut scene = Scene::new("cmd_table").await;
     let running = scene.start().await;
     scene.wait_for_rows(&running, 3).await;
-    let url = url(&running).await;
+    let url = url(&running).await.for_others().to_owned();
     table(&url).await;
     let order = async |arguments: &[&str]| {
         rowcast(&[&["table"], arguments, &["--url", &url]].concat()).await

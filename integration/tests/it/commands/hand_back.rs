@@ -36,7 +36,8 @@ async fn an_index_with_lsns_gives_its_name_to_one_that_takes_offsets() {
     };
     let process = scene.start_with(&scene.pipeline(), &[LOG]).await;
     has_documents(&url, &name, 3).await;
-    let running = scene.pipeline().replace("http://127.0.0.1:0", &endpoint(&process).await);
+    let listens = endpoint(&process).await;
+    let running = scene.pipeline().replace("http://127.0.0.1:0", listens.for_others());
     std::fs::write(&file, running).unwrap();
     run(&["--new-index"]).await.refused("runs in the process at", "stop it first");
     stop(&process).await;

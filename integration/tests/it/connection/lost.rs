@@ -1,5 +1,6 @@
 //! A connection that is lost in every phase of its life, and one that falls silent.
 
+use integration::marks::ROW;
 use integration::random::Random;
 use integration::stack::shared;
 
@@ -55,8 +56,9 @@ async fn a_connection_that_is_cut_in_any_phase_is_made_again_and_nothing_is_lost
 }
 
 async fn insert(scenario: &mut Scenario, first: u64, last: u64) {
-    let rows: Vec<_> =
-        (first..=last).map(|id| format!("({id}, REPEAT(CHAR({}), 1000))", 65 + id % 26)).collect();
+    let rows: Vec<_> = (first..=last)
+        .map(|id| format!("({id}, CONCAT('{ROW}', REPEAT(CHAR({}), 994)))", 65 + id % 26))
+        .collect();
     scenario.sql(&format!("INSERT INTO t VALUES {}", rows.join(", "))).await;
 }
 

@@ -95,8 +95,10 @@ impl Writer {
             0 => {
                 let last = extra.last().copied().unwrap_or(BASE_ROWS + 1000 + self.number);
                 let id = last + WRITERS;
-                self.run(&format!("INSERT INTO orders (id, a, note) VALUES ({id}, 0, 'new')"))
-                    .await;
+                self.run(&format!(
+                    "INSERT INTO orders (id, a, note) VALUES ({id}, 0, 'zeile-new')"
+                ))
+                .await;
                 self.rows.insert(id, 0);
                 self.tell.try_send((id, Some((0, "new".to_owned())))).unwrap();
             }
@@ -111,7 +113,7 @@ impl Writer {
                 let base = below(BASE_ROWS / WRITERS, &mut self.random).unwrap();
                 let id = base * WRITERS + self.number + 1;
                 let counter = self.rows.get(&id).copied().unwrap_or_default() + 1;
-                let note = format!("n{counter}");
+                let note = format!("zeile-{counter}");
                 let set = format!("SET a = {counter}, note = '{note}' WHERE id = {id}");
                 self.run(&format!("UPDATE orders {set}")).await;
                 self.rows.insert(id, counter);

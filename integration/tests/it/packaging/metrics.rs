@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::packaged;
 use crate::indices::has_documents;
-use crate::scene::{Scene, endpoint, stop, told};
+use crate::scene::{Scene, endpoint, stop};
 use crate::tidy::{read, repository};
 
 /// What a query asks for.
@@ -144,7 +144,7 @@ async fn every_metric_and_label_of_the_dashboard_and_the_alerts_is_one_that_a_pr
     scene.add_sink(&url);
     let running = scene.start().await;
     has_documents(&url, "pk_metrics.t", 3).await;
-    let text = told(&format!("{}/metrics", endpoint(&running).await)).await;
+    let text = endpoint(&running).await.text("/metrics").await;
     let (described, labels) = answered(&text);
     let documented = documented();
 

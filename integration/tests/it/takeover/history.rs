@@ -160,7 +160,7 @@ async fn definitions_that_were_changed_before_the_takeover_are_debeziums() {
         .run_all([
             "INSERT /*+ SET_VAR(cte_max_recursion_depth = 100000) */ INTO t (id, n, early) \
              WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 30000) \
-             SELECT 1000 + i, 0, REPEAT('x', 9) FROM r",
+             SELECT 1000 + i, 0, 'zeile-xxx' FROM r",
             "UPDATE t SET n = 2, early = 'ö' WHERE id = 1",
             "ALTER TABLE t ADD late INT FIRST, DROP COLUMN early, RENAME COLUMN note TO noted",
             "ALTER TABLE copied DROP COLUMN tiny, DROP COLUMN name",

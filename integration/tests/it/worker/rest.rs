@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use integration::marks::{Kind, absent};
 use integration::stack::{Stack, shared};
 use serde_json::{Value, json};
 
@@ -267,6 +268,7 @@ impl Step {
         let (status, content_type) = (answer.status().as_u16(), header("content-type"));
         let location = header("location");
         let body = answer.bytes().await.unwrap();
+        absent(Kind::Answer, &String::from_utf8_lossy(&body));
         let text = || Value::from(String::from_utf8_lossy(&body));
         let body = serde_json::from_slice(&body).unwrap_or_else(|_| text());
         Answer { status, content_type, location, body }

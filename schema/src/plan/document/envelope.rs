@@ -30,7 +30,10 @@ enum Step {
         null_branch: Option<usize>,
         columns: Box<[Column]>,
     },
-    Source(Box<[SourceStep]>),
+    Source {
+        null_branch: Option<usize>,
+        steps: Box<[SourceStep]>,
+    },
     Operation,
 }
 
@@ -85,7 +88,10 @@ impl Envelope {
                     steps.push(Step::Before { null_branch, columns });
                 }
                 "source" => {
-                    steps.push(Step::Source(compile_source(record(&field.node, "source")?)?));
+                    // In Protobuf any message may be missing.
+                    let (null_branch, source) = nullable(&field.node);
+                    let inside = compile_source(record(source, "source")?)?;
+                    steps.push(Step::Source { null_branch, steps: inside });
                 }
                 "op" if matches!(field.node.shape, Shape::String) => steps.push(Step::Operation),
                 name => {
@@ -101,7 +107,7 @@ impl Envelope {
     pub(super) fn columns(&self) -> &[Column] {
         let after = self.steps.iter().find_map(|step| match step {
             Step::After { columns, .. } => Some(&**columns),
-            Step::Skip(_) | Step::Before { .. } | Step::Source(_) | Step::Operation => None,
+            Step::Skip(_) | Step::Before { .. } | Step::Source { .. } | Step::Operation => None,
         });
         after.unwrap_or_default()
     }
@@ -122,7 +128,11 @@ impl Envelope {
                 Step::After { null_branch, columns } => {
                     found.after = write_image(*null_branch, columns, cursor, out)?;
                 }
-                Step::Source(steps) => run_source(steps, cursor, &mut found).map_err(outside)?,
+                Step::Source { null_branch, steps } => {
+                    if !is_null(*null_branch, cursor).map_err(outside)? {
+                        run_source(steps, cursor, &mut found).map_err(outside)?;
+                    }
+                }
                 Step::Operation => found.operation = cursor.bytes().map_err(outside)?,
             }
         }

@@ -136,6 +136,7 @@ fn read_source(
     reader: &mut Reader<'_>,
     found: &mut Found<'_>,
 ) -> Result<(), DecodeError> {
+    let node = branch(reader, node)?;
     for field in node.fields().unwrap_or_default() {
         let shape = field.node.optional().map(|(_, node)| &node.shape);
         match (&*field.name, shape) {

@@ -190,6 +190,24 @@ fn the_lsn_is_read_from_the_sequence() {
     assert_eq!(*error.problem(), Problem::ImageMismatch { op: 't' });
 }
 
+/// In Protobuf any message may be missing.
+#[test]
+fn a_source_that_may_be_null_is_read() {
+    let source = r#"{"type":"record","name":"Source","fields":[
+        {"name":"sequence","type":["null","string"],"default":null}]}"#;
+    let schema = ENVELOPE.replace(source, &format!(r#"["null",{source}]"#));
+    assert_ne!(schema, ENVELOPE);
+    // `before`, and `after` with its branch and its column, are three bytes.
+    let mut there = envelope(Some(7), Some("3"), "u");
+    there.insert(3, 2);
+    let missing = [0, 2, 14, 0, 2, b'u'];
+
+    let (row, document) = run(&schema, &there).unwrap();
+    assert_eq!((row.lsn, document.as_str()), (Lsn::new(3), r#"{"n":7}"#));
+    let (row, document) = run(&schema, &missing).unwrap();
+    assert_eq!((row.lsn, document.as_str()), (None, r#"{"n":7}"#));
+}
+
 #[test]
 fn envelopes_that_are_no_row_changes_are_errors() {
     let problem = |body: &[u8]| *run(ENVELOPE, body).unwrap_err().problem();

@@ -26,7 +26,7 @@ pub(super) fn check_root(root: &Node) -> Result<(), PlanError> {
         let node = field.node.optional().map_or(&*field.node, |(_, node)| node);
         match (&*field.name, node.fields()) {
             ("after", Some(columns)) => check_fields(columns, "")?,
-            ("source", Some(_)) if field.node.fields().is_some() => check_entries(&field.node)?,
+            ("source", Some(_)) => check_entries(&field.node)?,
             ("after" | "source", _) => return Err(unsupported(&field.name, "no record")),
             _ => check_entries(&field.node)?,
         }
