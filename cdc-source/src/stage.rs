@@ -12,7 +12,6 @@ mod lsn;
 mod outlets;
 #[cfg(test)]
 mod tests;
-mod text;
 mod writer;
 
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use connect::kafka::producer::TransactionalProducer;
 use schema::fault::Fault;
 use schema::registry::Registry;
 use tokio::time::Instant;
-use transform::{Chain, Part, Record, sequence_of};
+use transform::{Chain, Header, HeaderConverter, Part, Record, sequence_of};
 
 pub(crate) use self::drafts::{Drafts, Purpose};
 pub(crate) use self::failure::RecordFailure;
@@ -41,6 +40,9 @@ use crate::error::SourceError;
 /// Where records go: to Kafka, by way of a stage if there is one.
 pub(crate) type Sending<'a> = (&'a mut TransactionalProducer, Option<&'a mut Stage>);
 
+/// How the names of our own headers begin.
+const OWN_HEADERS: &str = "rowcast.";
+
 /// How often records that were skipped are told of.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 
@@ -49,6 +51,7 @@ pub(crate) struct Stage {
     chain: Chain,
     key: Writer,
     value: Writer,
+    header: HeaderConverter,
     drafts: Arc<Drafts>,
     outlets: Outlets,
     registry: Registry,
@@ -78,6 +81,7 @@ impl Stage {
             chain: chain(transforms),
             key: Writer::new(Side::Key, converters.key, style),
             value: Writer::new(Side::Value, converters.value, style),
+            header: converters.header,
             drafts: Arc::clone(drafts),
             outlets: Outlets::new(config, worker)?,
             registry: Registry::new(&worker.registry)?,
@@ -155,7 +159,7 @@ impl Stage {
             out.set_time(u64::try_from(ms).map_err(|_| RecordFailure::Time)?.cast_signed());
         }
         for header in record.headers {
-            let value = text::header(&header.part);
+            let value = header_bytes(self.header, &header)?;
             out.push_header(HeaderName::Chosen(header.name.into()), value.as_deref());
         }
         if let Some(lsn) = lsn
@@ -260,6 +264,19 @@ fn route(chain: &mut Chain, topic: &Arc<str>) -> Option<Arc<str>> {
 fn lsn_header(draft: &BatchRecord<'_>) -> Option<String> {
     let (_, value) = draft.headers().find(|(name, _)| name.as_str() == LSN_HEADER)?;
     value.map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+/// A header's bytes. Those of our own are texts for our own sink, whatever the converter.
+fn header_bytes(
+    converter: HeaderConverter,
+    header: &Header,
+) -> Result<Option<Vec<u8>>, RecordFailure> {
+    let is_own = header.name.starts_with(OWN_HEADERS);
+    let converter = if is_own { HeaderConverter::Simple } else { converter };
+    converter.write(&header.part).map_err(|problem| RecordFailure::Header {
+        name: header.name.clone(),
+        problem: Box::new(problem),
+    })
 }
 
 /// The partition of a record: the one that a transform has chosen, else by its key.

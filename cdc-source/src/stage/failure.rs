@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use connect::kafka::RecordTooLarge;
 use schema::fault::Fault;
 use schema::registry::RegistryError;
-use transform::TransformError;
+use transform::{HeaderProblem, TransformError};
 
 use crate::error::SourceError;
 
@@ -34,6 +34,13 @@ pub(crate) enum RecordFailure {
     /// A converter does not take it.
     #[error("its {side} is not what the converter takes: {problem}")]
     Convert { side: Side, problem: Box<str> },
+    /// The converter of headers does not take one of them.
+    #[error("its header {name} is not what the converter of headers takes")]
+    Header {
+        name: String,
+        #[source]
+        problem: Box<HeaderProblem>,
+    },
     /// The registry does not take its schema.
     #[error("the registry does not take the schema of its {side}")]
     Schema {
@@ -76,6 +83,9 @@ impl Fault for RecordFailure {
             }
             Self::Convert { side: Side::Value, .. } => {
                 "choose another `value.converter`, or transforms whose values it takes"
+            }
+            Self::Header { .. } => {
+                "choose another `header.converter`, or transforms whose headers it takes"
             }
             Self::Schema { .. } => {
                 "compare the schema with the subject's versions and its compatibility setting, or \

@@ -194,7 +194,7 @@ fn generic(batch: &RecordBatch, drafts: &Drafts, chain: &mut Chain) -> Vec<Plain
             value: value.map(|(bytes, _)| bytes),
             headers: headers
                 .filter(|it| is_compared(&it.name, record.value.value != Value::Null))
-                .map(|it| (it.name.clone(), text::header(&it.part)))
+                .map(|it| (it.name.clone(), HeaderConverter::Simple.write(&it.part).unwrap()))
                 .collect(),
         })
     });
@@ -334,21 +334,22 @@ async fn texts_are_javas_and_bytes_are_bytes() {
 }
 
 #[test]
-fn headers_are_those_of_the_simple_converter() {
-    let header = |kind, value| text::header(&part(kind, value)).unwrap();
-    let named = |kind, name: &str, value| {
-        let schema = Schema::semantic(kind, &format!("org.apache.kafka.connect.data.{name}"));
-        String::from_utf8(text::header(&Part::new(Arc::new(schema), value)).unwrap()).unwrap()
+fn headers_are_those_of_their_converter_but_for_our_own() {
+    let json = HeaderConverter::Json { schemas: false };
+    let written = |converter, name: &str| {
+        let name = name.to_owned();
+        let part = part(Kind::String, Value::String("x y".to_owned()));
+        header_bytes(converter, &Header { name, part })
     };
 
-    assert_eq!(header(Kind::String, Value::String("x y".to_owned())), b"x y");
-    assert_eq!(header(Kind::Boolean, Value::Boolean(true)), b"true");
-    assert_eq!(header(Kind::Bytes, Value::Bytes(vec![0, 1])), b"AAE=");
-    assert_eq!(named(Kind::Int32, "Date", Value::Int32(19_782)), "2024-02-29");
-    assert_eq!(named(Kind::Int32, "Time", Value::Int32(1_500)), "00:00:01.500Z");
-    let moment = named(Kind::Int64, "Timestamp", Value::Int64(1_709_164_800_001));
-    assert_eq!(moment, "2024-02-29T00:00:00.001Z");
-    assert_eq!(text::header(&Part::NULL), None);
+    assert_eq!(written(HeaderConverter::Simple, "h").unwrap(), Some(b"x y".to_vec()));
+    assert_eq!(written(json, "h").unwrap(), Some(b"\"x y\"".to_vec()));
+    assert_eq!(written(json, "rowcast.truncated").unwrap(), Some(b"x y".to_vec()));
+    let refused = written(HeaderConverter::Bytes, "h").unwrap_err();
+    assert!(refused.hint().unwrap().contains("header.converter"), "{refused}");
+    let refused = schema::fault::chain(&refused);
+    assert!(refused.contains("its header h") && refused.contains("STRING"), "{refused}");
+    assert!(!refused.contains("x y"), "{refused}");
 }
 
 #[test]

@@ -8,10 +8,9 @@ use formats::{Format, FormatError, Prepared};
 use schema::avro::{SchemaStyle, encode, frame, schema_text};
 use schema::registry::{Registry, RegistryError, SchemaId, SchemaKind};
 use schema::value::{Kind, Schema, Value};
-use transform::{JsonProblem, Part, json_of, schema_json};
+use transform::{JsonProblem, Part, java_text, json_of, kind_name, schema_json};
 
 use super::failure::{RecordFailure, Side, Trouble};
-use super::text;
 use crate::error::SourceError;
 
 /// How many schemas are kept for each side: transforms give those of one table the same one, and a
@@ -90,7 +89,7 @@ impl Writer {
                 written.map_err(|error| self.refuses(error.to_string()))?;
             }
             Converter::Text => {
-                let text = text::java_text(part.schema.as_deref(), &part.value);
+                let text = java_text(part.schema.as_deref(), &part.value);
                 out.extend_from_slice(text.map_err(|problem| self.refuses(problem))?.as_bytes());
             }
             Converter::Bytes => out.extend_from_slice(self.raw(part)?),
@@ -236,7 +235,7 @@ impl Writer {
     /// As `ByteArrayConverter`, in its words.
     fn raw<'a>(&self, part: &'a Part) -> Result<&'a [u8], RecordFailure> {
         if let Some(schema) = part.schema.as_deref().filter(|schema| schema.kind != Kind::Bytes) {
-            let kind = text::kind_name(&schema.kind);
+            let kind = kind_name(&schema.kind);
             let problem = format!("Invalid schema type for ByteArrayConverter: {kind}");
             return Err(self.refuses(problem));
         }

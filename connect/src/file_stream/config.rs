@@ -90,7 +90,7 @@ fn value_converter(
     worker: &WorkerConfig,
 ) -> Result<Converter, ConfigError> {
     worker.converters.fill(settings);
-    let Converters { key: _, value } = Converters::read(settings)?;
+    let Converters { key: _, value, header: _ } = Converters::read(settings)?;
     if matches!(value, Converter::Registered(_)) {
         let problem = "must be `avro`, `json`, `string` or `bytes`: a line is one text";
         return Err(settings.error("value.converter", problem));
