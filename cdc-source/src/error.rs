@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use connect::stage::RecordFailure;
 use connect::kafka::KafkaError;
 use connect::kafka::consumer::ConsumerError;
 use schema::fault::{Disposition, Fault};
@@ -10,7 +11,6 @@ use schema::registry::RegistryError;
 
 use crate::binlog::BinlogError;
 use crate::preflight::PreflightError;
-use crate::stage::RecordFailure;
 use crate::wire::WireError;
 
 /// The source cannot go on.

@@ -4,6 +4,8 @@
 //! matter of `schema`.
 
 mod header;
+mod part_reader;
+mod part_writer;
 mod text;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,8 @@ use transform::HeaderConverter;
 
 use crate::config::{ConfigError, Settings};
 
+pub use part_reader::PartReader;
+pub use part_writer::{PartError, PartWriter, Side};
 pub use text::{NotUtf8, TextDecoder, TextEncoder, TextError};
 
 /// What the bytes of keys or values are.

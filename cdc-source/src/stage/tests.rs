@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use connect::converter::Converter;
+use connect::converter::{Converter, PartWriter, Side};
 use connect::kafka::batch::TopicIndex;
 use proptest::prelude::*;
 use schema::avro::{FRAME_BYTES, SchemaStyle, encode, schema_text};
@@ -194,7 +194,7 @@ fn generic(batch: &RecordBatch, drafts: &Drafts, chain: &mut Chain) -> Vec<Plain
             value: value.map(|(bytes, _)| bytes),
             headers: headers
                 .filter(|it| is_compared(&it.name, record.value.value != Value::Null))
-                .map(|it| (it.name.clone(), HeaderConverter::Simple.write(&it.part).unwrap()))
+                .map(|it| (it.name.clone(), transform::HeaderConverter::Simple.write(&it.part).unwrap()))
                 .collect(),
         })
     });
@@ -259,12 +259,11 @@ fn registry() -> Registry {
 
 /// The bytes that a converter makes of data, or its refusal.
 async fn bytes(converter: Converter, part: &Part) -> Result<Option<String>, String> {
-    let mut writer = Writer::new(Side::Value, converter, SchemaStyle::Debezium);
+    let mut writer = PartWriter::new(Side::Value, converter, SchemaStyle::Debezium);
     let mut out = Vec::new();
     match writer.write((&"t".into(), part), &registry(), &mut out).await {
         Ok(is_there) => Ok(is_there.then(|| String::from_utf8(out).unwrap())),
-        Err(Trouble::Record(failure)) => Err(failure.to_string()),
-        Err(Trouble::Source(error)) => panic!("{error}"),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -331,48 +330,6 @@ async fn texts_are_javas_and_bytes_are_bytes() {
     assert!(refused.contains("Invalid schema type for ByteArrayConverter: STRUCT"), "{refused}");
     let free = bytes(Converter::Avro, &Part::free(Value::Int64(1))).await.unwrap_err();
     assert!(free.contains("it has no schema"), "{free}");
-}
-
-#[test]
-fn headers_are_those_of_their_converter_but_for_our_own() {
-    let json = HeaderConverter::Json { schemas: false };
-    let written = |converter, name: &str| {
-        let name = name.to_owned();
-        let part = part(Kind::String, Value::String("x y".to_owned()));
-        header_bytes(converter, &Header { name, part })
-    };
-
-    assert_eq!(written(HeaderConverter::Simple, "h").unwrap(), Some(b"x y".to_vec()));
-    assert_eq!(written(json, "h").unwrap(), Some(b"\"x y\"".to_vec()));
-    assert_eq!(written(json, "rowcast.truncated").unwrap(), Some(b"x y".to_vec()));
-    let refused = written(HeaderConverter::Bytes, "h").unwrap_err();
-    assert!(refused.hint().unwrap().contains("header.converter"), "{refused}");
-    let refused = schema::fault::chain(&refused);
-    assert!(refused.contains("its header h") && refused.contains("STRING"), "{refused}");
-    assert!(!refused.contains("x y"), "{refused}");
-}
-
-#[test]
-fn records_go_where_a_transform_or_their_key_says() {
-    let limit = connect::kafka::RecordLimit::NONE;
-    let outlet = Outlet { topic: TopicIndex::FIRST, partitions: 3, limit, is_compacted: false };
-    let record = |partition| Record {
-        topic: "t".into(),
-        partition,
-        offset: None,
-        timestamp: None,
-        key: Part::NULL,
-        value: Part::NULL,
-        headers: Vec::new(),
-    };
-
-    assert_eq!(place(&outlet, &record(None), b"k").unwrap(), partition_of(b"k", 3));
-    assert_eq!(place(&outlet, &record(Some(2)), b"k").unwrap(), 2);
-    let outside = place(&outlet, &record(Some(3)), b"k").unwrap_err().to_string();
-    assert_eq!(outside, "Invalid partition given with record: 3 is not in the range [0...3).");
-    let compacted = Outlet { is_compacted: true, ..outlet };
-    assert!(place(&compacted, &record(None), b"").is_err());
-    assert!(place(&compacted, &record(None), b"k").is_ok());
 }
 
 #[test]
