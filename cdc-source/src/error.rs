@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use connect::stage::RecordFailure;
 use connect::kafka::KafkaError;
 use connect::kafka::consumer::ConsumerError;
+use connect::stage::RecordFailure;
 use schema::fault::{Disposition, Fault};
 use schema::offset::OffsetError;
 use schema::registry::RegistryError;

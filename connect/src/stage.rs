@@ -17,8 +17,8 @@ use crate::kafka::batch::{HeaderName, RecordBatch, RecordBounds};
 use crate::kafka::partition_of;
 use crate::kafka::producer::TransactionalProducer;
 
-pub use failure::{RecordFailure, Trouble};
 use failure::on;
+pub use failure::{RecordFailure, Trouble};
 pub use outlets::Outlet;
 use outlets::Outlets;
 

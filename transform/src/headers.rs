@@ -75,8 +75,12 @@ impl HeaderConverter {
             Part::new(Arc::clone(schema), value.unwrap_or(Value::Null))
         };
         Ok(match self {
-            Self::Simple => bytes.map_or(Part::NULL, |it| values::parse(&String::from_utf8_lossy(it))),
-            Self::Text => of(&TEXT, bytes.map(|it| Value::String(String::from_utf8_lossy(it).into()))),
+            Self::Simple => {
+                bytes.map_or(Part::NULL, |it| values::parse(&String::from_utf8_lossy(it)))
+            }
+            Self::Text => {
+                of(&TEXT, bytes.map(|it| Value::String(String::from_utf8_lossy(it).into())))
+            }
             Self::Bytes => of(&BYTES, bytes.map(|it| Value::Bytes(it.to_vec()))),
             Self::Json { schemas } => match bytes {
                 Some(bytes) if schemas => enveloped(bytes)?,

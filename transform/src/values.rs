@@ -203,8 +203,7 @@ fn common(known: Type, new: Type) -> Option<Type> {
 }
 
 fn rank(kind: &Kind) -> Option<usize> {
-    let numbers =
-        [Kind::Int8, Kind::Int16, Kind::Int32, Kind::Int64, Kind::Float32, Kind::Float64];
+    let numbers = [Kind::Int8, Kind::Int16, Kind::Int32, Kind::Int64, Kind::Float32, Kind::Float64];
     numbers.iter().position(|number| number == kind)
 }
 
@@ -263,9 +262,7 @@ impl Found {
         let entry = |entry: &Option<Self>| entry.as_ref().map_or(Value::Null, Self::free);
         match self {
             Self::Leaf(schema, value) => match (schema.name.as_deref(), value) {
-                (Some(logical::DATE), Value::Int32(days)) => {
-                    Value::Date(i64::from(*days) * DAY_MS)
-                }
+                (Some(logical::DATE), Value::Int32(days)) => Value::Date(i64::from(*days) * DAY_MS),
                 (Some(logical::TIME), Value::Int32(millis)) => Value::Date((*millis).into()),
                 (Some(logical::TIMESTAMP), Value::Int64(millis)) => Value::Date(*millis),
                 (Some(logical::DECIMAL), Value::Bytes(bytes)) => {

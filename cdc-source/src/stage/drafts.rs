@@ -11,7 +11,6 @@ use schema::registry::SchemaId;
 use schema::value::{Kind, Schema, Value};
 use transform::{Header, Part, Record};
 
-
 /// What plans refer to, in the place of a registry and of Kafka. One entry for each table version.
 #[derive(Debug, Default)]
 pub(crate) struct Drafts(Mutex<Names>);

@@ -194,7 +194,9 @@ fn generic(batch: &RecordBatch, drafts: &Drafts, chain: &mut Chain) -> Vec<Plain
             value: value.map(|(bytes, _)| bytes),
             headers: headers
                 .filter(|it| is_compared(&it.name, record.value.value != Value::Null))
-                .map(|it| (it.name.clone(), transform::HeaderConverter::Simple.write(&it.part).unwrap()))
+                .map(|it| {
+                    (it.name.clone(), transform::HeaderConverter::Simple.write(&it.part).unwrap())
+                })
                 .collect(),
         })
     });

@@ -115,8 +115,7 @@ impl PartWriter {
                 let schema = schema.ok_or_else(|| refuses("it has no schema"))?;
                 let id = self.register(topic, schema, registry).await?;
                 out.extend_from_slice(&frame(id));
-                encode(schema, &part.value, out)
-                    .map_err(|error| refuses(error.to_string()))?;
+                encode(schema, &part.value, out).map_err(|error| refuses(error.to_string()))?;
             }
             Converter::Registered(format) => {
                 let schema = part.schema.as_ref();

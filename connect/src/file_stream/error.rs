@@ -127,11 +127,9 @@ impl From<Trouble> for FileStreamError {
         match trouble {
             Trouble::Kafka(error) => error.into(),
             Trouble::Registry(error) => (*error).into(),
-            Trouble::Record(source) => Self::Line {
-                file: String::new(),
-                end: FilePosition(0),
-                source: Box::new(source),
-            },
+            Trouble::Record(source) => {
+                Self::Line { file: String::new(), end: FilePosition(0), source: Box::new(source) }
+            }
         }
     }
 }

@@ -58,9 +58,7 @@ impl SinkTask {
                 let plain = TextDecoder::new(self.config.converter, &self.worker.registry)?;
                 LineDecoder::Plain(plain)
             }
-            Some(chain) => {
-                LineDecoder::Chained(Box::new(ChainDecoder::new(chain, &self.worker)?))
-            }
+            Some(chain) => LineDecoder::Chained(Box::new(ChainDecoder::new(chain, &self.worker)?)),
         };
         let lines = Lines { decoder, tolerates: self.config.tolerates, skipped: 0 };
         let output = tokio::select! {
@@ -121,12 +119,7 @@ struct FileSink {
 }
 
 impl FileSink {
-    fn new(
-        consumer: SinkConsumer,
-        lines: Lines,
-        output: Output,
-        commit_every: Duration,
-    ) -> Self {
+    fn new(consumer: SinkConsumer, lines: Lines, output: Output, commit_every: Duration) -> Self {
         let (written, commit_due) = (BTreeMap::new(), None);
         Self { consumer, lines, output, written, commit_every, commit_due }
     }

@@ -120,11 +120,7 @@ impl Transforms {
 
     /// The topic that a record goes to; `None` if a transform drops it. Of its data nothing is looked
     /// at but whether they are there.
-    fn route(
-        &mut self,
-        record: &Record,
-        stage: &mut Stage,
-    ) -> Result<Option<Arc<str>>, SinkError> {
+    fn route(&mut self, record: &Record, stage: &mut Stage) -> Result<Option<Arc<str>>, SinkError> {
         let topic = &record.partition.topic;
         if let Some(known) = self.routes.get(topic) {
             return Ok(known.clone());

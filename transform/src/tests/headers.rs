@@ -90,12 +90,14 @@ fn value_text(schema: Option<&Schema>, value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Array(entries) => {
-            let entry = schema.and_then(|it| if let Kind::Array(it) = &it.kind { Some(&**it) } else { None });
+            let entry = schema
+                .and_then(|it| if let Kind::Array(it) = &it.kind { Some(&**it) } else { None });
             let entries: Vec<_> = entries.iter().map(|it| value_text(entry, it)).collect();
             json!(["List", entries])
         }
         Value::Map(entries) => {
-            let types = schema.and_then(|it| if let Kind::Map(k, v) = &it.kind { Some((k, v)) } else { None });
+            let types = schema
+                .and_then(|it| if let Kind::Map(k, v) = &it.kind { Some((k, v)) } else { None });
             let entries: Vec<_> = entries
                 .iter()
                 .map(|(key, value)| {
@@ -108,11 +110,14 @@ fn value_text(schema: Option<&Schema>, value: &Value) -> Json {
         Value::Struct(values) => {
             let Kind::Struct(fields) = &schema.unwrap().kind else { panic!() };
             let values = fields.iter().zip(values);
-            let values: Vec<_> = values.map(|(it, value)| value_text(Some(&it.schema), value)).collect();
+            let values: Vec<_> =
+                values.map(|(it, value)| value_text(Some(&it.schema), value)).collect();
             json!(["Struct", values])
         }
         Value::Date(ms) => json!(["Date", ms]),
-        Value::Int32(days) if name == Some(logical::DATE) => json!(["Date", i64::from(*days) * 86_400_000]),
+        Value::Int32(days) if name == Some(logical::DATE) => {
+            json!(["Date", i64::from(*days) * 86_400_000])
+        }
         Value::Int32(ms) if name == Some(logical::TIME) => json!(["Date", ms]),
         Value::Int64(ms) if name == Some(logical::TIMESTAMP) => json!(["Date", ms]),
         Value::Bytes(bytes) if name == Some(logical::DECIMAL) => {
@@ -143,7 +148,9 @@ fn sorted_maps(value: &Json) -> Json {
 
 /// Whether a type of the file has a part without one: ours then has none at all.
 fn is_partial(schema: &Json) -> bool {
-    ["items", "keys", "values"].iter().any(|key| schema.get(key).is_some_and(|it| it.is_null() || is_partial(it)))
+    ["items", "keys", "values"]
+        .iter()
+        .any(|key| schema.get(key).is_some_and(|it| it.is_null() || is_partial(it)))
 }
 
 /// Values whose types do not count: widths of numbers, and decimals, which are texts.
@@ -192,7 +199,8 @@ fn is_answer(case: &Json, ours: &Json) -> bool {
     let theirs = &case["is"];
     if case.get("part").is_none() {
         if is_partial(&theirs[0]) {
-            return ours[0].is_null() && is_same_value(&plain(&ours[1]), &plain(&sorted_maps(&theirs[1])));
+            return ours[0].is_null()
+                && is_same_value(&plain(&ours[1]), &plain(&sorted_maps(&theirs[1])));
         }
         return ours[0] == theirs[0] && is_same_value(&ours[1], &sorted_maps(&theirs[1]));
     }
