@@ -21,7 +21,7 @@ use connect::kafka::producer::TransactionalProducer;
 use connect::stage::{Extra, RecordFailure, RecordStage, Trouble};
 use schema::fault::Fault;
 use tokio::time::Instant;
-use transform::{Chain, Part, Record, sequence_of};
+use transform::{Chain, sequence_of};
 
 pub(crate) use self::drafts::{Drafts, Purpose};
 pub(crate) use self::lsn::lsn_in_json;
@@ -182,7 +182,7 @@ impl Stage {
     /// The topic that a record of a topic goes to that has neither key nor value; none if it goes
     /// nowhere.
     fn route(&mut self, topic: &Arc<str>) -> Option<Arc<str>> {
-        route(&mut self.chain, topic)
+        self.chain.route(topic)
     }
 
     fn fail(&mut self, topic: &str, failure: RecordFailure) -> Result<(), SourceError> {
@@ -213,21 +213,8 @@ fn chain(settings: &BTreeMap<String, String>) -> Chain {
 pub(crate) fn routes(config: &SourceConfig, topics: Vec<String>) -> Vec<String> {
     let Some(stage) = &config.stage else { return topics };
     let mut chain = chain(&stage.transforms);
-    let routed = topics.into_iter().filter_map(|topic| route(&mut chain, &topic.into()));
+    let routed = topics.into_iter().filter_map(|topic| chain.route(&topic.into()));
     routed.map(|topic| topic.to_string()).collect()
-}
-
-fn route(chain: &mut Chain, topic: &Arc<str>) -> Option<Arc<str>> {
-    let record = Record {
-        topic: Arc::clone(topic),
-        partition: None,
-        offset: None,
-        timestamp: None,
-        key: Part::NULL,
-        value: Part::NULL,
-        headers: Vec::new(),
-    };
-    chain.apply(record).ok().flatten().map(|record| record.topic)
 }
 
 fn lsn_header(draft: &BatchRecord<'_>) -> Option<String> {

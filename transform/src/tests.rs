@@ -244,7 +244,9 @@ fn payloads_in_json_are_expanded_as_by_debezium() {
         };
         let given = case["in"]["value"].to_string();
         if !is_same && !OTHER_THAN_EXPANDED.iter().any(|known| given.contains(known)) {
-            let show = |answer: Result<&Json, String>| answer.map_or_else(|error| error, |it| it["record"]["value"].to_string());
+            let show = |answer: Result<&Json, String>| {
+                answer.map_or_else(|error| error, |it| it["record"]["value"].to_string())
+            };
             let ours = show(ours.as_ref().map_err(|error| format!("{error:?}")));
             let theirs = show(theirs.as_ref().map_err(|error| format!("{error:?}")));
             wrong.push(format!("{given}\n ours   {ours}\n theirs {theirs}"));

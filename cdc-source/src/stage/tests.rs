@@ -18,6 +18,7 @@ use schema::table::{Column, TableId, TableSchema};
 use schema::types::charset::Charset;
 use schema::types::{ColumnType, MysqlValue, Origin, ValueOptions};
 use schema::value::{Field, Kind, Schema, Value};
+use transform::Part;
 
 use super::drafts::Purpose;
 use super::*;
@@ -351,6 +352,6 @@ fn routes_are_those_of_records_without_key_and_value() {
     .into();
     let mut chain = chain(&settings);
 
-    assert_eq!(route(&mut chain, &"ay".into()).as_deref(), Some("by"));
-    assert_eq!(route(&mut chain, &"ax".into()), None);
+    assert_eq!(chain.route(&"ay".into()).as_deref(), Some("by"));
+    assert_eq!(chain.route(&"ax".into()), None);
 }

@@ -144,6 +144,11 @@ impl Transforms {
         Ok(to)
     }
 
+    /// The topic that records of a topic go to, as far as its name says.
+    pub(super) fn routed(&mut self, topic: &Arc<str>) -> Option<Arc<str>> {
+        self.chain.route(topic)
+    }
+
     /// The topic that records like one without key and value go to.
     pub(super) fn topic_of(&mut self, record: &Record) -> Result<Arc<str>, SinkError> {
         let given = self.given(record, Part::NULL, Part::NULL)?;

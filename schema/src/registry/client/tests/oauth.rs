@@ -32,9 +32,10 @@ async fn ask(registry: &Fake, issuer: &str, times: usize) -> Result<Option<Strin
     });
     let mut last = Ok(None);
     for _ in 0..times {
-        last = client.mode().await.map_err(|error| {
-            format!("{:?}: {}", error.disposition(), crate::fault::chain(&error))
-        });
+        last = client
+            .mode()
+            .await
+            .map_err(|error| format!("{:?}: {}", error.disposition(), crate::fault::chain(&error)));
     }
     last
 }
@@ -63,7 +64,10 @@ async fn a_token_is_asked_for_once_and_sent_with_every_call() {
     assert_eq!(asked[0], expected);
     let asked = registry.asked();
     assert_eq!(asked.len(), 3);
-    assert!(asked.iter().all(|it| it.ends_with(&format!("Bearer {TOKEN} lsrc-1 pool-1"))), "{asked:?}");
+    assert!(
+        asked.iter().all(|it| it.ends_with(&format!("Bearer {TOKEN} lsrc-1 pool-1"))),
+        "{asked:?}"
+    );
 }
 
 /// One that is valid for no time at all, by what the server says or by the token itself.
