@@ -223,7 +223,7 @@ fn in_order(json: &Json) -> Json {
             }
             Json::Object(members)
         }
-        other => other.clone(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => json.clone(),
     }
 }
 

@@ -106,17 +106,17 @@ fn display(out: &mut String, value: impl std::fmt::Display) {
 
 /// As Connect's `Values.convertToString`: what [`crate::values::parse`] reads. None for null.
 pub(crate) fn connect_text(part: &Part) -> Option<String> {
-    match &part.value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        value => {
-            let mut text = String::new();
-            append(part.schema.as_deref(), value, &mut text);
-            // Only within another value bytes are in quotes.
-            let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-            Some(bare.map(str::to_owned).unwrap_or(text))
-        }
+    if part.is_null() {
+        return None;
     }
+    if let Value::String(text) = &part.value {
+        return Some(text.clone());
+    }
+    let mut text = String::new();
+    append(part.schema.as_deref(), &part.value, &mut text);
+    // Only within another value bytes are in quotes.
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    Some(bare.map(str::to_owned).unwrap_or(text))
 }
 
 /// A value within another one: texts are in quotes.

@@ -294,7 +294,16 @@ fn widened(own: &Schema, value: &Value, schema: &Schema) -> Option<Value> {
         Value::Float32(number) if schema.kind == Kind::Float64 => {
             return Some(Value::Float64((*number).into()));
         }
-        _ => return None,
+        Value::Null
+        | Value::Boolean(_)
+        | Value::Float32(_)
+        | Value::Float64(_)
+        | Value::String(_)
+        | Value::Bytes(_)
+        | Value::Array(_)
+        | Value::Map(_)
+        | Value::Date(_)
+        | Value::Struct(_) => return None,
     };
     match schema.kind {
         Kind::Int16 | Kind::Int32 => i32::try_from(whole).ok().map(Value::Int32),

@@ -11,17 +11,21 @@ pub(super) fn read(
     settings: &mut Settings,
     prefix: &str,
 ) -> Result<Option<BearerConfig>, ConfigError> {
-    let key = |name: &str| format!("{prefix}bearer.auth.{name}");
+    let key = |name: &str| name.replace("{prefix}", prefix);
     let given = |settings: &mut Settings, name: &str| {
         let value = settings.optional(&key(name)).map(|value| value.trim().to_owned());
         value.filter(|value| !value.is_empty())
     };
-    let (source, token) = (given(settings, "credentials.source"), given(settings, "token"));
-    let logical_cluster = given(settings, "logical.cluster");
-    let identity_pool = given(settings, "identity.pool.id");
-    for (name, value) in
-        [("logical.cluster", &logical_cluster), ("identity.pool.id", &identity_pool)]
-    {
+    let (source, token) = (
+        given(settings, "{prefix}bearer.auth.credentials.source"),
+        given(settings, "{prefix}bearer.auth.token"),
+    );
+    let logical_cluster = given(settings, "{prefix}bearer.auth.logical.cluster");
+    let identity_pool = given(settings, "{prefix}bearer.auth.identity.pool.id");
+    for (name, value) in [
+        ("{prefix}bearer.auth.logical.cluster", &logical_cluster),
+        ("{prefix}bearer.auth.identity.pool.id", &identity_pool),
+    ] {
         if value.as_ref().is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(settings.error(&key(name), "expected letters, digits and `-`"));
         }
@@ -30,14 +34,15 @@ pub(super) fn read(
         (None, None) => return Ok(None),
         (None | Some("STATIC_TOKEN"), Some(token)) => TokenSource::Static(token),
         (Some("STATIC_TOKEN"), None) => {
-            let problem = format!("is required by `{}`", key("credentials.source"));
-            return Err(settings.error(&key("token"), problem));
+            let problem =
+                format!("is required by `{}`", key("{prefix}bearer.auth.credentials.source"));
+            return Err(settings.error(&key("{prefix}bearer.auth.token"), problem));
         }
         (Some("OAUTHBEARER"), _) => TokenSource::Issuer(issuer(settings, &key)?),
         (Some(_), _) => {
             let problem = "expected STATIC_TOKEN or OAUTHBEARER: have whatever else fetches tokens \
                            write them to a file, and name that in the token, as `${file:/path:key}`";
-            return Err(settings.error(&key("credentials.source"), problem));
+            return Err(settings.error(&key("{prefix}bearer.auth.credentials.source"), problem));
         }
     };
     Ok(Some(BearerConfig { source, logical_cluster, identity_pool }))
@@ -50,23 +55,29 @@ fn issuer(
 ) -> Result<IssuerConfig, ConfigError> {
     let required = |settings: &mut Settings, name: &str| {
         let given = settings.optional(&key(name)).filter(|value| !value.trim().is_empty());
-        let problem = format!("is required by `{}`", key("credentials.source"));
+        let problem = format!("is required by `{}`", key("{prefix}bearer.auth.credentials.source"));
         given.ok_or_else(|| settings.error(&key(name), problem))
     };
-    let url = required(settings, "issuer.endpoint.url")?.trim().to_owned();
+    let url = required(settings, "{prefix}bearer.auth.issuer.endpoint.url")?.trim().to_owned();
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let host = rest.and_then(|rest| rest.split('/').next()).filter(|host| !host.is_empty());
     if host.is_none_or(|host| host.contains('@')) {
         let problem = "expected an address that begins with http:// or https://, without a user and \
                        a password";
-        return Err(settings.error(&key("issuer.endpoint.url"), problem));
+        return Err(settings.error(&key("{prefix}bearer.auth.issuer.endpoint.url"), problem));
     }
-    let buffer = settings.integer(&key("cache.expiry.buffer.seconds"), 300, 0..=86_400)?;
+    let buffer = settings.integer(
+        &key("{prefix}bearer.auth.cache.expiry.buffer.seconds"),
+        300,
+        0..=86_400,
+    )?;
     Ok(IssuerConfig {
         url,
-        client_id: required(settings, "client.id")?.trim().to_owned(),
-        client_secret: required(settings, "client.secret")?,
-        scope: settings.optional(&key("scope")).filter(|scope| !scope.trim().is_empty()),
+        client_id: required(settings, "{prefix}bearer.auth.client.id")?.trim().to_owned(),
+        client_secret: required(settings, "{prefix}bearer.auth.client.secret")?,
+        scope: settings
+            .optional(&key("{prefix}bearer.auth.scope"))
+            .filter(|scope| !scope.trim().is_empty()),
         expiry_buffer: Duration::from_secs(buffer),
     })
 }

@@ -127,7 +127,7 @@ impl PartWriter {
             }
             Converter::Text => {
                 let text = java_text(part.schema.as_deref(), &part.value);
-                out.extend_from_slice(text.map_err(|problem| refuses(problem))?.as_bytes());
+                out.extend_from_slice(text.map_err(refuses)?.as_bytes());
             }
             Converter::Bytes => out.extend_from_slice(raw(part)?),
         }
@@ -207,7 +207,7 @@ impl PartWriter {
         let text = schema_text(schema, self.style);
         let subject = self.subject(topic, (SchemaKind::Avro, &text), registry);
         let registered = registry.register(&subject, &text).await;
-        let id = registered.map_err(|error| judge(error))?;
+        let id = registered.map_err(judge)?;
         self.remember(schema, topic, Head::Avro(id));
         Ok(id)
     }
@@ -232,7 +232,7 @@ impl PartWriter {
         };
         let subject = self.subject(topic, (kind, prepared.text()), registry);
         let identified = registry.identify(&subject, (kind, prepared.text())).await;
-        let (id, latest) = identified.map_err(|error| judge(error))?;
+        let (id, latest) = identified.map_err(judge)?;
         let prepared = match latest {
             Some(latest) => {
                 format.prepare_for(schema, &latest.text, &latest.imports).map_err(refuses)?

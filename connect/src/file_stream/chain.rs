@@ -55,7 +55,7 @@ pub(super) fn tolerates(settings: &mut Settings) -> Result<bool, ConfigError> {
 /// How a record becomes a line.
 pub(super) enum LineDecoder {
     /// By its converter alone.
-    Plain(TextDecoder),
+    Plain(Box<TextDecoder>),
     /// By way of transforms.
     Chained(Box<ChainDecoder>),
 }

@@ -56,7 +56,7 @@ impl SinkTask {
         let decoder = match &self.config.chain {
             None => {
                 let plain = TextDecoder::new(self.config.converter, &self.worker.registry)?;
-                LineDecoder::Plain(plain)
+                LineDecoder::Plain(Box::new(plain))
             }
             Some(chain) => LineDecoder::Chained(Box::new(ChainDecoder::new(chain, &self.worker)?)),
         };
@@ -271,7 +271,8 @@ mod tests {
             let registry =
                 RegistryConfig { timeout: Duration::from_secs(1), ..RegistryConfig::default() };
             let converter = Converter::Json { schemas: false };
-            let decoder = LineDecoder::Plain(TextDecoder::new(converter, &registry).unwrap());
+            let decoder = TextDecoder::new(converter, &registry).unwrap();
+            let decoder = LineDecoder::Plain(Box::new(decoder));
             let lines = Lines { decoder, tolerates, skipped: 0 };
             let output = Output::open(folder.path().join("f").to_str()).await.unwrap();
             let (consumer, mut feed) = SinkConsumer::with_feed();

@@ -196,11 +196,11 @@ fn seconds(json: &Json) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(YEAR)))
 }
 
-/// How long a JSON Web Token is still valid, by its claim `exp`.
+/// For how long a JSON Web Token was issued, by its claims `iat` and `exp`. It was issued now, so that
+/// no clock of ours has to agree with that of the server.
 fn valid_for(token: &str) -> Option<Duration> {
     let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let claims: Json = serde_json::from_slice(&claims).ok()?;
-    let end = Duration::from_secs(claims.get("exp")?.as_u64()?);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
-    seconds(&Json::from(end.saturating_sub(now).as_secs()))
+    let moment = |name: &str| claims.get(name)?.as_u64();
+    seconds(&Json::from(moment("exp")?.saturating_sub(moment("iat")?)))
 }

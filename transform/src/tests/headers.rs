@@ -46,7 +46,9 @@ fn bytes(json: &Json) -> Option<Vec<u8>> {
     match json {
         Json::Null => None,
         Json::String(text) => Some(text.clone().into_bytes()),
-        other => Some(STANDARD.decode(other["base64"].as_str().unwrap()).unwrap()),
+        Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+            Some(STANDARD.decode(json["base64"].as_str().unwrap()).unwrap())
+        }
     }
 }
 
@@ -78,7 +80,15 @@ fn schema_text(schema: &Schema) -> Json {
                 json[format!("field {}", field.name)] = schema_text(&field.schema);
             }
         }
-        _ => {}
+        Kind::Boolean
+        | Kind::Int8
+        | Kind::Int16
+        | Kind::Int32
+        | Kind::Int64
+        | Kind::Float32
+        | Kind::Float64
+        | Kind::String
+        | Kind::Bytes => {}
     }
     json
 }
@@ -124,7 +134,12 @@ fn value_text(schema: Option<&Schema>, value: &Value) -> Json {
             json!([class, Decimal::new(bytes, Decimal::scale_of(schema.unwrap())).to_string()])
         }
         Value::Bytes(bytes) => json!(["bytes", STANDARD.encode(bytes)]),
-        value => json!([class, java_text(schema, value).unwrap()]),
+        Value::Boolean(_)
+        | Value::Int32(_)
+        | Value::Int64(_)
+        | Value::Float32(_)
+        | Value::Float64(_)
+        | Value::String(_) => json!([class, java_text(schema, value).unwrap()]),
     }
 }
 

@@ -75,8 +75,8 @@ async fn a_token_is_asked_for_once_and_sent_with_every_call() {
 async fn an_expired_token_is_replaced_before_the_next_call() {
     for answers in [
         (|_| (200, r#"{"access_token":"t","expires_in":"0"}"#)) as Answers,
-        // {"exp":1}
-        |_| (200, r#"{"access_token":"e30.eyJleHAiOjF9.x"}"#),
+        // {"iat":1,"exp":1}
+        |_| (200, r#"{"access_token":"e30.eyJpYXQiOjEsImV4cCI6MX0.x"}"#),
     ] {
         let (issuer, registry) = (Fake::start(answers).await, Fake::start(mode).await);
 
