@@ -205,6 +205,9 @@ async fn a_missing_grant_comes_with_its_statement() {
     assert!(!answer.is_success && said["problems"] == 2, "{said:#}");
 }
 
+/// Where a router sends the rows of the next test.
+const ROUTED: &str = "cmd_check_routed.cmd_check_routed_x.t";
+
 /// By a router alone, which is folded into the plans, and beside a transform that looks at data.
 #[tokio::test]
 async fn topics_and_indices_are_named_as_the_transforms_name_them() {
@@ -214,7 +217,7 @@ async fn topics_and_indices_are_named_as_the_transforms_name_them() {
         ("transforms", "route"),
         ("transforms.route.type", router),
         ("transforms.route.regex", r".*\.(t)"),
-        ("transforms.route.replacement", "cmd_check_routed-$1"),
+        ("transforms.route.replacement", "cmd_check_routed.cmd_check_routed_x.$1"),
         ("transforms.hoist.type", "org.apache.kafka.connect.transforms.HoistField$Value"),
         ("transforms.hoist.field", "row"),
     ] {
@@ -224,8 +227,8 @@ async fn topics_and_indices_are_named_as_the_transforms_name_them() {
         scene.set(key, value);
         if key == "transforms.route.replacement" {
             let folded = check(&scene).await.json();
-            assert_eq!(item(&folded, "kafka", "cmd_check_routed-t")["state"], "create");
-            assert_eq!(item(&folded, "elasticsearch", "cmd_check_routed-t")["state"], "create");
+            assert_eq!(item(&folded, "kafka", ROUTED)["state"], "create");
+            assert_eq!(item(&folded, "elasticsearch", "cmd_check_routed_x.t")["state"], "create");
         }
     }
     scene.set("transforms", "hoist,route");
@@ -233,7 +236,7 @@ async fn topics_and_indices_are_named_as_the_transforms_name_them() {
     let generic = check(&scene).await.json();
 
     assert_eq!(generic["problems"], 0, "{generic:#}");
-    assert_eq!(item(&generic, "kafka", "cmd_check_routed-t")["state"], "create");
+    assert_eq!(item(&generic, "kafka", ROUTED)["state"], "create");
     let items = generic["items"].as_array().unwrap();
     let made = items.iter().filter(|item| item["state"] == "create");
     assert!(made.clone().all(|item| item["name"] != *scene.topic()), "{generic:#}");
