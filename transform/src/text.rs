@@ -119,6 +119,13 @@ pub(crate) fn connect_text(part: &Part) -> Option<String> {
     Some(bare.map(str::to_owned).unwrap_or(text))
 }
 
+/// The text of a value without a schema within another one. Two values have one only if they are equal.
+pub(crate) fn inner_text(value: &Value) -> String {
+    let mut text = String::new();
+    append(None, value, &mut text);
+    text
+}
+
 /// A value within another one: texts are in quotes.
 fn append(schema: Option<&Schema>, value: &Value, out: &mut String) {
     let semantic = schema.and_then(|schema| schema.name.as_deref());

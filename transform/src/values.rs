@@ -8,6 +8,7 @@
 mod literal;
 mod tokens;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use schema::value::{Kind, Schema, Value};
@@ -17,6 +18,7 @@ use self::tokens::Tokens;
 use crate::java::decimal::Decimal;
 use crate::record::Part;
 use crate::schemas::logical;
+use crate::text::inner_text;
 
 /// Deepest nesting, as of the readers of JSON; what nests deeper is a text.
 const DEPTH_MAX: usize = 64;
@@ -132,8 +134,8 @@ impl Parser<'_> {
 
     /// The commas between entries may be left out, as they may in Connect.
     fn map(&mut self, depth: usize) -> Result<Found, IsText> {
-        let (mut entries, mut keys, mut values) =
-            (Vec::<(Found, Option<Found>)>::new(), Common::default(), Common::default());
+        let (mut entries, mut places) = (Vec::<(Found, Option<Found>)>::new(), HashMap::new());
+        let (mut keys, mut values) = (Common::default(), Common::default());
         while self.tokens.has_next() {
             if self.tokens.take("}") {
                 let has_null = entries.iter().any(|(_, value)| value.is_none());
@@ -147,8 +149,8 @@ impl Parser<'_> {
             let value = self.value(Some(depth))?;
             keys.merge(Some(&key));
             values.merge(value.as_ref());
-            let name = key.free();
-            match entries.iter_mut().find(|(known, _)| known.free() == name) {
+            let place = *places.entry(inner_text(&key.free())).or_insert(entries.len());
+            match entries.get_mut(place) {
                 Some((_, known)) => *known = value,
                 None => entries.push((key, value)),
             }

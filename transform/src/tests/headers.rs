@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
 use schema::value::{Kind, Schema, Value};
 use serde_json::{Value as Json, json};
 
@@ -243,4 +244,27 @@ fn header_converters_answer_as_kafka_connects_own() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), golden.cases.len(), wrong.join("\n"));
+}
+
+proptest! {
+    /// A header is whatever somebody wrote: nothing panics, and what was read is written.
+    #[test]
+    fn no_header_panics(text in "[\\[\\]{}:,\"\\\\ a1.eE+TZ-]{0,24}|.{0,24}") {
+        for converter in [HeaderConverter::Simple, HeaderConverter::Json { schemas: true }] {
+            let Ok(part) = converter.read(Some(text.as_bytes())) else { continue };
+            prop_assert!(converter.write(&part).is_ok());
+        }
+    }
+
+    /// Texts in a list are read as they were, but for what is behind a backslash, as in Connect.
+    #[test]
+    fn what_is_written_is_read(texts in prop::collection::vec("[a-z ,:{}0-9]{1,8}x", 1..5)) {
+        let schema = Schema::new(Kind::Array(Box::new(Schema::new(Kind::String))));
+        let list = Value::Array(texts.into_iter().map(Value::String).collect());
+        let part = Part::new(schema.into(), list);
+
+        let bytes = HeaderConverter::Simple.write(&part).unwrap();
+
+        prop_assert_eq!(HeaderConverter::Simple.read(bytes.as_deref()).unwrap(), part);
+    }
 }
