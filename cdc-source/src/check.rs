@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use connect::check::{self, Report, Surroundings, check_topic};
+use connect::check::{self, Report, Surroundings, check_routed_topic, check_topic};
 use connect::config::TopicRules;
 use schema::names::data_topic;
 use schema::offset::TableState;
@@ -12,6 +12,7 @@ use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::pipeline::{Outlook, outlook};
 use crate::preflight::{self, Server};
+use crate::stage::routes;
 
 /// What a report calls it.
 const MYSQL: &str = "mysql";
@@ -29,7 +30,9 @@ pub(crate) async fn check(config: &SourceConfig, around: Surroundings<'_>) -> Re
     let Some((mut connection, server)) = server(config, &mut report).await else { return report };
     for table in &server.tables {
         let topic = data_topic(&config.topic_prefix, table);
-        check_topic(&topic, &config.topics.rules(&topic), around, &mut report).await;
+        let routed = routes(config, vec![config.records.routed(&topic).to_string()]).pop();
+        let rules = config.topics.rules(routed.as_deref().unwrap_or_default());
+        check_routed_topic((&topic, routed.as_deref()), &rules, around, &mut report).await;
     }
     if around.topics.is_some() {
         match outlook((&mut connection, config), &server, (around.name, around.worker)).await {
@@ -109,15 +112,21 @@ fn server_id(config: &SourceConfig, server: &Server, report: &mut Report) {
 async fn side_topics(config: &SourceConfig, around: Surroundings<'_>, report: &mut Report) {
     let replication = Some(config.topics.replication());
     let rules = TopicRules { partitions: Some(1), replication, settings: BTreeMap::new() };
-    let topics = [
+    let records = [
         config.schema_changes.then_some(&config.topic_prefix),
         config.transaction_topic.as_ref(),
         config.heartbeat.as_ref().map(|heartbeat| &heartbeat.topic),
         config.notification.topic.as_ref(),
+    ];
+    for topic in records.into_iter().flatten() {
+        let routed = routes(config, vec![topic.clone()]).pop();
+        check_routed_topic((topic, routed.as_deref()), &rules, around, report).await;
+    }
+    let others = [
         config.signal.kafka.as_ref().map(|signal| &signal.topic),
         config.oversized.dead_letter_topic.as_ref(),
     ];
-    for topic in topics.into_iter().flatten() {
+    for topic in others.into_iter().flatten() {
         check_topic(topic, &rules, around, report).await;
     }
 }

@@ -161,10 +161,10 @@ impl SourceConfig {
             delivery: Delivery::read(worker, settings)?,
             topics: TopicCreation::read(settings, &worker.topics)?,
             oversized: OversizedConfig::read(settings, stage.is_some())?,
+            incompatible: compatibility::read(settings, stage.as_ref())?,
             stage,
             notification: NotificationConfig::read(settings)?,
             headroom_warn_percent: settings.integer("binlog.headroom.warn.percent", 25, 0..=100)?,
-            incompatible: compatibility::read(settings)?,
             tombstones: settings.boolean("tombstones.on.delete", true)?,
             max_clock_skew: settings.duration_ms(
                 "max.clock.skew.ms",

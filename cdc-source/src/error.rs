@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use connect::kafka::KafkaError;
 use connect::kafka::consumer::ConsumerError;
+use connect::stage::RecordFailure;
 use schema::fault::{Disposition, Fault};
 use schema::offset::OffsetError;
 use schema::registry::RegistryError;
 
 use crate::binlog::BinlogError;
 use crate::preflight::PreflightError;
-use crate::stage::RecordFailure;
 use crate::wire::WireError;
 
 /// The source cannot go on.

@@ -7,34 +7,24 @@
 //! are Avro has none.
 
 mod drafts;
-mod failure;
 mod lsn;
-mod outlets;
 #[cfg(test)]
 mod tests;
-mod text;
-mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect::config::WorkerConfig;
-use connect::kafka::batch::{
-    BatchRecord, CONTROL_HEADER, HeaderName, LSN_HEADER, RecordBatch, RecordBounds,
-};
-use connect::kafka::partition_of;
+use connect::config::{TopicRules, WorkerConfig};
+use connect::kafka::batch::{BatchRecord, CONTROL_HEADER, LSN_HEADER, RecordBatch, RecordBounds};
 use connect::kafka::producer::TransactionalProducer;
+use connect::stage::{Extra, RecordFailure, RecordStage, Trouble};
 use schema::fault::Fault;
-use schema::registry::Registry;
 use tokio::time::Instant;
-use transform::{Chain, Part, Record, sequence_of};
+use transform::{Chain, sequence_of};
 
 pub(crate) use self::drafts::{Drafts, Purpose};
-pub(crate) use self::failure::RecordFailure;
-use self::failure::{Side, Trouble};
 pub(crate) use self::lsn::lsn_in_json;
-use self::outlets::{Outlet, Outlets};
-use self::writer::Writer;
 use crate::config::{SourceConfig, StageConfig};
 use crate::error::SourceError;
 
@@ -47,11 +37,9 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 /// What a source's records go through.
 pub(crate) struct Stage {
     chain: Chain,
-    key: Writer,
-    value: Writer,
+    records: RecordStage,
     drafts: Arc<Drafts>,
-    outlets: Outlets,
-    registry: Registry,
+    config: Arc<SourceConfig>,
     /// `errors.tolerance` = `all`.
     tolerates: bool,
     /// The topics of all captured tables, as plans name them.
@@ -76,11 +64,9 @@ impl Stage {
         let style = config.records.values.style;
         Ok(Some(Self {
             chain: chain(transforms),
-            key: Writer::new(Side::Key, converters.key, style),
-            value: Writer::new(Side::Value, converters.value, style),
+            records: RecordStage::new(*converters, style, worker).map_err(of_all)?,
             drafts: Arc::clone(drafts),
-            outlets: Outlets::new(config, worker)?,
-            registry: Registry::new(&worker.registry)?,
+            config: Arc::clone(config),
             tolerates: *tolerates,
             tables: Vec::new(),
             filtered: 0,
@@ -115,11 +101,13 @@ impl Stage {
             let (records, bytes) = (out.records(), out.bytes());
             match self.take(&draft, &mut out, producer).await {
                 Ok(()) => {}
-                Err(Trouble::Source(error)) => return Err(error),
                 Err(Trouble::Record(failure)) => {
                     out.truncate(records, bytes);
                     let topic = self.drafts.name(draft.topic);
                     self.fail(&topic, failure)?;
+                }
+                Err(trouble @ (Trouble::Kafka(_) | Trouble::Registry(_))) => {
+                    return Err(of_all(trouble));
                 }
             }
         }
@@ -142,29 +130,12 @@ impl Stage {
             self.filtered += 1;
             return Ok(());
         };
-        let outlet = self.outlets.get((&record.topic, is_side), producer).await?;
-        let key_start = out.bytes();
-        self.key.write((&record.topic, &record.key), &self.registry, out.buffer()).await?;
-        let key_end = out.bytes();
-        let value = (&record.topic, &record.value);
-        let has_value = self.value.write(value, &self.registry, out.buffer()).await?;
-        let bounds = RecordBounds { key_start, key_end, has_value };
-        let partition = place(&outlet, &record, out.slice(&(key_start..key_end)))?;
-        out.push(outlet.topic, partition, bounds);
-        if let Some(ms) = record.timestamp {
-            out.set_time(u64::try_from(ms).map_err(|_| RecordFailure::Time)?.cast_signed());
-        }
-        for header in record.headers {
-            let value = text::header(&header.part);
-            out.push_header(HeaderName::Chosen(header.name.into()), value.as_deref());
-        }
-        if let Some(lsn) = lsn
-            && !(self.value.keeps_structs() && sequence_of(&record.value).is_some())
-        {
-            out.push_header(HeaderName::Fixed(LSN_HEADER), Some(lsn.as_bytes()));
-        }
-        outlet.limit.check(out.bytes() - key_start).map_err(RecordFailure::TooLarge)?;
-        Ok(())
+        let is_told = self.records.keeps_structs() && sequence_of(&record.value).is_some();
+        let lsn = lsn.as_deref().filter(|_| !is_told);
+        let extra = Extra { header: lsn.map(|lsn| (LSN_HEADER, lsn)), ..Extra::default() };
+        let config = Arc::clone(&self.config);
+        let rules = |topic: &str| rules(&config, topic, is_side);
+        self.records.write((record, extra), &rules, (out, producer)).await
     }
 
     /// A record for those who read a table's topic, and of no row: it goes where the table's
@@ -190,10 +161,12 @@ impl Stage {
                 "rows that are gone are not swept: a sweep would take those of another table");
             return Ok(());
         }
-        let outlet = self.outlets.get((&topic, false), producer).await?;
+        let config = Arc::clone(&self.config);
+        let rules = |topic: &str| rules(&config, topic, false);
+        let outlet = self.records.outlet((&topic, &rules), producer).await?;
         let key = self.drafts.part(Some(draft.key))?;
         let mut bytes = Vec::new();
-        self.key.write_control(&key, &self.registry, &mut bytes).await?;
+        self.records.write_control(&key, &mut bytes).await?;
         for partition in 0..outlet.partitions {
             let key_start = out.bytes();
             out.buffer().extend_from_slice(&bytes);
@@ -209,7 +182,7 @@ impl Stage {
     /// The topic that a record of a topic goes to that has neither key nor value; none if it goes
     /// nowhere.
     fn route(&mut self, topic: &Arc<str>) -> Option<Arc<str>> {
-        route(&mut self.chain, topic)
+        self.chain.route(topic)
     }
 
     fn fail(&mut self, topic: &str, failure: RecordFailure) -> Result<(), SourceError> {
@@ -232,7 +205,7 @@ impl Stage {
 }
 
 /// The transforms of a connector. Its settings were read once already.
-fn chain(settings: &std::collections::BTreeMap<String, String>) -> Chain {
+fn chain(settings: &BTreeMap<String, String>) -> Chain {
     Chain::read(settings).map(|(chain, _)| chain).unwrap_or_default()
 }
 
@@ -240,21 +213,8 @@ fn chain(settings: &std::collections::BTreeMap<String, String>) -> Chain {
 pub(crate) fn routes(config: &SourceConfig, topics: Vec<String>) -> Vec<String> {
     let Some(stage) = &config.stage else { return topics };
     let mut chain = chain(&stage.transforms);
-    let routed = topics.into_iter().filter_map(|topic| route(&mut chain, &topic.into()));
+    let routed = topics.into_iter().filter_map(|topic| chain.route(&topic.into()));
     routed.map(|topic| topic.to_string()).collect()
-}
-
-fn route(chain: &mut Chain, topic: &Arc<str>) -> Option<Arc<str>> {
-    let record = Record {
-        topic: Arc::clone(topic),
-        partition: None,
-        offset: None,
-        timestamp: None,
-        key: Part::NULL,
-        value: Part::NULL,
-        headers: Vec::new(),
-    };
-    chain.apply(record).ok().flatten().map(|record| record.topic)
 }
 
 fn lsn_header(draft: &BatchRecord<'_>) -> Option<String> {
@@ -262,15 +222,22 @@ fn lsn_header(draft: &BatchRecord<'_>) -> Option<String> {
     value.map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// The partition of a record: the one that a transform has chosen, else by its key.
-fn place(outlet: &Outlet, record: &Record, key: &[u8]) -> Result<i32, RecordFailure> {
-    if key.is_empty() && outlet.is_compacted {
-        return Err(RecordFailure::NoKey { topic: record.topic.to_string() });
+/// How a topic is made, by what its records are about.
+fn rules(config: &SourceConfig, topic: &str, is_side: bool) -> TopicRules {
+    if !is_side {
+        return config.topics.rules(topic);
     }
-    let partitions = outlet.partitions;
-    match record.partition {
-        None => Ok(partition_of(key, partitions)),
-        Some(partition) if (0..partitions).contains(&partition) => Ok(partition),
-        Some(partition) => Err(RecordFailure::Partition { partition, partitions }),
+    let replication = Some(config.topics.replication());
+    TopicRules { partitions: Some(1), replication, settings: BTreeMap::new() }
+}
+
+/// What is in the way of all records.
+fn of_all(trouble: Trouble) -> SourceError {
+    match trouble {
+        Trouble::Record(failure) => {
+            SourceError::Record { topic: String::new(), source: Box::new(failure) }
+        }
+        Trouble::Kafka(error) => error.into(),
+        Trouble::Registry(error) => (*error).into(),
     }
 }

@@ -19,7 +19,7 @@ use crate::connector::{ConnectorClass, ConnectorName};
 use crate::definition::config_errors;
 use crate::kafka::TopicCatalog;
 
-pub use kafka::{check_topic, offsets};
+pub use kafka::{check_routed_topic, check_topic, offsets};
 pub use report::{CheckItem, CheckState, Report};
 
 /// What [`ConnectorClass::check`] returns.

@@ -4,6 +4,7 @@
 //! file may nest them; nesting is joined by dots, lists by commas. So a Connect JSON and a
 //! pipeline file end up as the same [`Settings`].
 
+mod bearer;
 mod clients;
 mod cluster;
 mod connector_registry;

@@ -3,14 +3,20 @@
 //! Only the choice is here, and what a record that is one text needs. How a row becomes bytes is the
 //! matter of `schema`.
 
+mod header;
+mod part_reader;
+mod part_writer;
 mod text;
 
 use std::collections::BTreeMap;
 
 use formats::{Format, JsonSchemaOptions, ProtobufOptions};
+use transform::HeaderConverter;
 
 use crate::config::{ConfigError, Settings};
 
+pub use part_reader::PartReader;
+pub use part_writer::{PartError, PartWriter, Side};
 pub use text::{NotUtf8, TextDecoder, TextEncoder, TextError};
 
 /// What the bytes of keys or values are.
@@ -117,13 +123,16 @@ fn refuse_sum_types(settings: &mut Settings, prefix: &str) -> Result<(), ConfigE
     Ok(())
 }
 
-/// `key.converter` and `value.converter`. Default: Avro.
+/// `key.converter`, `value.converter` and `header.converter`. Default: Avro, and for headers Connect's
+/// `SimpleHeaderConverter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Converters {
     /// What the bytes of keys are.
     pub key: Converter,
     /// What the bytes of values are.
     pub value: Converter,
+    /// What the bytes of headers are.
+    pub header: HeaderConverter,
 }
 
 impl Converters {
@@ -139,6 +148,7 @@ impl Converters {
         Ok(Self {
             key: Converter::read(settings, "key.converter", key_schemas)?,
             value: Converter::read(settings, "value.converter", value_schemas)?,
+            header: header::read(settings)?,
         })
     }
 }
@@ -148,6 +158,7 @@ impl Converters {
 pub struct ConverterDefaults {
     key: BTreeMap<String, String>,
     value: BTreeMap<String, String>,
+    header: BTreeMap<String, String>,
 }
 
 impl ConverterDefaults {
@@ -162,13 +173,21 @@ impl ConverterDefaults {
             let all = settings.with_prefix(name).into_iter();
             all.map(|(rest, value)| (format!("{name}{rest}"), value)).collect()
         };
-        Ok(Self { key: all_of("key.converter"), value: all_of("value.converter") })
+        Ok(Self {
+            key: all_of("key.converter"),
+            value: all_of("value.converter"),
+            header: all_of(header::KEY),
+        })
     }
 
     /// Gives a connector that names no converter the worker's. What it sets for a converter without
     /// naming one has no effect then, as in Kafka Connect.
     pub fn fill(&self, settings: &mut Settings) {
-        for (name, ours) in [("key.converter", &self.key), ("value.converter", &self.value)] {
+        for (name, ours) in [
+            ("key.converter", &self.key),
+            ("value.converter", &self.value),
+            (header::KEY, &self.header),
+        ] {
             if !ours.contains_key(name) || settings.has(name) {
                 continue;
             }
@@ -197,7 +216,7 @@ mod tests {
 
     #[test]
     fn converters_have_their_classes_and_short_names() {
-        let of = |key, value| Converters { key, value };
+        let of = |key, value| Converters { key, value, ..Converters::default() };
         assert_eq!(parse(&[]), Ok(Converters::default()));
         let json = [
             ("key.converter", TEXT[0]),
@@ -234,7 +253,7 @@ mod tests {
         };
         let key = Converter::Registered(Format::Protobuf(protobuf));
         let value = Converter::Registered(Format::JsonSchema(json));
-        assert_eq!(converters, Ok(Converters { key, value }));
+        assert_eq!(converters, Ok(Converters { key, value, ..Converters::default() }));
         let error = |name, value| {
             let converter = ("value.converter", "jsonschema");
             parse(&[converter, (name, value)]).unwrap_err()
@@ -272,11 +291,11 @@ mod tests {
         let own = filled(&worker, &[("key.converter", "json"), ("value.converter", "bytes")]);
         let neither = filled(&[], &[("value.converter", "json")]);
 
-        assert_eq!(none, Converters { key: plain, value: Converter::Text });
+        assert_eq!((none.key, none.value), (plain, Converter::Text));
         assert_eq!(half, none);
         let with_schemas = Converter::Json { schemas: true };
-        assert_eq!(own, Converters { key: with_schemas, value: Converter::Bytes });
-        assert_eq!(neither, Converters { key: Converter::Avro, value: with_schemas });
+        assert_eq!((own.key, own.value), (with_schemas, Converter::Bytes));
+        assert_eq!((neither.key, neither.value), (Converter::Avro, with_schemas));
     }
 
     #[test]

@@ -5,13 +5,16 @@
 //! tail      file               → bytes, from the stored position on, as the file grows
 //! lines     bytes              → whole lines, each with the position behind it
 //! reader    + converter        → records, and the position as their offset
+//! stage     records            → transforms → records, where there are any
 //! source    one batch          → Kafka, records and offset in one transaction
 //! ─── Kafka ───
-//! sink      records            → lines, in the order of their partitions; then offsets
+//! chain     records            → transforms → lines, where there are any
+//! sink      lines              → the file, in the order of their partitions; then offsets
 //! ```
 //!
 //! Both are also the smallest examples of a source and of a sink.
 
+mod chain;
 mod check;
 mod config;
 mod error;
@@ -20,6 +23,7 @@ mod output;
 mod reader;
 mod sink;
 mod source;
+mod stage;
 mod tail;
 
 use crate::check::{CheckRun, Surroundings};

@@ -18,6 +18,7 @@ pub mod loggers;
 pub mod offsets;
 pub mod pem;
 mod runtime;
+pub mod stage;
 pub mod task;
 mod vault;
 pub mod webhook;

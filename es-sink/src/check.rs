@@ -115,11 +115,15 @@ async fn is_there(client: &EsClient, report: &mut Report) -> bool {
 
 /// What would become of the index of a topic.
 async fn index(topic: &Arc<str>, documents: &mut Documents, report: &mut Report) {
-    let named = match documents.indices().name(topic) {
+    let Some(routed) = documents.routed(topic) else {
+        let what = "is no index: its records go where the transforms send each of them";
+        return report.fine((ELASTICSEARCH, topic), what);
+    };
+    let named = match documents.indices().name(&routed) {
         Ok(name) => name,
         Err(error) => return report.fault((ELASTICSEARCH, topic), &error),
     };
-    match timeout(PATIENCE, outlook(topic, &named, documents)).await {
+    match timeout(PATIENCE, outlook((topic, &routed), &named, documents)).await {
         Ok(Ok(Some(IndexOutlook::Made { own_name, fields }))) => {
             let what = match *own_name == *named {
                 true => format!("would be made with {fields} fields"),
@@ -151,13 +155,13 @@ async fn index(topic: &Arc<str>, documents: &mut Documents, report: &mut Report)
 
 /// None if nobody can say what its rows are.
 async fn outlook(
-    topic: &Arc<str>,
+    (topic, routed): (&Arc<str>, &Arc<str>),
     named: &Arc<str>,
     documents: &mut Documents,
 ) -> Result<Option<IndexOutlook>, SinkError> {
     let latest = documents.registry().latest(&format!("{topic}-value")).await;
     let schema = latest.ok().flatten().unwrap_or_default();
-    let Some((index, fields)) = documents.outlook(topic, &schema) else {
+    let Some((index, fields)) = documents.outlook(routed, &schema) else {
         // What there is of it can be looked at all the same.
         let found = documents.indices().outlook(named, topic, &[]).await?;
         return Ok(Some(found).filter(|found| matches!(found, IndexOutlook::Fits)));

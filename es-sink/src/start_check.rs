@@ -52,7 +52,8 @@ async fn check_all(documents: &mut Documents, topics: &[Arc<str>]) -> Result<(),
     for topic in topics.iter().take(TOPICS_MAX) {
         let latest = documents.registry().latest(&format!("{topic}-value")).await;
         let Ok(Some(schema)) = latest else { continue };
-        let Some((index, fields)) = documents.outlook(topic, &schema) else { continue };
+        let Some(routed) = documents.routed(topic) else { continue };
+        let Some((index, fields)) = documents.outlook(&routed, &schema) else { continue };
         let checked = documents.indices().check(&index, topic, &fields).await;
         let Err(error) = checked else { continue };
         match (&first, error) {

@@ -3,6 +3,7 @@
 //! Client and cache are ours (ADR 0117): the crates for it keep what is asked for by the subject
 //! alone, and know neither several addresses with certificates nor what `normalize` is.
 
+mod bearer;
 mod client;
 mod config;
 mod error;
@@ -12,6 +13,7 @@ mod tls;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use bearer::{BearerConfig, IssuerConfig, TokenSource};
 pub use config::{Registering, RegistryConfig, TlsFiles};
 pub use error::{Answer, RegistryError};
 pub use subject::{Strategy, record_name};

@@ -1,13 +1,14 @@
 //! `transforms` and `predicates` of a connector: which there are, in which order, for which records.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::connect::predicate::Predicate;
 use crate::connect::{self, Transform};
 use crate::debezium;
 use crate::error::{ConfigProblem, TransformError};
 use crate::options::Options;
-use crate::record::Record;
+use crate::record::{Part, Record};
 
 /// The transforms of one connector in their order. There are none by default.
 #[derive(Default)]
@@ -102,6 +103,21 @@ impl Chain {
             record = done;
         }
         Ok(Some(record))
+    }
+
+    /// The topic that records of a topic go to, as far as its name says: that of a record with neither
+    /// key nor value. `None` if a transform drops such a record, or does not take it.
+    pub fn route(&mut self, topic: &Arc<str>) -> Option<Arc<str>> {
+        let record = Record {
+            topic: Arc::clone(topic),
+            partition: None,
+            offset: None,
+            timestamp: None,
+            key: Part::NULL,
+            value: Part::NULL,
+            headers: Vec::new(),
+        };
+        self.apply(record).ok().flatten().map(|record| record.topic)
     }
 }
 

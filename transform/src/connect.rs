@@ -8,7 +8,6 @@ mod flatten;
 mod headers;
 mod hoist_field;
 mod insert_field;
-mod literal;
 mod mask_field;
 mod path;
 pub(crate) mod predicate;

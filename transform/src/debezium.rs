@@ -3,6 +3,7 @@
 //!
 //! <https://debezium.io/documentation/reference/3.6/transformations/index.html>
 
+mod expand;
 mod outbox;
 mod router;
 mod script;

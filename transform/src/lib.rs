@@ -14,6 +14,7 @@ mod connect;
 mod data;
 mod debezium;
 mod error;
+mod headers;
 mod java;
 mod options;
 mod record;
@@ -21,12 +22,16 @@ mod schemas;
 mod sequence;
 #[cfg(test)]
 mod tests;
+mod text;
+mod values;
 
 pub use chain::{Chain, Needs};
 pub use data::{JsonProblem, json_of, part_of, schema_json, schema_of};
 pub use error::{ConfigProblem, Exception, TransformError};
+pub use headers::{HeaderConverter, HeaderProblem};
 pub use record::{Header, Part, Record};
 pub use sequence::sequence_of;
+pub use text::{java_text, kind_name};
 
 /// The Java classes of all transforms, in the order of their names.
 pub fn transform_classes() -> impl Iterator<Item = &'static str> {

@@ -1,4 +1,4 @@
-//! `key.converter` and `value.converter`. Avro is what the plans write; whatever else is asked for is
+//! `key.converter`, `value.converter` and `header.converter`. Avro is what the plans write; whatever else is asked for is
 //! made of that (`stage.rs`).
 
 use connect::config::{ConfigError, Settings, WorkerConfig};
@@ -37,7 +37,7 @@ mod tests {
 
         assert_eq!(converters("", &[]), Ok(Converters::default()));
         assert_eq!(converters(of_worker, &avro), Ok(Converters::default()));
-        let both = Converters { key: Converter::Text, value: json };
+        let both = Converters { key: Converter::Text, value: json, ..Converters::default() };
         assert_eq!(converters(of_worker, &[]), Ok(both));
         let refused = converters("", &[("value.converter", "com.example.Mine")]).unwrap_err();
         assert!(refused.contains("`value.converter` is no converter"), "{refused}");

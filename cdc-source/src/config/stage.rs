@@ -11,7 +11,7 @@ use connect::converter::{Converter, Converters};
 pub(crate) struct StageConfig {
     /// `transforms`, `predicates` and all below them; empty where they are folded into the plans.
     pub(crate) transforms: BTreeMap<String, String>,
-    /// `key.converter` and `value.converter`.
+    /// `key.converter`, `value.converter` and `header.converter`.
     pub(crate) converters: Converters,
     /// `errors.tolerance` is `all`: a record that cannot be transformed or converted is skipped.
     /// Default `none`: it ends the task.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use connect::config::{ConfigError, Settings};
-use transform::{Chain, Part, Record};
+use transform::Chain;
 
 /// Debezium's, which the plans do by themselves.
 const UNWRAP: &str = "io.debezium.transforms.ExtractNewRecordState";
@@ -92,17 +92,8 @@ impl Routes {
         let before: Arc<str> = topic.into();
         // The settings were read once already.
         let Ok((mut chain, _)) = Chain::read(&self.settings) else { return before };
-        let record = Record {
-            topic: Arc::clone(&before),
-            partition: None,
-            offset: None,
-            timestamp: None,
-            key: Part::NULL,
-            value: Part::NULL,
-            headers: Vec::new(),
-        };
         // A router takes and keeps every record.
-        chain.apply(record).ok().flatten().map_or(before, |record| record.topic)
+        chain.route(&before).unwrap_or(before)
     }
 }
 

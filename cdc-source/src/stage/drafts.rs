@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use connect::kafka::batch::{BatchRecord, HeaderName, LSN_HEADER, TopicIndex};
+use connect::stage::RecordFailure;
 use schema::avro::{FRAME_BYTES, MAGIC, decode_value, schema_of_text};
 use schema::registry::SchemaId;
 use schema::value::{Kind, Schema, Value};
 use transform::{Header, Part, Record};
-
-use super::failure::RecordFailure;
 
 /// What plans refer to, in the place of a registry and of Kafka. One entry for each table version.
 #[derive(Debug, Default)]

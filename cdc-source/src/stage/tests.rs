@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use connect::converter::Converter;
+use connect::converter::{Converter, PartWriter, Side};
 use connect::kafka::batch::TopicIndex;
 use proptest::prelude::*;
 use schema::avro::{FRAME_BYTES, SchemaStyle, encode, schema_text};
@@ -18,6 +18,7 @@ use schema::table::{Column, TableId, TableSchema};
 use schema::types::charset::Charset;
 use schema::types::{ColumnType, MysqlValue, Origin, ValueOptions};
 use schema::value::{Field, Kind, Schema, Value};
+use transform::Part;
 
 use super::drafts::Purpose;
 use super::*;
@@ -194,7 +195,9 @@ fn generic(batch: &RecordBatch, drafts: &Drafts, chain: &mut Chain) -> Vec<Plain
             value: value.map(|(bytes, _)| bytes),
             headers: headers
                 .filter(|it| is_compared(&it.name, record.value.value != Value::Null))
-                .map(|it| (it.name.clone(), text::header(&it.part)))
+                .map(|it| {
+                    (it.name.clone(), transform::HeaderConverter::Simple.write(&it.part).unwrap())
+                })
                 .collect(),
         })
     });
@@ -259,12 +262,11 @@ fn registry() -> Registry {
 
 /// The bytes that a converter makes of data, or its refusal.
 async fn bytes(converter: Converter, part: &Part) -> Result<Option<String>, String> {
-    let mut writer = Writer::new(Side::Value, converter, SchemaStyle::Debezium);
+    let mut writer = PartWriter::new(Side::Value, converter, SchemaStyle::Debezium);
     let mut out = Vec::new();
     match writer.write((&"t".into(), part), &registry(), &mut out).await {
         Ok(is_there) => Ok(is_there.then(|| String::from_utf8(out).unwrap())),
-        Err(Trouble::Record(failure)) => Err(failure.to_string()),
-        Err(Trouble::Source(error)) => panic!("{error}"),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -334,47 +336,6 @@ async fn texts_are_javas_and_bytes_are_bytes() {
 }
 
 #[test]
-fn headers_are_those_of_the_simple_converter() {
-    let header = |kind, value| text::header(&part(kind, value)).unwrap();
-    let named = |kind, name: &str, value| {
-        let schema = Schema::semantic(kind, &format!("org.apache.kafka.connect.data.{name}"));
-        String::from_utf8(text::header(&Part::new(Arc::new(schema), value)).unwrap()).unwrap()
-    };
-
-    assert_eq!(header(Kind::String, Value::String("x y".to_owned())), b"x y");
-    assert_eq!(header(Kind::Boolean, Value::Boolean(true)), b"true");
-    assert_eq!(header(Kind::Bytes, Value::Bytes(vec![0, 1])), b"AAE=");
-    assert_eq!(named(Kind::Int32, "Date", Value::Int32(19_782)), "2024-02-29");
-    assert_eq!(named(Kind::Int32, "Time", Value::Int32(1_500)), "00:00:01.500Z");
-    let moment = named(Kind::Int64, "Timestamp", Value::Int64(1_709_164_800_001));
-    assert_eq!(moment, "2024-02-29T00:00:00.001Z");
-    assert_eq!(text::header(&Part::NULL), None);
-}
-
-#[test]
-fn records_go_where_a_transform_or_their_key_says() {
-    let limit = connect::kafka::RecordLimit::NONE;
-    let outlet = Outlet { topic: TopicIndex::FIRST, partitions: 3, limit, is_compacted: false };
-    let record = |partition| Record {
-        topic: "t".into(),
-        partition,
-        offset: None,
-        timestamp: None,
-        key: Part::NULL,
-        value: Part::NULL,
-        headers: Vec::new(),
-    };
-
-    assert_eq!(place(&outlet, &record(None), b"k").unwrap(), partition_of(b"k", 3));
-    assert_eq!(place(&outlet, &record(Some(2)), b"k").unwrap(), 2);
-    let outside = place(&outlet, &record(Some(3)), b"k").unwrap_err().to_string();
-    assert_eq!(outside, "Invalid partition given with record: 3 is not in the range [0...3).");
-    let compacted = Outlet { is_compacted: true, ..outlet };
-    assert!(place(&compacted, &record(None), b"").is_err());
-    assert!(place(&compacted, &record(None), b"k").is_ok());
-}
-
-#[test]
 fn routes_are_those_of_records_without_key_and_value() {
     let settings: BTreeMap<String, String> = [
         ("transforms", "r,drop"),
@@ -391,6 +352,6 @@ fn routes_are_those_of_records_without_key_and_value() {
     .into();
     let mut chain = chain(&settings);
 
-    assert_eq!(route(&mut chain, &"ay".into()).as_deref(), Some("by"));
-    assert_eq!(route(&mut chain, &"ax".into()), None);
+    assert_eq!(chain.route(&"ay".into()).as_deref(), Some("by"));
+    assert_eq!(chain.route(&"ax".into()), None);
 }

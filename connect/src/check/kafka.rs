@@ -81,6 +81,23 @@ async fn internal(
     }
 }
 
+/// A topic for records that transforms have sent somewhere: what it was called before, and where it
+/// goes, if its name alone says it.
+pub async fn check_routed_topic(
+    (before, routed): (&str, Option<&str>),
+    rules: &TopicRules,
+    around: Surroundings<'_>,
+    report: &mut Report,
+) {
+    match routed {
+        Some(topic) => check_topic(topic, rules, around, report).await,
+        None => report.fine(
+            (part::KAFKA, before),
+            "is no topic: its records go where the transforms send each of them",
+        ),
+    }
+}
+
 /// A topic for records.
 pub async fn check_topic(
     topic: &str,

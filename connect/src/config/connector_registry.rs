@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use schema::registry::{Registering, RegistryConfig, Strategy};
 
-use super::registry::{registry_url, tls_files, token};
+use super::bearer;
+use super::registry::{registry_url, tls_files};
 use super::settings::{ConfigError, Settings};
 use crate::java_client::login;
 
@@ -33,7 +34,7 @@ pub(super) fn read(
     {
         drop(settings.secret(key));
     }
-    drop((token(settings, KEYS)?, tls_files(settings, KEYS)?));
+    drop((bearer::read(settings, KEYS)?, tls_files(settings, KEYS)?));
     if !keys.is_empty() && !values.is_empty() && keys != values {
         let problem = "has to be that of values: one registry has the schemas of a connector";
         return Err(settings.error(OF_KEYS, problem));
@@ -43,19 +44,19 @@ pub(super) fn read(
     for url in &urls {
         registry_url(url).map_err(|problem| settings.error(key, problem))?;
     }
-    let bearer_token = token(settings, VALUES)?;
-    if basic_auth.is_some() && bearer_token.is_some() {
+    let bearer = bearer::read(settings, VALUES)?;
+    if basic_auth.is_some() && bearer.is_some() {
         let problem = "is one of two logins: leave it out, or the bearer's token";
         return Err(settings.error(LOGIN, problem));
     }
     let tls = tls_files(settings, VALUES)?;
     let is_workers = urls.is_empty() || urls == worker.urls;
-    let has_login = basic_auth.is_some() || bearer_token.is_some();
+    let has_login = basic_auth.is_some() || bearer.is_some();
     let workers = Some(worker).filter(|_| is_workers && !has_login);
     Ok(RegistryConfig {
         urls: if urls.is_empty() { worker.urls.clone() } else { urls },
         basic_auth: basic_auth.or_else(|| workers?.basic_auth.clone()),
-        bearer_token: bearer_token.or_else(|| workers?.bearer_token.clone()),
+        bearer: bearer.or_else(|| workers?.bearer.clone()),
         // Whom we trust is no secret, but who we are is.
         tls: tls.or_else(|| is_workers.then(|| worker.tls.clone())).unwrap_or_default(),
         timeout: worker.timeout,
@@ -150,6 +151,8 @@ fn strategy(settings: &mut Settings, key: &str) -> Result<Strategy, ConfigError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schema::registry::TokenSource;
+
     use crate::config::Origin;
 
     fn read(pairs: &[(&str, &str)]) -> Result<RegistryConfig, String> {
@@ -193,7 +196,8 @@ mod tests {
         let source = of("bearer.auth.credentials.source");
         let token = of("bearer.auth.token");
         let bearer = read(&[(&source, "STATIC_TOKEN"), (&token, "t1")]).unwrap();
-        assert_eq!(bearer.bearer_token.as_deref(), Some("t1"));
+        let source = bearer.bearer.unwrap().source;
+        assert!(matches!(source, TokenSource::Static(token) if token == "t1"));
         assert!(bearer.basic_auth.is_none(), "a token takes the place of the worker's login");
         let files = read(&[
             (&of("schema.registry.ssl.truststore.location"), "/ca.pem"),
@@ -241,7 +245,7 @@ mod tests {
             (vec![(SOURCE, "OTHER")], "expected one of USER_INFO, URL"),
             (vec![(LOGIN, "geheim")], "expected user:password"),
             (vec![(LOGIN, "u:geheim"), (&token, "geheim")], "one of two logins"),
-            (vec![(&source, "OAUTHBEARER")], "can only be STATIC_TOKEN"),
+            (vec![(&source, "CUSTOM")], "expected STATIC_TOKEN or OAUTHBEARER"),
             (vec![(&source, "STATIC_TOKEN")], "bearer.auth.token` is required by"),
             (vec![(&store, "/a.jks")], "is a key store of Java"),
             (vec![(&names, "")], "can be empty only beside"),

@@ -4,20 +4,21 @@ use std::path::PathBuf;
 
 use schema::registry::{RegistryConfig, TlsFiles};
 
+use super::bearer;
 use super::settings::{ConfigError, Settings};
 
 /// Reads `schema.registry.*`. Without an address there is no registry, which is enough for JSON.
 pub(super) fn read(settings: &mut Settings) -> Result<RegistryConfig, ConfigError> {
-    let bearer_token = token(settings, "schema.registry.")?;
+    let bearer = bearer::read(settings, "schema.registry.")?;
     let basic_auth = basic_auth(settings)?;
-    if bearer_token.is_some() && basic_auth.is_some() {
-        let problem = "is one of two logins: leave `schema.registry.basic.auth.user.info` out";
-        return Err(settings.error("schema.registry.bearer.auth.token", problem));
+    if bearer.is_some() && basic_auth.is_some() {
+        let problem = "is one of two logins: leave it out, or `schema.registry.bearer.auth.*`";
+        return Err(settings.error("schema.registry.basic.auth.user.info", problem));
     }
     Ok(RegistryConfig {
         urls: registry_urls(settings)?,
         basic_auth,
-        bearer_token,
+        bearer,
         tls: tls_files(settings, "")?.unwrap_or_default(),
         timeout: settings.duration_ms("schema.registry.timeout.ms", 10_000, 100..=600_000)?,
         ..RegistryConfig::default()
@@ -55,26 +56,6 @@ fn basic_auth(settings: &mut Settings) -> Result<Option<(String, String)>, Confi
     let (user, password) =
         info.split_once(':').ok_or_else(|| ConfigError::new(KEY, "expected user:password"))?;
     Ok(Some((user.to_owned(), password.to_owned())))
-}
-
-/// `bearer.auth.*` behind a prefix: a token that does not change.
-pub(super) fn token(settings: &mut Settings, prefix: &str) -> Result<Option<String>, ConfigError> {
-    let (source, token) =
-        (format!("{prefix}bearer.auth.credentials.source"), format!("{prefix}bearer.auth.token"));
-    let given = settings.optional(&token).filter(|token| !token.trim().is_empty());
-    match (settings.optional(&source).as_deref().map(str::trim), given) {
-        (None | Some("" | "STATIC_TOKEN"), Some(given)) => Ok(Some(given.trim().to_owned())),
-        (None | Some(""), None) => Ok(None),
-        (Some("STATIC_TOKEN"), None) => {
-            let problem = format!("is required by `{source}`");
-            Err(settings.error(&token, problem))
-        }
-        (Some(_), _) => {
-            let problem = "can only be STATIC_TOKEN: have whatever fetches tokens write it to a \
-                           file, and name that in the token, as `${file:/path:key}`";
-            Err(settings.error(&source, problem))
-        }
-    }
 }
 
 /// `schema.registry.ssl.*` behind a prefix: whom we trust and who we are, in PEM. `None` if nothing of

@@ -9,6 +9,8 @@ use schema::connect_json::{Enveloped, JsonError, json_text};
 use schema::fault::{Disposition, Fault};
 use schema::registry::{Registry, RegistryConfig, RegistryError, SchemaId};
 
+use transform::JsonProblem;
+
 use super::Converter;
 
 /// The Avro schema of a text that is always there, as Confluent's converter registers it.
@@ -249,15 +251,24 @@ pub enum TextError {
     /// The bytes do not fit their schema.
     #[error("value {0}")]
     Datum(#[from] DatumError),
+    /// The JSON does not fit its schema.
+    #[error("value {0}")]
+    Data(JsonProblem),
+    /// A text that is none.
+    #[error("value is no JSON")]
+    NotJson,
 }
 
 impl Fault for TextError {
     fn disposition(&self) -> Disposition {
         match self {
             Self::Registry(error) => error.disposition(),
-            Self::Json(_) | Self::NotFramed | Self::Schema { .. } | Self::Datum(_) => {
-                Disposition::Halt
-            }
+            Self::Json(_)
+            | Self::NotFramed
+            | Self::Schema { .. }
+            | Self::Datum(_)
+            | Self::Data(_)
+            | Self::NotJson => Disposition::Halt,
         }
     }
 
@@ -265,7 +276,11 @@ impl Fault for TextError {
         match self {
             Self::Registry(error) => error.hint(),
             Self::Json(error) => error.hint(),
-            Self::NotFramed | Self::Schema { .. } | Self::Datum(_) => Some(Cow::Borrowed(
+            Self::NotFramed
+            | Self::Schema { .. }
+            | Self::Datum(_)
+            | Self::Data(_)
+            | Self::NotJson => Some(Cow::Borrowed(
                 "set `value.converter` to what the writer of the topic has, or find out who wrote \
                  this record",
             )),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::config::{SinkConfig, SourceConfig};
-use crate::check::{self, Report, Surroundings, check_topic, part};
+use crate::check::{self, Report, Surroundings, check_routed_topic, part};
 use crate::config::Settings;
 use crate::kafka::consumer::Topics;
 
@@ -32,7 +32,13 @@ pub(super) async fn source(mut settings: Settings, around: Surroundings<'_>) -> 
     if let Some(topics) = around.topics {
         check::offsets(around.worker, topics, &mut report).await;
     }
-    check_topic(&config.topic, &config.creation.rules(&config.topic), around, &mut report).await;
+    let routed = match &config.chain {
+        None => Some(config.topic.as_str().into()),
+        Some(chain) => chain.chain().route(&config.topic.as_str().into()),
+    };
+    let routed = routed.as_deref();
+    let rules = config.creation.rules(routed.unwrap_or_default());
+    check_routed_topic((&config.topic, routed), &rules, around, &mut report).await;
     report
 }
 

@@ -1,5 +1,6 @@
 //! The settings of both, by Kafka Connect's names.
 
+use super::chain::{ChainConfig, tolerates};
 use crate::config::{ConfigError, Delivery, Settings, TopicCreation, WorkerConfig, read_topics};
 use crate::connector::ConnectorName;
 use crate::converter::{Converter, Converters};
@@ -21,6 +22,10 @@ pub(super) struct SourceConfig {
     pub(super) delivery: Delivery,
     /// `topic.creation.*`: how the topic is made.
     pub(super) creation: TopicCreation,
+    /// `transforms` and what belongs to them; none without.
+    pub(super) chain: Option<ChainConfig>,
+    /// `errors.tolerance`: whether a line that fails on its way through transforms is skipped.
+    pub(super) tolerates: bool,
 }
 
 impl SourceConfig {
@@ -37,11 +42,14 @@ impl SourceConfig {
         let Some(topic) = settings.topic_name("topic")? else {
             return Err(settings.error("topic", "is required"));
         };
+        let (converters, chain) = converters(connector, &mut settings, worker)?;
         let config = Self {
             file,
             topic,
             batch_size: settings.integer("batch.size", 2_000, 1..=1_000_000)?,
-            converter: value_converter(connector, &mut settings, worker)?,
+            converter: converters.value,
+            chain,
+            tolerates: tolerates(&mut settings)?,
             delivery: Delivery::read(worker, &mut settings)?,
             creation: TopicCreation::read(&mut settings, &worker.topics)?,
         };
@@ -62,6 +70,10 @@ pub(super) struct SinkConfig {
     pub(super) group_id: String,
     /// `value.converter`: what the records' bytes are.
     pub(super) converter: Converter,
+    /// `transforms` and what belongs to them; none without.
+    pub(super) chain: Option<ChainConfig>,
+    /// `errors.tolerance`: whether a record that is no line is skipped.
+    pub(super) tolerates: bool,
 }
 
 impl SinkConfig {
@@ -71,11 +83,14 @@ impl SinkConfig {
         worker: &WorkerConfig,
     ) -> Result<Self, ConfigError> {
         let group_id = settings.optional("consumer.override.group.id");
+        let (converters, chain) = converters(connector, &mut settings, worker)?;
         let config = Self {
             file: settings.optional("file").filter(|file| !file.is_empty()),
             topics: read_topics(&mut settings)?,
             group_id: group_id.unwrap_or_else(|| format!("connect-{connector}")),
-            converter: value_converter(connector, &mut settings, worker)?,
+            converter: converters.value,
+            chain,
+            tolerates: tolerates(&mut settings)?,
         };
         read_tasks_max(&mut settings)?;
         definition::of_file_stream_sinks().finish(settings)?;
@@ -83,22 +98,28 @@ impl SinkConfig {
     }
 }
 
-/// What values are. A line has no key, so the keys' converter is only looked at.
-fn value_converter(
+/// What keys and values are, and what they go through. Without transforms a line has no key, and the
+/// keys' converter is only looked at.
+fn converters(
     connector: &ConnectorName,
     settings: &mut Settings,
     worker: &WorkerConfig,
-) -> Result<Converter, ConfigError> {
+) -> Result<(Converters, Option<ChainConfig>), ConfigError> {
     worker.converters.fill(settings);
-    let Converters { key: _, value } = Converters::read(settings)?;
-    if matches!(value, Converter::Registered(_)) {
-        let problem = "must be `avro`, `json`, `string` or `bytes`: a line is one text";
-        return Err(settings.error("value.converter", problem));
+    let converters = Converters::read(settings)?;
+    for (name, converter) in
+        [("key.converter", converters.key), ("value.converter", converters.value)]
+    {
+        if matches!(converter, Converter::Registered(_)) {
+            let problem = "must be `avro`, `json`, `string` or `bytes`: a line is one text";
+            return Err(settings.error(name, problem));
+        }
     }
-    if value == Converter::Avro {
+    if converters.value == Converter::Avro {
         worker.require_registry(connector)?;
     }
-    Ok(value)
+    let chain = ChainConfig::read(connector, converters, settings, worker)?;
+    Ok((converters, chain))
 }
 
 /// `tasks.max` allows more tasks than there are.

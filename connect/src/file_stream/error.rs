@@ -5,11 +5,13 @@ use std::io;
 
 use schema::fault::{Disposition, Fault};
 use schema::registry::RegistryError;
+use transform::{HeaderProblem, JsonProblem, TransformError};
 
 use super::lines::FilePosition;
 use crate::converter::TextError;
 use crate::kafka::KafkaError;
 use crate::kafka::consumer::ConsumerError;
+use crate::stage::{RecordFailure, Trouble};
 
 /// A source or a sink of files cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +65,73 @@ pub(super) enum FileStreamError {
     Record {
         place: String,
         #[source]
-        source: Box<TextError>,
+        source: Box<LineError>,
     },
+    /// A line that does not get through the transforms, or is not what they make of it.
+    #[error("the line before byte {} of file {file} cannot be written", end.0)]
+    Line {
+        file: String,
+        end: FilePosition,
+        #[source]
+        source: Box<RecordFailure>,
+    },
+}
+
+/// Why a record is no line.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LineError {
+    /// A converter does not take it.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The converter of headers does not.
+    #[error("its header {name} is not what `header.converter` says")]
+    Header {
+        name: String,
+        #[source]
+        problem: HeaderProblem,
+    },
+    /// A transform does not.
+    #[error(transparent)]
+    Transform(#[from] TransformError),
+    /// What comes out of the transforms has no form in JSON.
+    #[error("what the transforms make of its value has no form in JSON")]
+    Json(#[from] JsonProblem),
+}
+
+impl LineError {
+    /// Whether it is about this record alone. What else is wrong with a registry is about all.
+    pub(super) fn is_of_record(&self) -> bool {
+        match self {
+            Self::Text(TextError::Registry(error)) => {
+                matches!(error, RegistryError::Refused { .. })
+            }
+            Self::Text(_) | Self::Header { .. } | Self::Transform(_) | Self::Json(_) => true,
+        }
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Text(error) => error.hint(),
+            Self::Transform(error) => error.hint(),
+            Self::Header { .. } => {
+                Some("set `header.converter` to what the writer of the topic has".into())
+            }
+            Self::Json(_) => Some("change what the transforms make of values".into()),
+        }
+    }
+}
+
+impl From<Trouble> for FileStreamError {
+    /// Of what is in the way of all lines.
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Kafka(error) => error.into(),
+            Trouble::Registry(error) => (*error).into(),
+            Trouble::Record(source) => {
+                Self::Line { file: String::new(), end: FilePosition(0), source: Box::new(source) }
+            }
+        }
+    }
 }
 
 impl Fault for FileStreamError {
@@ -73,7 +140,12 @@ impl Fault for FileStreamError {
             Self::Kafka(error) => error.disposition(),
             Self::Consumer(error) => error.disposition(),
             Self::Registry(error) => error.disposition(),
-            Self::Record { source, .. } => source.disposition(),
+            Self::Record { source, .. } => match &**source {
+                LineError::Text(error) => error.disposition(),
+                LineError::Header { .. } | LineError::Transform(_) | LineError::Json(_) => {
+                    Disposition::Halt
+                }
+            },
             Self::Unreadable { source, .. } | Self::Unwritable { source, .. }
                 if can_pass(source.kind()) =>
             {
@@ -87,6 +159,7 @@ impl Fault for FileStreamError {
             | Self::TooLong { .. }
             | Self::NotText { .. }
             | Self::Compacted { .. }
+            | Self::Line { .. }
             | Self::Unwritable { .. } => Disposition::Halt,
         }
     }
@@ -97,6 +170,7 @@ impl Fault for FileStreamError {
             Self::Consumer(error) => return error.hint(),
             Self::Registry(error) => return error.hint(),
             Self::Record { source, .. } => return source.hint(),
+            Self::Line { source, .. } => return source.hint(),
             Self::Offset { .. } => {
                 "write {\"position\": N} as the connector's offset, N being how many bytes of the \
                  file are done, or take the offset away to read the file anew"

@@ -1,7 +1,7 @@
 //! Lines of a file as batches of records, each with the position behind its last line as its offset.
 
 use super::error::FileStreamError;
-use super::lines::{FilePosition, LineSplitter};
+use super::lines::{FilePosition, Line, LineSplitter};
 use super::tail::{FileTail, Named};
 use crate::converter::TextEncoder;
 use crate::kafka::RecordLimit;
@@ -38,6 +38,8 @@ pub(super) struct LineForm {
     pub(super) topic: TopicIndex,
     /// All lines of a file are in one partition, because only there they keep their order.
     pub(super) partition: i32,
+    /// Whether a record's key is the place behind its line, for the stage behind the reader.
+    pub(super) keeps_place: bool,
 }
 
 /// Why a line is no record.
@@ -104,7 +106,7 @@ impl LineReader {
                 break;
             };
             let line_end = line.end;
-            match self.form.push(line.text, &mut batch) {
+            match self.form.push(&line, &mut batch) {
                 Ok(()) => end = Some(line_end),
                 Err(unfit) => self.failed = Some(self.unfit(unfit, begin)),
             }
@@ -192,16 +194,20 @@ impl LineReader {
 
 impl LineForm {
     /// Adds a line; nothing if it is no record.
-    fn push(&self, text: &[u8], batch: &mut RecordBatch) -> Result<(), Unfit> {
+    fn push(&self, line: &Line<'_>, batch: &mut RecordBatch) -> Result<(), Unfit> {
         let (records, key_start) = (batch.records(), batch.bytes());
-        let written = self.encoder.push(text, batch.buffer()).map_err(|_| Unfit::NotText);
+        if self.keeps_place {
+            batch.buffer().extend_from_slice(&line.end.0.to_be_bytes());
+        }
+        let key_end = batch.bytes();
+        let written = self.encoder.push(line.text, batch.buffer()).map_err(|_| Unfit::NotText);
         let fits = written.and_then(|()| {
             let bytes = batch.bytes() - key_start;
             self.limit.check(bytes).map_err(|large| Unfit::TooLong { bytes, limit: large.limit() })
         });
         match fits {
             Ok(()) => {
-                let bounds = RecordBounds { key_start, key_end: key_start, has_value: true };
+                let bounds = RecordBounds { key_start, key_end, has_value: true };
                 batch.push(self.topic, self.partition, bounds);
             }
             Err(_) => batch.truncate(records, key_start),
@@ -236,6 +242,7 @@ mod tests {
                 limit: RecordLimit::of_producer(&limit.into()),
                 topic: TopicIndex::FIRST,
                 partition: 0,
+                keeps_place: false,
             };
             let place = (file.to_str().unwrap(), FilePosition(position));
             let reader = LineReader::new(place, batch_size, form, b"key".to_vec());

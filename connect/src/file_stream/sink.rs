@@ -11,6 +11,7 @@ use schema::fault;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::chain::{ChainDecoder, LineDecoder};
 use super::config::SinkConfig;
 use super::error::FileStreamError;
 use super::output::Output;
@@ -42,7 +43,7 @@ impl SinkTask {
             group_id: config.group_id.clone(),
             kafka: worker.client(Client::Consumer),
             topics: config.topics.clone(),
-            headers: false,
+            headers: config.chain.is_some(),
         };
         Self { config, consumer, worker: worker.clone() }
     }
@@ -52,7 +53,14 @@ impl SinkTask {
         stop: &CancellationToken,
         topics: ActiveTopics,
     ) -> Result<(), FileStreamError> {
-        let decoder = TextDecoder::new(self.config.converter, &self.worker.registry)?;
+        let decoder = match &self.config.chain {
+            None => {
+                let plain = TextDecoder::new(self.config.converter, &self.worker.registry)?;
+                LineDecoder::Plain(Box::new(plain))
+            }
+            Some(chain) => LineDecoder::Chained(Box::new(ChainDecoder::new(chain, &self.worker)?)),
+        };
+        let lines = Lines { decoder, tolerates: self.config.tolerates, skipped: 0 };
         let output = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
@@ -60,7 +68,7 @@ impl SinkTask {
         };
         let mut consumer = SinkConsumer::start(&self.consumer)?;
         consumer.track(topics);
-        FileSink::new(consumer, decoder, output, COMMIT_EVERY).run(stop).await
+        FileSink::new(consumer, lines, output, COMMIT_EVERY).run(stop).await
     }
 }
 
@@ -70,10 +78,38 @@ impl Task for SinkTask {
     }
 }
 
+/// What makes lines of records.
+struct Lines {
+    decoder: LineDecoder,
+    /// `errors.tolerance` = `all`.
+    tolerates: bool,
+    /// Records since the start that were no lines.
+    skipped: u64,
+}
+
+impl Lines {
+    /// Appends the line of a record, if it has one.
+    async fn push(&mut self, record: &Record, out: &mut Vec<u8>) -> Result<(), FileStreamError> {
+        let Err(source) = self.decoder.push(record, out).await else { return Ok(()) };
+        let place = place(record);
+        if !self.tolerates || !source.is_of_record() {
+            return Err(FileStreamError::Record { place, source: Box::new(source) });
+        }
+        self.skipped += 1;
+        tracing::warn!(
+            record = place,
+            error = fault::chain(&source),
+            records_since_start = self.skipped,
+            "a record cannot be a line and is skipped, as errors.tolerance says"
+        );
+        Ok(())
+    }
+}
+
 /// One run.
 struct FileSink {
     consumer: SinkConsumer,
-    decoder: TextDecoder,
+    lines: Lines,
     output: Output,
     /// What is written and not committed: for each partition the first record that is not.
     written: BTreeMap<TopicPartition, KafkaOffset>,
@@ -83,14 +119,9 @@ struct FileSink {
 }
 
 impl FileSink {
-    fn new(
-        consumer: SinkConsumer,
-        decoder: TextDecoder,
-        output: Output,
-        commit_every: Duration,
-    ) -> Self {
+    fn new(consumer: SinkConsumer, lines: Lines, output: Output, commit_every: Duration) -> Self {
         let (written, commit_due) = (BTreeMap::new(), None);
-        Self { consumer, decoder, output, written, commit_every, commit_due }
+        Self { consumer, lines, output, written, commit_every, commit_due }
     }
 
     /// Runs until `stop` is cancelled or an error ends it, and leaves the group in both cases.
@@ -133,13 +164,10 @@ impl FileSink {
         let (mut lines, mut ends) = (Vec::new(), BTreeMap::new());
         let mut failed = None;
         for record in records {
-            let value = record.value.as_deref();
-            if let Err(source) = self.decoder.push(value, &mut lines).await {
-                let (place, source) = (place(record), Box::new(source));
-                failed = Some(FileStreamError::Record { place, source });
+            if let Err(error) = self.lines.push(record, &mut lines).await {
+                failed = Some(error);
                 break;
             }
-            lines.push(b'\n');
             let next = KafkaOffset(record.offset.0.saturating_add(1));
             ends.insert(record.partition.clone(), next);
         }
@@ -235,16 +263,22 @@ mod tests {
 
     impl Bench {
         async fn start(commit_every: Duration) -> Self {
+            Self::tolerating(commit_every, false).await
+        }
+
+        async fn tolerating(commit_every: Duration, tolerates: bool) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let registry =
                 RegistryConfig { timeout: Duration::from_secs(1), ..RegistryConfig::default() };
             let converter = Converter::Json { schemas: false };
             let decoder = TextDecoder::new(converter, &registry).unwrap();
+            let decoder = LineDecoder::Plain(Box::new(decoder));
+            let lines = Lines { decoder, tolerates, skipped: 0 };
             let output = Output::open(folder.path().join("f").to_str()).await.unwrap();
             let (consumer, mut feed) = SinkConsumer::with_feed();
             let stop = CancellationToken::new();
             let token = stop.clone();
-            let sink = FileSink::new(consumer, decoder, output, commit_every);
+            let sink = FileSink::new(consumer, lines, output, commit_every);
             feed.assigned(vec![partition(0), partition(1)]).await;
             let sink = tokio::spawn(async move { sink.run(&token).await });
             Self { folder, feed, stop, sink }
@@ -356,5 +390,19 @@ mod tests {
         assert_eq!(std::fs::read_to_string(bench.file()).unwrap(), "a\n");
         let error = bench.sink.await.unwrap().unwrap_err();
         assert_eq!(error.to_string(), "record t/0@5 cannot be a line");
+    }
+
+    #[tokio::test]
+    async fn where_errors_are_tolerated_a_record_that_is_no_line_is_passed_over() {
+        let bench = Bench::tolerating(NEVER, true).await;
+        let records = [(1, Some("\"a\"")), (5, Some("x")), (6, Some("\"b\""))];
+        bench.records(records.map(|(offset, value)| record(0, offset, value)).into()).await;
+        bench.text_is("a\nb\n").await;
+
+        bench.stop.cancel();
+        let (bench, committed) = bench.commits().await;
+
+        assert_eq!(committed, offsets(&[(0, 7)]));
+        assert!(bench.sink.await.unwrap().is_ok());
     }
 }

@@ -9,12 +9,15 @@ use super::config::SourceConfig;
 use super::error::FileStreamError;
 use super::lines::FilePosition;
 use super::reader::{LineForm, LineReader};
+use super::stage::LineStage;
 use crate::config::WorkerConfig;
 use crate::connector::ConnectorName;
 use crate::control::TaskControl;
 use crate::converter::TextEncoder;
+use crate::java_client::Client;
+use crate::kafka::batch::TopicIndex;
 use crate::kafka::producer::{ProducerConfig, TransactionalProducer};
-use crate::kafka::{Admin, partition_of};
+use crate::kafka::{Admin, RecordLimit, partition_of};
 use crate::offsets::{self, StoredOffset};
 use crate::task::{Task, TaskRun};
 
@@ -56,6 +59,8 @@ impl Task for SourceTask {
 /// One run.
 struct FileSource {
     reader: LineReader,
+    /// What lines go through, if there are transforms.
+    stage: Option<LineStage>,
     producer: TransactionalProducer,
 }
 
@@ -67,7 +72,7 @@ impl FileSource {
         config: &SourceConfig,
         worker: &WorkerConfig,
     ) -> Result<Self, FileStreamError> {
-        let SourceConfig { file, topic, .. } = config;
+        let file = &config.file;
         let producer = ProducerConfig {
             delivery: config.delivery,
             transactional_id: offsets::transactional_id(worker, name),
@@ -76,21 +81,38 @@ impl FileSource {
         };
         let mut producer = TransactionalProducer::start(worker, producer).await?;
         let position = position(&offsets::committed(worker, name).await?, file)?;
+        let offset_key = json!([name.as_str(), offset_partition(file)]).to_string().into_bytes();
+        let stage = config.chain.as_ref();
+        let stage = stage.map(|chain| LineStage::new(config, chain, worker, offset_key.clone()));
+        let stage = stage.transpose()?;
+        let form = match &stage {
+            Some(_) => draft_form(worker),
+            None => Self::form(config, worker, &mut producer).await?,
+        };
+        let reader = LineReader::new((file, position), config.batch_size, form, offset_key);
+        Ok(Self { reader, stage, producer })
+    }
+
+    /// How lines become records of their topic.
+    async fn form(
+        config: &SourceConfig,
+        worker: &WorkerConfig,
+        producer: &mut TransactionalProducer,
+    ) -> Result<LineForm, FileStreamError> {
+        let SourceConfig { file, topic, .. } = config;
         let admin = Admin::new(worker)?;
         let made = admin.ensure_record_topic(topic, &config.creation.rules(topic)).await?;
         if made.is_compacted {
             return Err(FileStreamError::Compacted { topic: topic.clone() });
         }
         let subject = schema::names::value_subject(topic);
-        let form = LineForm {
+        Ok(LineForm {
             encoder: TextEncoder::start(config.converter, &worker.registry, &subject).await?,
             limit: made.limit,
             topic: producer.add_topic(topic).await?,
             partition: partition_of(file.as_bytes(), made.partitions),
-        };
-        let offset_key = json!([name.as_str(), offset_partition(file)]).to_string().into_bytes();
-        let reader = LineReader::new((file, position), config.batch_size, form, offset_key);
-        Ok(Self { reader, producer })
+            keeps_place: false,
+        })
     }
 
     /// Runs until `stop` is cancelled or an error. What was read before an error of the file is
@@ -108,7 +130,14 @@ impl FileSource {
     async fn follow(&mut self, stop: &CancellationToken) -> Result<(), FileStreamError> {
         while !stop.is_cancelled() {
             if let Some(batch) = self.reader.next().await? {
-                self.producer.send(batch).await?;
+                let (batch, failed) = match &mut self.stage {
+                    None => (batch, None),
+                    Some(stage) => stage.run(&batch, &mut self.producer).await?,
+                };
+                if !batch.is_empty() {
+                    self.producer.send(batch).await?;
+                }
+                failed.map_or(Ok(()), Err)?;
                 continue;
             }
             tokio::select! {
@@ -119,6 +148,17 @@ impl FileSource {
             }
         }
         Ok(())
+    }
+}
+
+/// How lines become what the stage takes: texts, of no topic yet.
+fn draft_form(worker: &WorkerConfig) -> LineForm {
+    LineForm {
+        encoder: TextEncoder::Text,
+        limit: RecordLimit::of_producer(&worker.client(Client::Producer)),
+        topic: TopicIndex::FIRST,
+        partition: 0,
+        keeps_place: true,
     }
 }
 

@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use transform::HeaderConverter;
 
 use super::{HttpError, Shared, body};
 use crate::config::{ConfigError, Settings};
@@ -27,9 +28,6 @@ fn yes() -> bool {
     true
 }
 
-/// What makes bytes of headers: the only one, and Kafka Connect's default.
-const HEADER_CONVERTER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
-
 /// Each with rowcast's own version: a client that asks for one gets what is here.
 pub(super) async fn list(
     State(endpoint): Shared,
@@ -42,7 +40,8 @@ pub(super) async fn list(
     let predicates = transform::predicate_classes().iter().map(|class| (*class, "predicate"));
     let converters = Converter::JAVA_CLASSES.map(|class| (class, "converter"));
     let others = transforms.chain(predicates).chain(converters);
-    let others = others.chain([(HEADER_CONVERTER, "header_converter")]);
+    let headers = HeaderConverter::JAVA_CLASSES.map(|class| (class, "header_converter"));
+    let others = others.chain(headers);
     let others = others.filter(|_| !connectors_only);
     Json(connectors.chain(others).map(plugin).collect())
 }

@@ -1,8 +1,9 @@
-//! Settings about what the bytes of keys and values are: Kafka Connect's names.
+//! Settings about what the bytes of keys, values and headers are: Kafka Connect's names.
 
 use connect::config::{ConfigError, Settings};
 use connect::converter;
 use formats::Format;
+use transform::HeaderConverter;
 
 /// What the bytes of keys or values are, of those that documents can be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,16 +22,19 @@ pub enum Converter {
     Text,
 }
 
-/// `key.converter` and `value.converter`. Default: Avro.
+/// `key.converter`, `value.converter` and `header.converter`. Default: Avro, and Connect's
+/// `SimpleHeaderConverter`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Converters {
     pub(crate) key: Converter,
     pub(crate) value: Converter,
+    /// What transforms see of headers.
+    pub(crate) header: HeaderConverter,
 }
 
 impl Converters {
     pub(super) fn from_settings(settings: &mut Settings) -> Result<Self, ConfigError> {
-        let converter::Converters { key, value } = converter::Converters::read(settings)?;
+        let converter::Converters { key, value, header } = converter::Converters::read(settings)?;
         let Some(key) = Converter::of(key) else {
             let problem = "must be `avro`, `json`, `protobuf`, `jsonschema` or `string`: bytes are \
                            no id of a document";
@@ -41,7 +45,7 @@ impl Converters {
                            to make a document of, nor have bytes";
             return Err(settings.error("value.converter", problem));
         };
-        Ok(Self { key, value })
+        Ok(Self { key, value, header })
     }
 
     /// Whether schemas are in a registry.

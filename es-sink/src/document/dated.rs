@@ -35,6 +35,15 @@ impl Documents {
         Ok(self.name(topic)?.index)
     }
 
+    /// The topic that transforms give the records of one, as far as its name says; `None` if they choose
+    /// it record by record.
+    pub(crate) fn routed(&mut self, topic: &Arc<str>) -> Option<Arc<str>> {
+        match &mut self.transforms {
+            Some(transforms) => transforms.routed(topic),
+            None => Some(Arc::clone(topic)),
+        }
+    }
+
     /// The index of the table that a record without a row is about.
     pub(crate) fn index_of(&mut self, record: &Record) -> Result<Arc<str>, SinkError> {
         let routed = self.transforms.as_mut().map(|transforms| transforms.topic_of(record));

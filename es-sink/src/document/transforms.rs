@@ -56,7 +56,7 @@ impl Transforms {
         let needs = if is_generic { Needs::Data } else { chain.needs() };
         if needs == Needs::Data {
             let json = Converter::Json { schemas: true };
-            config.converters = Converters { key: json, value: json };
+            config.converters = Converters { key: json, value: json, ..converters };
         }
         let text = Arc::new(Schema::new(Kind::String));
         Some(Self {
@@ -89,19 +89,20 @@ impl Transforms {
         (schemas, stage): (&mut Schemas, &mut Stage),
     ) -> Result<Option<Record>, SinkError> {
         if self.needs != Needs::Data {
-            *stage = Stage::Transformation;
-            let to = self.route(record)?;
+            let to = self.route(record, stage)?;
             return Ok(to.map(|to| routed(record, to)));
         }
-        let Converters { key, value } = self.converters;
+        let Converters { key, value, header } = self.converters;
         *stage = Stage::KeyConverter(key.class());
         let key = self.part(record, (&record.key, key), schemas).await?;
         *stage = Stage::ValueConverter(value.class());
         let value = self.part(record, (&record.value, value), schemas).await?;
+        *stage = Stage::HeaderConverter(header.class());
+        let given = self.given(record, key, value)?;
         *stage = Stage::Transformation;
         // The number of a change is in the envelope, which transforms may take away.
-        let lsn = record.lsn.or_else(|| sequence_of(&value)?.parse().ok());
-        let done = self.chain.apply(self.given(record, key, value));
+        let lsn = record.lsn.or_else(|| sequence_of(&given.value)?.parse().ok());
+        let done = self.chain.apply(given);
         let done = done.map_err(|source| SinkError::Transform {
             origin: Origin::of(record),
             source: Box::new(source),
@@ -119,7 +120,7 @@ impl Transforms {
 
     /// The topic that a record goes to; `None` if a transform drops it. Of its data nothing is looked
     /// at but whether they are there.
-    fn route(&mut self, record: &Record) -> Result<Option<Arc<str>>, SinkError> {
+    fn route(&mut self, record: &Record, stage: &mut Stage) -> Result<Option<Arc<str>>, SinkError> {
         let topic = &record.partition.topic;
         if let Some(known) = self.routes.get(topic) {
             return Ok(known.clone());
@@ -128,7 +129,10 @@ impl Transforms {
             Some(_) => Part::free(Value::Boolean(true)),
             None => Part::NULL,
         };
-        let done = self.chain.apply(self.given(record, part(&record.key), part(&record.value)));
+        *stage = Stage::HeaderConverter(self.converters.header.class());
+        let given = self.given(record, part(&record.key), part(&record.value))?;
+        *stage = Stage::Transformation;
+        let done = self.chain.apply(given);
         let done = done.map_err(|source| SinkError::Transform {
             origin: Origin::of(record),
             source: Box::new(source),
@@ -140,9 +144,14 @@ impl Transforms {
         Ok(to)
     }
 
+    /// The topic that records of a topic go to, as far as its name says.
+    pub(super) fn routed(&mut self, topic: &Arc<str>) -> Option<Arc<str>> {
+        self.chain.route(topic)
+    }
+
     /// The topic that records like one without key and value go to.
     pub(super) fn topic_of(&mut self, record: &Record) -> Result<Arc<str>, SinkError> {
-        let given = self.given(record, Part::NULL, Part::NULL);
+        let given = self.given(record, Part::NULL, Part::NULL)?;
         let done = self.chain.apply(given).map_err(|source| SinkError::Transform {
             origin: Origin::of(record),
             source: Box::new(source),
@@ -150,24 +159,28 @@ impl Transforms {
         Ok(done.map_or_else(|| Arc::clone(&record.partition.topic), |done| done.topic))
     }
 
-    fn given(&self, record: &Record, key: Part, value: Part) -> transform::Record {
+    fn given(
+        &self,
+        record: &Record,
+        key: Part,
+        value: Part,
+    ) -> Result<transform::Record, SinkError> {
+        let converter = self.converters.header;
         let header = |(name, value): &(Box<str>, Option<Bytes>)| {
-            let text = value.as_ref().map(|value| String::from_utf8_lossy(value).into_owned());
-            let part = match text {
-                Some(text) => Part::new(Arc::clone(&self.text), Value::String(text)),
-                None => Part::NULL,
-            };
-            Header { name: name.to_string(), part }
+            let part = converter.read(value.as_deref()).map_err(|problem| {
+                convert(record, &format!("header {name} is not what its converter says: {problem}"))
+            })?;
+            Ok(Header { name: name.to_string(), part })
         };
-        transform::Record {
+        Ok(transform::Record {
             topic: Arc::clone(&record.partition.topic),
             partition: Some(record.partition.partition),
             offset: Some(record.offset.0),
             timestamp: record.meta.timestamp,
             key,
             value,
-            headers: record.meta.headers.iter().map(header).collect(),
-        }
+            headers: record.meta.headers.iter().map(header).collect::<Result<_, SinkError>>()?,
+        })
     }
 
     async fn part(

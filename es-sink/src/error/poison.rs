@@ -7,14 +7,16 @@ use transform::TransformError;
 
 use super::SinkError;
 
-/// What is done with a record, as `__connect.errors.stage` names it. Headers become no part of a
-/// document, so none can fail in `HEADER_CONVERTER`.
+/// What is done with a record, as `__connect.errors.stage` names it. Headers are read for transforms
+/// only: none becomes part of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Its key's bytes are read, by a converter of this class.
     KeyConverter(&'static str),
     /// Its value's bytes are.
     ValueConverter(&'static str),
+    /// Its headers' bytes are.
+    HeaderConverter(&'static str),
     /// It goes through the transforms.
     Transformation,
     /// A document is made of it.
@@ -54,6 +56,7 @@ impl Poison {
         let (stage, class) = match stage {
             Stage::KeyConverter(class) => ("KEY_CONVERTER", class),
             Stage::ValueConverter(class) => ("VALUE_CONVERTER", class),
+            Stage::HeaderConverter(class) => ("HEADER_CONVERTER", class),
             Stage::Transformation => (TransformError::STAGE, "org.apache.kafka.connect.transforms"),
             Stage::TaskPut => ("TASK_PUT", SINK_TASK),
         };

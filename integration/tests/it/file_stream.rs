@@ -1,5 +1,7 @@
 //! Kafka Connect's first example: a file through a topic into an identical file.
 
+mod chains;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -110,6 +110,8 @@ fn config_files() -> Vec<PathBuf> {
     for file in [
         "connect/src/config.rs",
         "connect/src/converter.rs",
+        "connect/src/converter/header.rs",
+        "connect/src/file_stream/chain.rs",
         "connect/src/file_stream/config.rs",
         "cdc-source/src/config.rs",
         "es-sink/src/config.rs",

@@ -7,6 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Url};
 use serde_json::{Value as Json, json};
 
+use super::bearer::Bearer;
 use super::error::{Answer, RegistryError};
 use super::{Registered, RegistryConfig, SchemaId, SchemaKind, tls};
 
@@ -27,6 +28,7 @@ pub(super) struct Client {
     /// The addresses, for messages.
     shown: String,
     http: reqwest::Client,
+    bearer: Option<Bearer>,
 }
 
 impl std::fmt::Debug for Client {
@@ -72,7 +74,9 @@ impl Client {
         });
         let urls = urls.collect::<Result<_, _>>()?;
         let http = tls::client(config)?;
-        Ok(Self { config: config.clone(), urls, shown: config.urls.join(", "), http })
+        let (config, shown) = (config.clone(), config.urls.join(", "));
+        let bearer = config.bearer.clone().map(Bearer::new);
+        Ok(Self { config, urls, shown, http, bearer })
     }
 
     pub(super) async fn register(
@@ -185,7 +189,7 @@ impl Client {
         let text = "no schema registry is configured".into();
         let mut last = Answer { status: None, text };
         for url in &self.urls {
-            match self.call_one(url, call).await {
+            match self.call_logged_in(url, call).await {
                 Err(answer) if is_passing(answer.status) => last = answer,
                 done => return done,
             }
@@ -193,7 +197,25 @@ impl Client {
         Err(last)
     }
 
-    async fn call_one(&self, url: &Url, call: &Call<'_>) -> Result<Json, Answer> {
+    /// Calls an address with a token, if there are any; with another one if it does not take the first.
+    async fn call_logged_in(&self, url: &Url, call: &Call<'_>) -> Result<Json, Answer> {
+        let Some(bearer) = &self.bearer else { return self.call_one(url, call, None).await };
+        let token = bearer.token(&self.http, self.config.timeout).await?;
+        let answer = self.call_one(url, call, Some((bearer, &token))).await;
+        let is_refused = answer.as_ref().is_err_and(|answer| answer.status == Some(401));
+        if !is_refused || !bearer.reject(&token) {
+            return answer;
+        }
+        let token = bearer.token(&self.http, self.config.timeout).await?;
+        self.call_one(url, call, Some((bearer, &token))).await
+    }
+
+    async fn call_one(
+        &self,
+        url: &Url,
+        call: &Call<'_>,
+        login: Option<(&Bearer, &str)>,
+    ) -> Result<Json, Answer> {
         let mut url = url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(call.path);
@@ -204,8 +226,8 @@ impl Client {
         let mut request = self.http.request(call.method.clone(), url).timeout(self.config.timeout);
         if let Some((user, password)) = &self.config.basic_auth {
             request = request.basic_auth(user, Some(password));
-        } else if let Some(token) = &self.config.bearer_token {
-            request = request.bearer_auth(token);
+        } else if let Some((bearer, token)) = login {
+            request = bearer.log_in(request, token);
         }
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, MEDIA_TYPE).body(body.to_string());
@@ -260,7 +282,7 @@ fn no_answer_of_a_registry(what: &str) -> Answer {
 }
 
 /// Why no answer came, without the address, which the error around it has.
-fn reason(error: &reqwest::Error) -> Box<str> {
+pub(super) fn reason(error: &reqwest::Error) -> Box<str> {
     let mut text = "no answer".to_owned();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bearer::BearerConfig;
 use super::subject::Strategy;
 
 /// Where the registry is and how to log in.
@@ -12,8 +13,8 @@ pub struct RegistryConfig {
     pub urls: Vec<String>,
     /// User and password for basic authentication.
     pub basic_auth: Option<(String, String)>,
-    /// A token that is sent in place of them.
-    pub bearer_token: Option<String>,
+    /// Tokens that are sent in place of them.
+    pub bearer: Option<BearerConfig>,
     /// What HTTPS needs.
     pub tls: TlsFiles,
     /// Longest time for one call. Default 10 s.
@@ -31,7 +32,7 @@ impl Default for RegistryConfig {
         Self {
             urls: Vec::new(),
             basic_auth: None,
-            bearer_token: None,
+            bearer: None,
             tls: TlsFiles::default(),
             timeout: Duration::from_secs(10),
             registering: Registering::default(),

@@ -96,7 +96,7 @@ impl Fault for RegistryError {
             }
             Self::Unusable { .. } => {
                 "correct `schema.registry.url`, its path included, and \
-                 `schema.registry.basic.auth.user.info` or `bearer.auth.token`"
+                 `schema.registry.basic.auth.user.info` or `bearer.auth.*`"
             }
             Self::Incompatible { .. } => {
                 "compare the new schema with the subject's versions; then change the table or the \

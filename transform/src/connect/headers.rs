@@ -5,12 +5,12 @@ use std::sync::Arc;
 use schema::value::{Field, Schema, Value};
 
 use super::Transform;
-use super::literal;
 use crate::error::{ConfigProblem, Exception, Failure};
 use crate::java::{is_name, lookup, no_struct, require_map};
 use crate::options::Options;
 use crate::record::{Header, Part, Record, Side};
 use crate::schemas::{SchemaCache, StructRef, fields_of, read, with_fields};
+use crate::values;
 
 /// Takes all headers of some names away.
 struct DropHeaders(Vec<String>);
@@ -34,8 +34,7 @@ struct InsertHeader {
 
 pub(super) fn make_insert(options: &mut Options<'_>) -> Result<Box<dyn Transform>, ConfigProblem> {
     let (name, text) = (options.required("header")?, options.required("value.literal")?);
-    let part = literal::parse(&text).map_err(|why| options.invalid("value.literal", &text, why))?;
-    Ok(Box::new(InsertHeader { name, part }))
+    Ok(Box::new(InsertHeader { name, part: values::parse(&text) }))
 }
 
 impl Transform for InsertHeader {

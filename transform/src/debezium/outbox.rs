@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use schema::value::{Field, Kind, Schema, Value};
 
+use super::expand::{Nulls, expand};
 use super::{Envelope, row_field, row_text};
 use crate::connect::Transform;
 use crate::error::{ConfigProblem, Exception, Failure};
@@ -27,7 +28,11 @@ struct EventRouter {
     /// Whether an update ends the task.
     fatal: bool,
     placed: Vec<Placed>,
+    /// Whether a payload in JSON becomes a struct, and what of its nulls.
+    expands: Option<Nulls>,
 }
+
+const NULLS: &str = "table.json.payload.null.behavior";
 
 /// Where an additional column goes.
 struct Placed {
@@ -57,13 +62,14 @@ pub(super) fn make(options: &mut Options<'_>) -> Result<Box<dyn Transform>, Conf
         }
         Err(why) => return Err(options.problem("route.topic.replacement", why)),
     };
-    if options.boolean("table.expand.json.payload", false)? {
-        let problem = "is not supported: leave it out, and let consumers read the payload as JSON";
-        return Err(options.problem("table.expand.json.payload", problem));
-    }
-    for key in ["table.json.payload.null.behavior", "table.field.event.type"] {
-        options.text(key);
-    }
+    let text = options.text_or(NULLS, "ignore");
+    let nulls = match text.to_ascii_lowercase().as_str() {
+        "ignore" => Nulls::Ignored,
+        "optional_bytes" => Nulls::Bytes,
+        _ => return Err(options.invalid(NULLS, &text, "expected ignore or optional_bytes")),
+    };
+    let expands = options.boolean("table.expand.json.payload", false)?;
+    options.text("table.field.event.type");
     options.boolean("table.fields.additional.error.on.missing", true)?;
     let behaviors = [("warn", false), ("error", false), ("fatal", true)];
     let optional = |text: Option<String>| text.filter(|name| !name.is_empty());
@@ -79,6 +85,7 @@ pub(super) fn make(options: &mut Options<'_>) -> Result<Box<dyn Transform>, Conf
         tombstones: options.boolean("route.tombstone.on.empty.payload", false)?,
         fatal: options.choice("table.op.invalid.behavior", Some(false), &behaviors)?,
         placed: placed(options)?,
+        expands: expands.then_some(nulls),
     }))
 }
 
@@ -213,6 +220,12 @@ impl EventRouter {
         if is_empty && self.tombstones {
             return Ok(Part::NULL);
         }
+        let expanded = match (self.expands, payload) {
+            (Some(nulls), Value::String(text)) => expand(text, &self.payload, nulls),
+            (Some(_) | None, _) => None,
+        };
+        let (payload_schema, payload) =
+            expanded.unwrap_or_else(|| (payload_schema.clone(), payload.clone()));
         let version = self.version.as_ref().and_then(|column| row_field(schema, row, column).ok());
         let version = match version {
             Some((_, Value::Int32(version))) => u32::try_from(*version).ok(),
@@ -221,10 +234,10 @@ impl EventRouter {
         let beside: Vec<_> =
             self.placed.iter().filter(|placed| placed.place == Place::Envelope).collect();
         if beside.is_empty() {
-            return Ok(Part::new(Arc::new(payload_schema.clone()), payload.clone()));
+            return Ok(Part::new(Arc::new(payload_schema), payload));
         }
-        let mut fields = vec![Field::new("payload", payload_schema.clone())];
-        let mut values = vec![payload.clone()];
+        let mut fields = vec![Field::new("payload", payload_schema)];
+        let mut values = vec![payload];
         for placed in beside {
             let (schema, value) =
                 row_field(schema, row, &placed.column).map_err(|_| missing(&placed.column, ""))?;

@@ -75,6 +75,7 @@ async fn all_plugins_are_listed_to_whoever_asks_for_them() {
         ("org.apache.kafka.connect.transforms.predicates.HasHeaderKey", "predicate"),
         ("org.apache.kafka.connect.json.JsonConverter", "converter"),
         ("org.apache.kafka.connect.storage.SimpleHeaderConverter", "header_converter"),
+        ("org.apache.kafka.connect.json.JsonConverter", "header_converter"),
     ];
     for (query, are_all) in
         [("", false), ("?connectorsOnly=True", false), ("?connectorsOnly=false", true)]

@@ -20,6 +20,10 @@ const CAST: [(&str, &str); 3] = [
     ("transforms.c.spec", "__deleted:int8"),
 ];
 
+/// The same, with headers in JSON.
+const JSON_HEADERS: [(&str, &str); 4] =
+    [CAST[0], CAST[1], ("transforms.c.spec", "n:string"), ("header.converter", "json")];
+
 type Pair = (&'static str, &'static str);
 
 fn good(offset: i64) -> Record {
@@ -36,6 +40,13 @@ fn with(offset: i64, key: Option<&'static [u8]>, value: Option<&'static [u8]>) -
     }
 }
 
+fn with_header(offset: i64, value: &'static [u8]) -> Record {
+    let headers = Box::new([("h".into(), Some(Bytes::from_static(value)))]);
+    let good = good(offset);
+    let meta = connect::kafka::consumer::RecordMeta { headers, ..good.meta };
+    Record { meta, ..good }
+}
+
 /// What is wrong, and at which stage Kafka Connect would say so.
 fn poisons() -> Vec<(&'static str, &'static [Pair], Record)> {
     vec![
@@ -49,6 +60,7 @@ fn poisons() -> Vec<(&'static str, &'static [Pair], Record)> {
         ("KEY_CONVERTER", &CAST, with(1, Some(b"no frame"), None)),
         ("VALUE_CONVERTER", &CAST, with(1, None, Some(&[0, 0, 0, 0, 3, 2]))),
         ("TRANSFORMATION", &CAST, good(1)),
+        ("HEADER_CONVERTER", &JSON_HEADERS, with_header(1, b"{")),
     ]
 }
 

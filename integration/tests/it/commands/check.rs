@@ -205,6 +205,43 @@ async fn a_missing_grant_comes_with_its_statement() {
     assert!(!answer.is_success && said["problems"] == 2, "{said:#}");
 }
 
+/// Where a router sends the rows of the next test.
+const ROUTED: &str = "cmd_check_routed.cmd_check_routed_x.t";
+
+/// By a router alone, which is folded into the plans, and beside a transform that looks at data.
+#[tokio::test]
+async fn topics_and_indices_are_named_as_the_transforms_name_them() {
+    let (mut scene, _) = pipeline("cmd_check_routed").await;
+    let router = "org.apache.kafka.connect.transforms.RegexRouter";
+    for (key, value) in [
+        ("transforms", "route"),
+        ("transforms.route.type", router),
+        ("transforms.route.regex", r".*\.(t)"),
+        ("transforms.route.replacement", "cmd_check_routed.cmd_check_routed_x.$1"),
+        ("transforms.hoist.type", "org.apache.kafka.connect.transforms.HoistField$Value"),
+        ("transforms.hoist.field", "row"),
+    ] {
+        if !key.starts_with("transforms.hoist") {
+            scene.sink.insert(key.to_owned(), value.to_owned());
+        }
+        scene.set(key, value);
+        if key == "transforms.route.replacement" {
+            let folded = check(&scene).await.json();
+            assert_eq!(item(&folded, "kafka", ROUTED)["state"], "create");
+            assert_eq!(item(&folded, "elasticsearch", "cmd_check_routed_x.t")["state"], "create");
+        }
+    }
+    scene.set("transforms", "hoist,route");
+
+    let generic = check(&scene).await.json();
+
+    assert_eq!(generic["problems"], 0, "{generic:#}");
+    assert_eq!(item(&generic, "kafka", ROUTED)["state"], "create");
+    let items = generic["items"].as_array().unwrap();
+    let made = items.iter().filter(|item| item["state"] == "create");
+    assert!(made.clone().all(|item| item["name"] != *scene.topic()), "{generic:#}");
+}
+
 #[tokio::test]
 async fn a_file_that_cannot_be_read_is_a_problem_too() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,3 +1,4 @@
+mod oauth;
 mod tls;
 
 use std::sync::{Arc, Mutex};
@@ -7,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::super::{Registering, Registry};
+use super::super::{BearerConfig, Registering, Registry, TokenSource};
 use super::*;
 use crate::fault::Fault;
 
@@ -85,7 +86,12 @@ async fn serve(
         "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}"
     );
     stream.write_all(said.as_bytes()).await.ok()?;
-    Some(format!("{asked} {body}{}", login.unwrap_or("")))
+    let confluents = ["target-sr-cluster: ", "confluent-identity-pool-id: "];
+    let confluents = confluents.iter().filter_map(|name| {
+        head.lines().find_map(|line| Some(format!(" {}", line.strip_prefix(name)?)))
+    });
+    let confluents: String = confluents.collect();
+    Some(format!("{asked} {body}{}{confluents}", login.unwrap_or("")))
 }
 
 const RECORD: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
@@ -199,7 +205,11 @@ async fn an_address_that_does_not_answer_is_passed_over() {
     let all = vec![closed, busy.url.clone(), fake.url.clone()];
     let registry = fake.registry(|config| {
         config.urls.clone_from(&all);
-        config.bearer_token = Some("t1".to_owned());
+        config.bearer = Some(BearerConfig {
+            source: TokenSource::Static("t1".to_owned()),
+            logical_cluster: None,
+            identity_pool: None,
+        });
     });
 
     assert_eq!(registry.mode().await.unwrap().as_deref(), Some("READWRITE"));

@@ -14,13 +14,13 @@ use super::super::super::TlsFiles;
 use super::*;
 
 /// Certificates that an authority of ours has signed, each in one file with its key.
-struct Authority {
+pub(super) struct Authority {
     folder: tempfile::TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, "authority of a test");
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -42,6 +42,11 @@ impl Authority {
         let path = self.path(&format!("{name}.pem"));
         std::fs::write(&path, format!("{}{}", key.serialize_pem(), certificate.pem())).unwrap();
         path
+    }
+
+    /// An issuer of tokens with a certificate for a host.
+    pub(super) async fn issuer(&self, host: &str) -> Fake {
+        self.registry(host).await
     }
 
     /// A registry with a certificate for a host, that asks for one of the client's.

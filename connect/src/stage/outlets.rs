@@ -1,51 +1,47 @@
 //! The topics that records end up in. Transforms choose them record by record, so each is made when
 //! its first record comes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use connect::config::{TopicRules, WorkerConfig};
-use connect::kafka::batch::TopicIndex;
-use connect::kafka::producer::TransactionalProducer;
-use connect::kafka::{Admin, RecordLimit};
-
+use super::Rules;
 use super::failure::{RecordFailure, Trouble};
-use crate::config::SourceConfig;
-use crate::error::SourceError;
+use crate::config::WorkerConfig;
+use crate::kafka::batch::TopicIndex;
+use crate::kafka::producer::TransactionalProducer;
+use crate::kafka::{Admin, RecordLimit};
 
 /// Longest name of a topic (`org.apache.kafka.common.internals.Topic`).
 const NAME_MAX: usize = 249;
 
 /// A topic in Kafka.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Outlet {
-    pub(super) topic: TopicIndex,
-    pub(super) partitions: i32,
+pub struct Outlet {
+    /// Its place among the producer's topics.
+    pub topic: TopicIndex,
+    /// How many partitions it has.
+    pub partitions: i32,
     /// The largest record that it takes.
-    pub(super) limit: RecordLimit,
-    pub(super) is_compacted: bool,
+    pub limit: RecordLimit,
+    /// Whether it is compacted, and then takes no record without a key.
+    pub is_compacted: bool,
 }
 
 /// The topics that are known.
 pub(super) struct Outlets {
-    config: Arc<SourceConfig>,
     admin: Admin,
     known: HashMap<Arc<str>, Outlet>,
 }
 
 impl Outlets {
-    pub(super) fn new(
-        config: &Arc<SourceConfig>,
-        worker: &WorkerConfig,
-    ) -> Result<Self, SourceError> {
-        let (config, admin) = (Arc::clone(config), Admin::new(worker)?);
-        Ok(Self { config, admin, known: HashMap::new() })
+    pub(super) fn new(worker: &WorkerConfig) -> Result<Self, Trouble> {
+        Ok(Self { admin: Admin::new(worker).map_err(Trouble::Kafka)?, known: HashMap::new() })
     }
 
     /// A topic, made if it is not there.
     pub(super) async fn get(
         &mut self,
-        (name, is_side): (&Arc<str>, bool),
+        (name, rules): (&Arc<str>, Rules<'_>),
         producer: &mut TransactionalProducer,
     ) -> Result<Outlet, Trouble> {
         if let Some(outlet) = self.known.get(name) {
@@ -54,9 +50,9 @@ impl Outlets {
         if !is_topic(name) {
             return Err(RecordFailure::Topic.into());
         }
-        let made = self.admin.ensure_record_topic(name, &self.rules(name, is_side)).await;
-        let made = made.map_err(SourceError::from)?;
-        let topic = producer.add_topic(name).await.map_err(SourceError::from)?;
+        let made = self.admin.ensure_record_topic(name, &rules(name)).await;
+        let made = made.map_err(Trouble::Kafka)?;
+        let topic = producer.add_topic(name).await.map_err(Trouble::Kafka)?;
         let outlet = Outlet {
             topic,
             partitions: made.partitions,
@@ -65,15 +61,6 @@ impl Outlets {
         };
         self.known.insert(Arc::clone(name), outlet);
         Ok(outlet)
-    }
-
-    fn rules(&self, name: &str, is_side: bool) -> TopicRules {
-        let topics = &self.config.topics;
-        if !is_side {
-            return topics.rules(name);
-        }
-        let replication = Some(topics.replication());
-        TopicRules { partitions: Some(1), replication, settings: BTreeMap::new() }
     }
 }
 

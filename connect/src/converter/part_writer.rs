@@ -2,24 +2,53 @@
 
 use std::sync::Arc;
 
-use connect::converter::Converter;
-use connect::kafka::control::Control;
 use formats::{Format, FormatError, Prepared};
 use schema::avro::{SchemaStyle, encode, frame, schema_text};
 use schema::registry::{Registry, RegistryError, SchemaId, SchemaKind};
 use schema::value::{Kind, Schema, Value};
-use transform::{JsonProblem, Part, json_of, schema_json};
+use transform::{JsonProblem, Part, java_text, json_of, kind_name, schema_json};
 
-use super::failure::{RecordFailure, Side, Trouble};
-use super::text;
-use crate::error::SourceError;
+use super::Converter;
+use crate::kafka::control::Control;
 
 /// How many schemas are kept for each side: transforms give those of one table the same one, and a
 /// handful of tables is in hand at a time.
 const KNOWN_MAX: usize = 64;
 
+/// The part of a record that a converter writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Its key.
+    Key,
+    /// Its value.
+    Value,
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Key => "key",
+            Self::Value => "value",
+        })
+    }
+}
+
+/// Data that cannot be written. No message has a value of the row in it.
+#[derive(Debug, thiserror::Error)]
+pub enum PartError {
+    /// The converter does not take them.
+    #[error("{0}")]
+    Refused(Box<str>),
+    /// The registry does not take their schema.
+    #[error("the registry does not take the schema")]
+    Schema(#[source] Box<RegistryError>),
+    /// The registry takes no schema at all.
+    #[error(transparent)]
+    Registry(Box<RegistryError>),
+}
+
 /// Writes the keys or the values of a connector's records.
-pub(super) struct Writer {
+pub struct PartWriter {
     side: Side,
     converter: Converter,
     /// How Avro's schemas are written.
@@ -42,13 +71,16 @@ enum Head {
     Json(Arc<str>),
 }
 
-impl Writer {
-    pub(super) fn new(side: Side, converter: Converter, style: SchemaStyle) -> Self {
+impl PartWriter {
+    /// A writer by a converter.
+    #[must_use]
+    pub fn new(side: Side, converter: Converter, style: SchemaStyle) -> Self {
         Self { side, converter, style, known: Vec::new() }
     }
 
     /// Whether who reads the bytes finds fields in them.
-    pub(super) fn keeps_structs(&self) -> bool {
+    #[must_use]
+    pub fn keeps_structs(&self) -> bool {
         match self.converter {
             Converter::Avro | Converter::Json { .. } | Converter::Registered(_) => true,
             Converter::Text | Converter::Bytes => false,
@@ -56,12 +88,17 @@ impl Writer {
     }
 
     /// Appends the bytes of data that go to a topic; says whether there are any.
-    pub(super) async fn write(
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PartError`] when the converter or the registry does not take them. What was appended
+    /// until then is left.
+    pub async fn write(
         &mut self,
         (topic, part): (&Arc<str>, &Part),
         registry: &Registry,
         out: &mut Vec<u8>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, PartError> {
         let is_null = part.value == Value::Null;
         if is_null && part.schema.is_none() {
             return Ok(false);
@@ -75,43 +112,47 @@ impl Writer {
             }
             Converter::Avro => {
                 let schema = part.schema.as_ref();
-                let schema = schema.ok_or_else(|| self.refuses("it has no schema"))?;
+                let schema = schema.ok_or_else(|| refuses("it has no schema"))?;
                 let id = self.register(topic, schema, registry).await?;
                 out.extend_from_slice(&frame(id));
-                encode(schema, &part.value, out)
-                    .map_err(|error| self.refuses(error.to_string()))?;
+                encode(schema, &part.value, out).map_err(|error| refuses(error.to_string()))?;
             }
             Converter::Registered(format) => {
                 let schema = part.schema.as_ref();
-                let schema = schema.ok_or_else(|| self.refuses("it has no schema"))?;
+                let schema = schema.ok_or_else(|| refuses("it has no schema"))?;
                 let (id, prepared) = self.prepared(format, (topic, schema), registry).await?;
                 out.extend_from_slice(&formats::frame::header(id));
                 let written = prepared.write(&part.value, out);
-                written.map_err(|error| self.refuses(error.to_string()))?;
+                written.map_err(|error| refuses(error.to_string()))?;
             }
             Converter::Text => {
-                let text = text::java_text(part.schema.as_deref(), &part.value);
-                out.extend_from_slice(text.map_err(|problem| self.refuses(problem))?.as_bytes());
+                let text = java_text(part.schema.as_deref(), &part.value);
+                out.extend_from_slice(text.map_err(refuses)?.as_bytes());
             }
-            Converter::Bytes => out.extend_from_slice(self.raw(part)?),
+            Converter::Bytes => out.extend_from_slice(raw(part)?),
         }
         Ok(true)
     }
 
     /// Appends the key of a control record. Where keys are no structs it is a text that says what it
     /// is; its headers say all of it.
-    pub(super) async fn write_control(
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PartError`] when the registry cannot be asked.
+    pub async fn write_control(
         &mut self,
         key: &Part,
         registry: &Registry,
         out: &mut Vec<u8>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), PartError> {
         match self.converter {
             Converter::Avro => {
                 let id = registry.register(Control::KEY_SUBJECT, Control::KEY_SCHEMA).await;
-                out.extend_from_slice(&frame(id.map_err(SourceError::from)?));
-                let schema = key.schema.as_ref().ok_or(RecordFailure::Draft)?;
-                encode(schema, &key.value, out).map_err(|_| RecordFailure::Draft)?;
+                out.extend_from_slice(&frame(id.map_err(judge)?));
+                let schema = key.schema.as_ref().ok_or_else(|| refuses("it has no schema"))?;
+                let written = encode(schema, &key.value, out);
+                written.map_err(|error| refuses(error.to_string()))?;
             }
             Converter::Json { schemas } => self.json(key, schemas, out)?,
             Converter::Registered(_) | Converter::Text | Converter::Bytes => {
@@ -127,8 +168,8 @@ impl Writer {
     }
 
     /// As `JsonConverter`, in its default forms.
-    fn json(&mut self, part: &Part, schemas: bool, out: &mut Vec<u8>) -> Result<(), RecordFailure> {
-        let refused = |problem: JsonProblem| self.refuses(problem.to_string());
+    fn json(&mut self, part: &Part, schemas: bool, out: &mut Vec<u8>) -> Result<(), PartError> {
+        let refused = |problem: JsonProblem| refuses(problem.to_string());
         let payload = json_of(part.schema.as_deref(), &part.value).map_err(refused)?.to_string();
         if !schemas {
             out.extend_from_slice(payload.as_bytes());
@@ -158,7 +199,7 @@ impl Writer {
         topic: &Arc<str>,
         schema: &Arc<Schema>,
         registry: &Registry,
-    ) -> Result<SchemaId, Trouble> {
+    ) -> Result<SchemaId, PartError> {
         let is = |known: &&Known| Arc::ptr_eq(&known.schema, schema) && known.topic == *topic;
         if let Some(Known { head: Head::Avro(id), .. }) = self.known.iter().find(is) {
             return Ok(*id);
@@ -166,7 +207,7 @@ impl Writer {
         let text = schema_text(schema, self.style);
         let subject = self.subject(topic, (SchemaKind::Avro, &text), registry);
         let registered = registry.register(&subject, &text).await;
-        let id = registered.map_err(|error| self.judge(error))?;
+        let id = registered.map_err(judge)?;
         self.remember(schema, topic, Head::Avro(id));
         Ok(id)
     }
@@ -177,13 +218,13 @@ impl Writer {
         format: Format,
         (topic, schema): (&Arc<str>, &Arc<Schema>),
         registry: &Registry,
-    ) -> Result<(SchemaId, Arc<Prepared>), Trouble> {
+    ) -> Result<(SchemaId, Arc<Prepared>), PartError> {
         let is = |known: &&Known| Arc::ptr_eq(&known.schema, schema) && known.topic == *topic;
         if let Some(Known { head: Head::Registered(id, prepared), .. }) = self.known.iter().find(is)
         {
             return Ok((*id, Arc::clone(prepared)));
         }
-        let refuses = |error: FormatError| self.refuses(error.to_string());
+        let refuses = |error: FormatError| refuses(error.to_string());
         let prepared = format.prepare(schema).map_err(refuses)?;
         let kind = match format {
             Format::Protobuf(_) => SchemaKind::Protobuf,
@@ -191,7 +232,7 @@ impl Writer {
         };
         let subject = self.subject(topic, (kind, prepared.text()), registry);
         let identified = registry.identify(&subject, (kind, prepared.text())).await;
-        let (id, latest) = identified.map_err(|error| self.judge(error))?;
+        let (id, latest) = identified.map_err(judge)?;
         let prepared = match latest {
             Some(latest) => {
                 format.prepare_for(schema, &latest.text, &latest.imports).map_err(refuses)?
@@ -210,21 +251,6 @@ impl Writer {
         }
     }
 
-    /// What the registry says of a schema is about its records; the rest is about all.
-    fn judge(&self, error: RegistryError) -> Trouble {
-        match error {
-            RegistryError::Incompatible { .. }
-            | RegistryError::Refused { .. }
-            | RegistryError::NotRegistered { .. }
-            | RegistryError::NotLatest { .. } => {
-                RecordFailure::Schema { side: self.side, source: Box::new(error) }.into()
-            }
-            RegistryError::Settings { .. }
-            | RegistryError::Unavailable { .. }
-            | RegistryError::Unusable { .. } => SourceError::from(error).into(),
-        }
-    }
-
     fn remember(&mut self, schema: &Arc<Schema>, topic: &Arc<str>, head: Head) {
         if self.known.len() >= KNOWN_MAX {
             self.known.clear();
@@ -232,33 +258,45 @@ impl Writer {
         let (schema, topic) = (Arc::clone(schema), Arc::clone(topic));
         self.known.push(Known { schema, topic, head });
     }
+}
 
-    /// As `ByteArrayConverter`, in its words.
-    fn raw<'a>(&self, part: &'a Part) -> Result<&'a [u8], RecordFailure> {
-        if let Some(schema) = part.schema.as_deref().filter(|schema| schema.kind != Kind::Bytes) {
-            let kind = text::kind_name(&schema.kind);
-            let problem = format!("Invalid schema type for ByteArrayConverter: {kind}");
-            return Err(self.refuses(problem));
-        }
-        match &part.value {
-            Value::Bytes(bytes) => Ok(bytes),
-            Value::Null
-            | Value::Boolean(_)
-            | Value::Int32(_)
-            | Value::Int64(_)
-            | Value::Float32(_)
-            | Value::Float64(_)
-            | Value::String(_)
-            | Value::Array(_)
-            | Value::Map(_)
-            | Value::Date(_)
-            | Value::Struct(_) => {
-                Err(self.refuses("ByteArrayConverter is not compatible with objects of this type"))
-            }
+/// What the registry says of a schema is about its records; the rest is about all.
+fn judge(error: RegistryError) -> PartError {
+    match error {
+        RegistryError::Incompatible { .. }
+        | RegistryError::Refused { .. }
+        | RegistryError::NotRegistered { .. }
+        | RegistryError::NotLatest { .. } => PartError::Schema(Box::new(error)),
+        RegistryError::Settings { .. }
+        | RegistryError::Unavailable { .. }
+        | RegistryError::Unusable { .. } => PartError::Registry(Box::new(error)),
+    }
+}
+
+/// As `ByteArrayConverter`, in its words.
+fn raw(part: &Part) -> Result<&[u8], PartError> {
+    if let Some(schema) = part.schema.as_deref().filter(|schema| schema.kind != Kind::Bytes) {
+        let kind = kind_name(&schema.kind);
+        return Err(refuses(format!("Invalid schema type for ByteArrayConverter: {kind}")));
+    }
+    match &part.value {
+        Value::Bytes(bytes) => Ok(bytes),
+        Value::Null
+        | Value::Boolean(_)
+        | Value::Int32(_)
+        | Value::Int64(_)
+        | Value::Float32(_)
+        | Value::Float64(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Map(_)
+        | Value::Date(_)
+        | Value::Struct(_) => {
+            Err(refuses("ByteArrayConverter is not compatible with objects of this type"))
         }
     }
+}
 
-    fn refuses(&self, problem: impl Into<Box<str>>) -> RecordFailure {
-        RecordFailure::Convert { side: self.side, problem: problem.into() }
-    }
+fn refuses(problem: impl Into<Box<str>>) -> PartError {
+    PartError::Refused(problem.into())
 }

@@ -1,33 +1,13 @@
-//! What a header's text is, as Connect's `Values.parseString` finds it out: the smallest number, a
-//! boolean, a date or a time, else the text.
-
-use std::sync::Arc;
+//! Numbers and times.
 
 use schema::value::{Kind, Schema, Value};
 
 use crate::java::date_format::DateFormat;
 use crate::java::decimal::{parts, unscaled};
-use crate::record::Part;
 use crate::schemas::logical;
 
-/// Reads a literal, which has no blanks around it.
-pub(super) fn parse(text: &str) -> Result<Part, &'static str> {
-    let has_parts = (text.starts_with('[') && text.ends_with(']'))
-        || (text.starts_with('{') && text.ends_with('}'));
-    if has_parts {
-        return Err("arrays and maps are not supported: set a text");
-    }
-    let (schema, value) = match text {
-        "null" => return Ok(Part::NULL),
-        "true" | "false" => (Schema::new(Kind::Boolean), Value::Boolean(text == "true")),
-        _ => number(text)
-            .or_else(|| time(text))
-            .unwrap_or_else(|| (Schema::new(Kind::String), Value::String(text.to_owned()))),
-    };
-    Ok(Part::new(Arc::new(schema), value))
-}
-
-fn number(text: &str) -> Option<(Schema, Value)> {
+/// The smallest type that a number has a place in.
+pub(super) fn number(text: &str) -> Option<(Schema, Value)> {
     let (negative, digits, scale) = parts(text)?;
     if let Some(long) = whole(&digits, scale, negative) {
         let int = i32::try_from(long).map(Value::Int32);
@@ -65,11 +45,13 @@ fn whole(digits: &str, scale: i32, negative: bool) -> Option<i64> {
     format!("{sign}{significant}{}", "0".repeat(zeros)).parse().ok()
 }
 
-/// The forms in which Connect writes times: each is as long as its pattern without quotes.
-fn time(text: &str) -> Option<(Schema, Value)> {
+/// The forms in which Connect writes times: each is as long as its pattern without quotes. A colon may
+/// have a backslash before it.
+pub(super) fn time(text: &str) -> Option<(Schema, Value)> {
+    let text = text.replace("\\:", ":");
     let parse = |pattern: &str, length: usize| {
         let fits = text.len() == length;
-        DateFormat::new(pattern).ok().filter(|_| fits)?.parse(text)
+        DateFormat::new(pattern).ok().filter(|_| fits)?.parse(&text)
     };
     if let Some(millis) = parse("yyyy-MM-dd", 10) {
         let days = i32::try_from(millis.div_euclid(86_400_000)).ok()?;

@@ -2,42 +2,42 @@
 
 use std::borrow::Cow;
 
-use connect::kafka::RecordTooLarge;
 use schema::fault::Fault;
 use schema::registry::RegistryError;
-use transform::TransformError;
+use transform::{HeaderProblem, TransformError};
 
-use crate::error::SourceError;
-
-/// The part of a record that a converter writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Key,
-    Value,
-}
-
-impl std::fmt::Display for Side {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Key => "key",
-            Self::Value => "value",
-        })
-    }
-}
+use crate::converter::{PartError, Side};
+use crate::kafka::{KafkaError, RecordTooLarge};
 
 /// A record cannot be written. No message has a value of the row in it.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RecordFailure {
+pub enum RecordFailure {
     /// A transform does not take it.
     #[error(transparent)]
     Transform(#[from] TransformError),
     /// A converter does not take it.
     #[error("its {side} is not what the converter takes: {problem}")]
-    Convert { side: Side, problem: Box<str> },
+    Convert {
+        /// Which part of it.
+        side: Side,
+        /// Why, without the value.
+        problem: Box<str>,
+    },
+    /// The converter of headers does not take one of them.
+    #[error("its header {name} is not what the converter of headers takes")]
+    Header {
+        /// Its name.
+        name: String,
+        /// Why, without the value.
+        #[source]
+        problem: Box<HeaderProblem>,
+    },
     /// The registry does not take its schema.
     #[error("the registry does not take the schema of its {side}")]
     Schema {
+        /// The part that it is of.
         side: Side,
+        /// Why.
         #[source]
         source: Box<RegistryError>,
     },
@@ -49,12 +49,20 @@ pub(crate) enum RecordFailure {
     Topic,
     /// Compaction needs keys.
     #[error("it has no key, and its topic {topic} is compacted, which takes no record without one")]
-    NoKey { topic: String },
+    NoKey {
+        /// Its topic.
+        topic: String,
+    },
     /// In the words of Java's producer.
     #[error(
         "Invalid partition given with record: {partition} is not in the range [0...{partitions})."
     )]
-    Partition { partition: i32, partitions: i32 },
+    Partition {
+        /// The one that a transform chose.
+        partition: i32,
+        /// How many there are.
+        partitions: i32,
+    },
     /// Kafka takes no such time.
     #[error("a transform gives it a time before 1970")]
     Time,
@@ -77,6 +85,9 @@ impl Fault for RecordFailure {
             Self::Convert { side: Side::Value, .. } => {
                 "choose another `value.converter`, or transforms whose values it takes"
             }
+            Self::Header { .. } => {
+                "choose another `header.converter`, or transforms whose headers it takes"
+            }
             Self::Schema { .. } => {
                 "compare the schema with the subject's versions and its compatibility setting, or \
                  change the transforms"
@@ -96,11 +107,13 @@ impl Fault for RecordFailure {
 
 /// What ends the work on a record.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub enum Trouble {
     /// It is about this record.
     Record(RecordFailure),
-    /// It is about all of them.
-    Source(SourceError),
+    /// Kafka failed, for all of them.
+    Kafka(KafkaError),
+    /// The schema registry failed, for all of them.
+    Registry(Box<RegistryError>),
 }
 
 impl From<RecordFailure> for Trouble {
@@ -115,8 +128,11 @@ impl From<TransformError> for Trouble {
     }
 }
 
-impl From<SourceError> for Trouble {
-    fn from(error: SourceError) -> Self {
-        Self::Source(error)
+/// Where a converter's error is about the key or the value of one record, and where about all.
+pub(super) fn on(side: Side) -> impl Fn(PartError) -> Trouble {
+    move |error| match error {
+        PartError::Refused(problem) => RecordFailure::Convert { side, problem }.into(),
+        PartError::Schema(source) => RecordFailure::Schema { side, source }.into(),
+        PartError::Registry(error) => Trouble::Registry(error),
     }
 }
