@@ -14,6 +14,7 @@ mod connect;
 mod data;
 mod debezium;
 mod error;
+mod fold;
 mod java;
 mod options;
 mod record;
@@ -25,6 +26,7 @@ mod tests;
 pub use chain::{Chain, Needs};
 pub use data::{JsonProblem, json_of, part_of, schema_json, schema_of};
 pub use error::{ConfigProblem, Exception, TransformError};
+pub use fold::{Folded, Origin};
 pub use record::{Header, Part, Record};
 pub use sequence::sequence_of;
 
