@@ -43,6 +43,12 @@ impl Origin {
             Self::Topic | Self::Partition | Self::Offset | Self::Timestamp | Self::Text(_) => None,
         }
     }
+
+    /// What stands in the place of all values but null, if anything does.
+    #[must_use]
+    pub fn masked(&self) -> Option<&Value> {
+        if let Self::Masked(_, value) = self { Some(value) } else { None }
+    }
 }
 
 /// The fields of a record's value on their way through a chain.

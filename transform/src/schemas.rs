@@ -115,7 +115,9 @@ pub(crate) fn nameless(fields: Vec<Field>) -> Result<Arc<Schema>, Failure> {
 }
 
 /// Whether fields can have these names, as Connect's `SchemaBuilder` has it.
-pub(crate) fn check_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Result<(), Failure> {
+pub(crate) fn check_names<'a>(
+    names: impl ExactSizeIterator<Item = &'a str>,
+) -> Result<(), Failure> {
     let mut seen = std::collections::HashSet::with_capacity(names.len());
     for name in names {
         if name.is_empty() {

@@ -36,6 +36,8 @@ pub(super) fn read(
         }
         return Ok((BTreeMap::new(), false));
     }
+    let is_of_key = |name: &&String| class_of(settings, name).as_deref() == Some(EXTRACT);
+    let of_key: Vec<_> = folded.iter().filter(is_of_key).cloned().collect();
     let given = connect::config::read_transforms(settings)?;
     let rest = without(given.clone(), &folded);
     let needs = Chain::read(&rest).map(|(chain, _)| chain.needs());
@@ -45,8 +47,6 @@ pub(super) fn read(
         leave_out(settings, &folded);
         return Ok((rest, false));
     }
-    let is_of_key = |name: &&String| class_of(settings, name).as_deref() == Some(EXTRACT);
-    let of_key: Vec<_> = folded.iter().filter(is_of_key).cloned().collect();
     let rest = without(given.clone(), &of_key);
     if plans_may && Chain::read(&rest).is_ok_and(|(chain, _)| may_fold(&chain)) {
         leave_out(settings, &of_key);
@@ -56,7 +56,7 @@ pub(super) fn read(
 }
 
 fn class_of(settings: &Settings, name: &str) -> Option<String> {
-    settings.peek(&format!("transforms.{name}.type")).map(|class| class.to_owned())
+    settings.peek(&format!("transforms.{name}.type")).map(str::to_owned)
 }
 
 fn leave_out(settings: &mut Settings, names: &[String]) {
@@ -156,6 +156,45 @@ mod tests {
             EXAMPLE[1],
         ];
         assert_eq!(taken(&cast), Ok(4));
+    }
+
+    #[test]
+    fn plans_do_what_is_the_same_for_all_rows() {
+        let folds = |pairs: &[(&str, &str)], plans_may| {
+            let values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            let mut settings = Settings::new("connector `s`", Origin::PipelineFile, values);
+            let (given, folds) = read(&mut settings, plans_may).unwrap();
+            settings.finish().unwrap();
+            (given.get("transforms").cloned().unwrap_or_default(), folds)
+        };
+        let mask = [
+            ("transforms", "unwrap,key,mask,route"),
+            ("transforms.unwrap.type", UNWRAP),
+            EXAMPLE[3],
+            EXAMPLE[4],
+            ("transforms.mask.type", "MaskField$Value"),
+            ("transforms.mask.fields", "mail"),
+            ("transforms.mask.predicate", "gone"),
+            ("transforms.mask.negate", "true"),
+            ("predicates", "gone"),
+            ("predicates.gone.type", "RecordIsTombstone"),
+            ("transforms.route.type", "RegexRouter"),
+            ("transforms.route.regex", "a"),
+            ("transforms.route.replacement", "b"),
+        ];
+
+        // The id of a document is the key's text anyway.
+        assert_eq!(folds(&mask, true), ("unwrap,mask,route".to_owned(), true));
+        assert_eq!(folds(&mask, false), ("unwrap,key,mask,route".to_owned(), false));
+        // Without the predicate `MaskField` refuses the null that a delete has become.
+        let bare: Vec<_> = mask
+            .iter()
+            .filter(|(key, _)| {
+                !key.starts_with("transforms.mask.p") && *key != "transforms.mask.negate"
+            })
+            .copied()
+            .collect();
+        assert_eq!(folds(&bare, true), ("unwrap,key,mask,route".to_owned(), false));
     }
 
     #[test]

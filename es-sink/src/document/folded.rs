@@ -12,7 +12,8 @@ use connect::kafka::consumer::Record;
 use schema::avro::WriterSchema;
 use schema::connect_json::ConnectSchema;
 use schema::plan::document::{
-    DocumentField, DocumentOptions, DocumentPlan, FieldKind, PlanError, RowChoice, write_instant, write_string,
+    DocumentField, DocumentOptions, DocumentPlan, FieldKind, PlanError, RowChoice, write_instant,
+    write_string,
 };
 use schema::value::{Field, Kind, Schema, Value};
 use transform::{Chain, Folded, Origin, schema_json};
@@ -73,13 +74,13 @@ impl Fold {
         let made = Schema::new(Kind::Struct(made.collect()));
         let everything = RowChoice::everything(options);
         let other = ConnectSchema::parse(&schema_json(&made).to_string());
-        let other = other.ok().and_then(|of| DocumentPlan::of_schema(of.writer(), &everything).ok());
+        let other =
+            other.ok().and_then(|of| DocumentPlan::of_schema(of.writer(), &everything).ok());
         let (Some(other), Ok(plan)) = (other, self.compile(schema, &everything)) else {
             return false;
         };
-        let is_place = |field: &DocumentField| {
-            matches!(field.kind, FieldKind::GeoPoint | FieldKind::GeoShape)
-        };
+        let is_place =
+            |field: &DocumentField| matches!(field.kind, FieldKind::GeoPoint | FieldKind::GeoShape);
         plan.fields() == other.fields() && !(plan.fields().iter().any(is_place) && self.renames())
     }
 
@@ -93,19 +94,10 @@ impl Fold {
         schema: &WriterSchema,
         choice: &RowChoice<'_>,
     ) -> Result<DocumentPlan, PlanError> {
-        let of = |column: &str| {
-            self.fields.iter().find(|field| field.origin.column() == Some(column))
-        };
+        let of =
+            |column: &str| self.fields.iter().find(|field| field.origin.column() == Some(column));
         let field = |column: &str| (choice.field)(&of(column)?.name);
-        let instead = |column: &str| match &of(column)?.origin {
-            Origin::Masked(_, value) => Some(Value::clone(value)),
-            Origin::Row(_)
-            | Origin::Topic
-            | Origin::Partition
-            | Origin::Offset
-            | Origin::Timestamp
-            | Origin::Text(_) => None,
-        };
+        let instead = |column: &str| of(column)?.origin.masked().map(Value::clone);
         let added: Vec<_> = self.fields.iter().filter_map(|field| added(field, choice)).collect();
         let choice = RowChoice { field: &field, instead: &instead, added: &added, ..*choice };
         DocumentPlan::of_schema(schema, &choice)
@@ -151,4 +143,61 @@ fn added(field: &Folded, choice: &RowChoice<'_>) -> Option<DocumentField> {
     };
     let name = (choice.field)(&field.name)?;
     Some(DocumentField { name, kind, nullable: field.schema.optional })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const ROW: &str = r#"{"type":"record","name":"Value","fields":[
+        {"name":"id","type":"long"},
+        {"name":"name","type":["null","string"],"default":null},
+        {"name":"json","type":{"type":"string","connect.name":"io.debezium.data.Json"}},
+        {"name":"__deleted","type":["null","string"],"default":null}]}"#;
+    /// Connect has it as a plain text, which is another field of a mapping.
+    const WITH_ENUM: &str = r#"{"type":"record","name":"Value","fields":[{"name":"kind",
+        "type":{"type":"enum","name":"Kind","symbols":["a","b"]}}]}"#;
+
+    fn fold(class: &str, options: &[(&str, &str)], schema: &str) -> Option<Fold> {
+        let mut all = BTreeMap::from([
+            ("transforms".to_owned(), "t".to_owned()),
+            ("transforms.t.type".to_owned(), class.to_owned()),
+        ]);
+        for (key, value) in options {
+            all.insert(format!("transforms.t.{key}"), (*value).to_owned());
+        }
+        let (chain, _) = Chain::read(&all).unwrap();
+        let schema = WriterSchema::parse(schema).unwrap();
+        Fold::of(&chain, &schema, DocumentOptions::default())
+    }
+
+    #[test]
+    fn what_is_the_same_for_all_rows_folds() {
+        let replace = [("exclude", "json"), ("renames", "name:title")];
+        let replaced = fold("ReplaceField$Value", &replace, ROW).unwrap();
+        let everything = RowChoice::everything(DocumentOptions::default());
+
+        let plan = replaced.compile(&WriterSchema::parse(ROW).unwrap(), &everything).unwrap();
+
+        let names: Vec<_> = plan.fields().iter().map(|field| &*field.name).collect();
+        assert_eq!(names, ["id", "title", "__deleted"]);
+        assert!(fold("MaskField$Value", &[("fields", "id,name")], ROW).is_some());
+        let insert = [("offset.field", "at"), ("static.field", "s"), ("static.value", "x")];
+        assert!(fold("InsertField$Value", &insert, ROW).is_some());
+    }
+
+    #[test]
+    fn what_would_be_another_document_goes_through_one_by_one() {
+        // No field of that name marks a deleted row any more, or one does that did not.
+        assert!(fold("ReplaceField$Value", &[("exclude", "__deleted")], ROW).is_none());
+        assert!(fold("ReplaceField$Value", &[("renames", "name:__op")], ROW).is_none());
+        assert!(fold("MaskField$Value", &[("fields", "__deleted")], ROW).is_none());
+        // An empty text is no JSON, so the record is refused.
+        assert!(fold("MaskField$Value", &[("fields", "json")], ROW).is_none());
+        // Two fields of one name, so the record is refused.
+        assert!(fold("ReplaceField$Value", &[("renames", "name:id")], ROW).is_none());
+        assert!(fold("ReplaceField$Value", &[("exclude", "x")], WITH_ENUM).is_none());
+    }
 }

@@ -89,9 +89,8 @@ impl Transform for ReplaceField {
         if self.side != Side::Value {
             return None;
         }
-        let named = |field: Folded| {
-            Some(Folded { name: self.names.of(&field.name)?.to_owned(), ..field })
-        };
+        let named =
+            |field: Folded| Some(Folded { name: self.names.of(&field.name)?.to_owned(), ..field });
         let fields = std::mem::take(&mut row.fields);
         let fields: Vec<_> = fields.into_iter().filter_map(named).collect();
         nulls_stay(&fields, self.defaults).then_some(fields).and_then(|fields| row.with(fields))

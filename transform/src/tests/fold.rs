@@ -37,9 +37,8 @@ const STEPS: [(&str, &[(&str, &str)]); 15] = [
 ];
 
 fn any_step() -> impl Strategy<Value = Step> {
-    (prop::sample::select(STEPS.to_vec()), any::<bool>()).prop_map(|((class, options), guarded)| {
-        (class, options, guarded && class != "RegexRouter")
-    })
+    (prop::sample::select(STEPS.to_vec()), any::<bool>())
+        .prop_map(|((class, options), guarded)| (class, options, guarded && class != "RegexRouter"))
 }
 
 fn chain(unwraps: bool, steps: &[Step]) -> Chain {

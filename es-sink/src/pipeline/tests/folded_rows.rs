@@ -110,9 +110,10 @@ fn any_column(name: &'static str) -> impl Strategy<Value = (Field, Vec<Datum>)> 
         move |((schema, values), optional, nulls)| {
             let schema = Schema { optional, ..schema };
             prop::collection::vec(values, 4).prop_map(move |values| {
-                let values = values.into_iter().zip(&nulls).map(|(value, is_null)| {
-                    if optional && *is_null { Datum::Null } else { value }
-                });
+                let values = values
+                    .into_iter()
+                    .zip(&nulls)
+                    .map(|(value, is_null)| if optional && *is_null { Datum::Null } else { value });
                 (Field::new(name, schema.clone()), values.collect())
             })
         },
@@ -130,7 +131,8 @@ fn any_columns() -> impl Strategy<Value = Vec<(Field, Vec<Datum>)>> {
 
 fn any_case() -> impl Strategy<Value = Case> {
     let steps = prop::collection::vec(prop::sample::select(STEPS.to_vec()), 1..4);
-    let what = prop_oneof![4 => Just(What::Write), 1 => Just(What::Delete), 1 => Just(What::Tombstone)];
+    let what =
+        prop_oneof![4 => Just(What::Write), 1 => Just(What::Delete), 1 => Just(What::Tombstone)];
     let row = (0_i64..3, 0_usize..4, what, prop::option::of(-1_i64..2_000_000_000_000));
     let rows = prop::collection::vec(row, 1..8);
     (any::<bool>(), any_columns(), rows, steps).prop_map(|(is_event, columns, rows, steps)| {
@@ -248,9 +250,8 @@ impl Case {
         let end = i64::try_from(records.len()).unwrap();
         bench.feed.assigned(vec![partition(0)]).await;
         bench.deliver(records).await;
-        let is_done = |bench: &Bench| {
-            bench.pipeline.is_finished() || bench.committed.get(&0) == Some(&end)
-        };
+        let is_done =
+            |bench: &Bench| bench.pipeline.is_finished() || bench.committed.get(&0) == Some(&end);
         bench.until(|bench, _| is_done(bench)).await;
         let (ended, server, _) = bench.end().await;
         ended.map_err(|error| error.to_string())?;
