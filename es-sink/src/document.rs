@@ -183,10 +183,7 @@ impl Documents {
             RowChange::Truncate => return Ok(Added::Truncate { lsn }),
             RowChange::Upsert { .. } => {
                 pipeline = self.config.pipeline.clone();
-                if let Some(fold) = &self.fold {
-                    let table = table_of(&record.partition.topic);
-                    fold.add_fields(record, (&self.config.fields, table), &mut self.document);
-                }
+                self.add_folded(record);
                 Verb::Index
             }
             RowChange::Delete if self.soft_delete => {
@@ -218,6 +215,14 @@ impl Documents {
             changed_at: row.changed_at,
         });
         Ok(Added::Action)
+    }
+
+    /// Adds to the document what transforms make of the record and not of its row.
+    fn add_folded(&mut self, record: &Record) {
+        if let Some(fold) = &self.fold {
+            let table = table_of(&record.partition.topic);
+            fold.add_fields(record, (&self.config.fields, table), &mut self.document);
+        }
     }
 
     /// The registry of their schemas.

@@ -15,7 +15,7 @@ use schema::plan::document::{
     DocumentField, DocumentOptions, DocumentPlan, FieldKind, PlanError, RowChoice, write_instant,
     write_string,
 };
-use schema::value::{Field, Kind, Schema, Value};
+use schema::value::{Field, Kind, Schema};
 use transform::{Chain, Folded, Origin, schema_json};
 
 use super::append::{OPERATION_FIELD, add_field};
@@ -97,7 +97,7 @@ impl Fold {
         let of =
             |column: &str| self.fields.iter().find(|field| field.origin.column() == Some(column));
         let field = |column: &str| (choice.field)(&of(column)?.name);
-        let instead = |column: &str| of(column)?.origin.masked().map(Value::clone);
+        let instead = |column: &str| of(column)?.origin.masked().cloned();
         let added: Vec<_> = self.fields.iter().filter_map(|field| added(field, choice)).collect();
         let choice = RowChoice { field: &field, instead: &instead, added: &added, ..*choice };
         DocumentPlan::of_schema(schema, &choice)

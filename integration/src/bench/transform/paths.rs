@@ -8,7 +8,6 @@ use schema::connect_json::{ConnectSchema, Enveloped};
 use schema::plan::document::{
     DocumentOptions, DocumentPlan, RowChoice, write_instant, write_string,
 };
-use schema::value::Value;
 use transform::{Chain, Folded, Origin, Part, json_of, part_of, schema_json, schema_of};
 
 use super::super::measure::{Effort, Measured, measure};
@@ -80,7 +79,7 @@ fn by_folded_plan(
     let folded = chain.fold(schema).ok_or_else(|| format!("{name}: does not fold"))?;
     let of = |column: &str| folded.iter().find(|field| field.origin.column() == Some(column));
     let field = |column: &str| Some(of(column)?.name.as_str().into());
-    let instead = |column: &str| of(column)?.origin.masked().map(Value::clone);
+    let instead = |column: &str| of(column)?.origin.masked().cloned();
     let everything = RowChoice::everything(DocumentOptions::default());
     let choice = RowChoice { field: &field, instead: &instead, ..everything };
     let plan = DocumentPlan::of_schema(&forms.writer, &choice).map_err(|e| e.to_string())?;
