@@ -2,6 +2,7 @@
 
 mod append;
 mod dated;
+pub(crate) mod folded;
 mod key;
 mod ready;
 mod schemas;
@@ -25,15 +26,16 @@ use schema::registry::Registry;
 use crate::batch::{NewAction, Pending};
 use crate::bulk::DocVersion;
 use crate::bulk_action::{LineOptions, Verb};
-use crate::config::{Converter, DocumentsConfig, IndexConfig, RetryConfig};
+use crate::config::{Converter, Converters, DocumentsConfig, IndexConfig, RetryConfig};
 use crate::error::{Origin, SinkError, Stage};
 use crate::fast::FastMap;
 use crate::mapping::{Indices, TOPIC_FIELD, VersionKind, table_of};
 use dated::Name;
+use folded::Fold;
 use key::{Key, KeyColumns, KeyPlan};
 use ready::{Ready, Written};
 use schemas::{Form, SchemaRef, Schemas, json_error};
-use transforms::Transforms;
+use transforms::{Passed, Transforms};
 
 /// How many plans are kept. A table has one for each of its versions; this is for topics whose
 /// records bring along a schema of their own each.
@@ -57,6 +59,10 @@ pub(crate) struct Documents {
     /// The names of dates, by topic.
     dated: FastMap<(Arc<str>, DateHour), Arc<str>>,
     ready: Ready,
+    /// What the record at hand is made of: what its topic has, or what transforms have made of it.
+    converters: Converters,
+    /// What its plan does in the place of transforms.
+    fold: Option<Arc<Fold>>,
     /// What is done with the record at hand.
     stage: Stage,
     /// Of the record at hand, and used again for the next one.
@@ -85,13 +91,16 @@ impl Documents {
         index: &IndexConfig,
         mut config: DocumentsConfig,
     ) -> Self {
-        let transforms = Transforms::new(&mut config);
+        let options = index.types.document_options();
+        let transforms = Transforms::new(&mut config, options);
         Self {
             transforms,
             schemas: Schemas::new(registry),
             indices,
+            converters: config.converters,
+            fold: None,
             config,
-            options: index.types.document_options(),
+            options,
             is_shared: index.shared,
             soft_delete: index.soft_delete,
             values: FastMap::default(),
@@ -130,6 +139,14 @@ impl Documents {
         let Some(transforms) = &mut self.transforms else {
             return self.add_as_it_is(record, batch).await;
         };
+        match transforms.pass(record, (&mut self.schemas, &mut self.stage)).await? {
+            Passed::Row(fold, row) => {
+                (self.converters, self.fold) = (transforms.converters(), Some(fold));
+                return self.add_as_it_is(&row, batch).await;
+            }
+            Passed::Dropped => return Ok(Added::Nothing),
+            Passed::Other => (self.converters, self.fold) = (self.config.converters, None),
+        }
         match transforms.apply(record, (&mut self.schemas, &mut self.stage)).await? {
             Some(record) => self.add_as_it_is(&record, batch).await,
             None => Ok(Added::Nothing),
@@ -166,6 +183,7 @@ impl Documents {
             RowChange::Truncate => return Ok(Added::Truncate { lsn }),
             RowChange::Upsert { .. } => {
                 pipeline = self.config.pipeline.clone();
+                self.add_folded(record);
                 Verb::Index
             }
             RowChange::Delete if self.soft_delete => {
@@ -199,6 +217,14 @@ impl Documents {
         Ok(Added::Action)
     }
 
+    /// Adds to the document what transforms make of the record and not of its row.
+    fn add_folded(&mut self, record: &Record) {
+        if let Some(fold) = &self.fold {
+            let table = table_of(&record.partition.topic);
+            fold.add_fields(record, (&self.config.fields, table), &mut self.document);
+        }
+    }
+
     /// The registry of their schemas.
     pub(crate) fn registry(&self) -> &Registry {
         self.schemas.registry()
@@ -212,7 +238,7 @@ impl Documents {
     /// What the record's value says, and what wrote it. Its document, if it has one, is in
     /// `document`.
     async fn read_row(&mut self, record: &Record) -> Result<(Row, Written), SinkError> {
-        let converter = self.config.converters.value;
+        let converter = self.converters.value;
         let value = record.value.as_ref().filter(|value| !schemas::is_null(converter, value));
         let Some(value) = value else { return Ok((Row::default(), Written::Nothing)) };
         self.begin(Stage::ValueConverter, converter);
@@ -233,17 +259,16 @@ impl Documents {
     /// Notes that bytes are read. What has gone through transforms was read before.
     fn begin(&mut self, stage: fn(&'static str) -> Stage, converter: Converter) {
         let was_read = self.transforms.as_ref().is_some_and(Transforms::read_data);
+        let was_read = was_read && self.fold.is_none();
         self.stage = if was_read { Stage::TaskPut } else { stage(converter.class()) };
     }
 
     fn read_json(&mut self, record: &Record, text: &[u8]) -> Result<Row, SinkError> {
         let table = table_of(&record.partition.topic);
         let field = |column: &str| self.config.fields.field(table, column);
-        let choice = RowChoice {
-            options: self.options,
-            field: &field,
-            deleted_rows: self.config.append.is_some(),
-        };
+        let deleted_rows = self.config.append.is_some();
+        let everything = RowChoice::everything(self.options);
+        let choice = RowChoice { field: &field, deleted_rows, ..everything };
         let row = JsonRow::parse(text).and_then(|row| row.run(&choice, &mut self.document));
         row.map_err(json_error(record))
     }
@@ -252,10 +277,10 @@ impl Documents {
     /// key.
     async fn truncate(&mut self, record: &Record) -> Result<Option<Option<Lsn>>, SinkError> {
         let (None, Some(value)) = (&record.key, &record.value) else { return Ok(None) };
-        self.begin(Stage::ValueConverter, self.config.converters.value);
+        self.begin(Stage::ValueConverter, self.converters.value);
         let choice = RowChoice::everything(self.options);
         // What does not decode has no key either, which is told of.
-        let row = match self.schemas.take(self.config.converters.value, value, record)? {
+        let row = match self.schemas.take(self.converters.value, value, record)? {
             Form::Avro { schema, body } => {
                 let topic = &record.partition.topic;
                 let writer = self.schemas.get(schema, topic).await?;
@@ -276,7 +301,7 @@ impl Documents {
     async fn read_key<'r>(&mut self, record: &'r Record) -> Result<KeyColumns<'r>, SinkError> {
         let no_key = || SinkError::NoKey { origin: Origin::of(record) };
         let key: &'r Bytes = record.key.as_ref().ok_or_else(no_key)?;
-        self.begin(Stage::KeyConverter, self.config.converters.key);
+        self.begin(Stage::KeyConverter, self.converters.key);
         let topic = &record.partition.topic;
         // An appended document's id begins with the topic in any case.
         let prefix = match self.is_shared && self.config.append.is_none() {
@@ -285,7 +310,7 @@ impl Documents {
             false => String::new(),
         };
         let wrong = |source| SinkError::EmbeddedPlan { topic: (**topic).into(), source };
-        match self.schemas.take(self.config.converters.key, key, record)? {
+        match self.schemas.take(self.converters.key, key, record)? {
             Form::Avro { schema, body } => {
                 let plan = self.key_plan(record, schema).await?;
                 plan.read(&prefix, &body, &mut self.key).map_err(decode_error(record))?;
@@ -324,12 +349,13 @@ impl Documents {
     fn compile(&self, schema: &WriterSchema, topic: &str) -> Result<DocumentPlan, PlanError> {
         let table = table_of(topic);
         let field = |column: &str| self.config.fields.field(table, column);
-        let choice = RowChoice {
-            options: self.options,
-            field: &field,
-            deleted_rows: self.config.append.is_some(),
-        };
-        DocumentPlan::of_schema(schema, &choice)
+        let deleted_rows = self.config.append.is_some();
+        let everything = RowChoice::everything(self.options);
+        let choice = RowChoice { field: &field, deleted_rows, ..everything };
+        match &self.fold {
+            Some(fold) => fold.compile(schema, &choice),
+            None => DocumentPlan::of_schema(schema, &choice),
+        }
     }
 }
 

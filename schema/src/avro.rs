@@ -9,6 +9,7 @@ mod error;
 mod parse_back;
 mod writer;
 
+pub(crate) use connect::schema as connect_type;
 pub use decode::{Datum, DatumError, WriterSchema, decode_value};
 pub(crate) use decode::{Reader, VALUES_MAX};
 pub(crate) use derive::INSTANT;

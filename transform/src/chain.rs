@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use schema::value::Schema;
+
 use crate::connect::predicate::Predicate;
 use crate::connect::{self, Transform};
 use crate::debezium;
 use crate::error::{ConfigProblem, TransformError};
+use crate::fold::{Folded, Origin, Row};
 use crate::options::Options;
 use crate::record::{Part, Record};
 
@@ -81,6 +84,42 @@ impl Chain {
         self.steps.iter().map(Step::needs).max().unwrap_or(Needs::Topic)
     }
 
+    /// The same without what looks at more than the topic's name.
+    #[must_use]
+    pub fn of_topics(mut self) -> Self {
+        self.steps.retain(|step| step.needs() == Needs::Topic);
+        self
+    }
+
+    /// The fields that rows of a schema have afterwards, and what each is made of: the same for all
+    /// rows, so that a plan can make them without looking at one. The topic is left to
+    /// [`Self::of_topics`], and only rows are meant: what is null goes through by itself. `None`
+    /// where rows have to go through one by one.
+    #[must_use]
+    pub fn fold(&self, value: &Schema) -> Option<Vec<Folded>> {
+        let (mut row, mut makes_nulls) = (Row::of(value)?, false);
+        for step in self.steps.iter().filter(|step| step.needs() == Needs::Data) {
+            // It refuses the null that a deleted row was made.
+            if makes_nulls && step.condition.is_none() && step.class.ends_with("MaskField$Value") {
+                return None;
+            }
+            makes_nulls |= step.class.ends_with("ExtractNewRecordState");
+            row = step.transform.fold(row)?;
+        }
+        let fields = row.finished(value)?;
+        let is_routed = self.steps.iter().any(|step| step.class.ends_with("RegexRouter"));
+        let has_topic = fields.iter().any(|field| field.origin == Origin::Topic);
+        (self.folds_by_class() && !(is_routed && has_topic)).then_some(fields)
+    }
+
+    /// Whether every step is for all rows, or all rows of a topic.
+    fn folds_by_class(&self) -> bool {
+        self.steps.iter().all(|step| {
+            let is_for_rows = step.condition.as_ref().is_none_or(Condition::is_for_rows);
+            step.needs() == Needs::Topic || (step.needs() == Needs::Data && is_for_rows)
+        })
+    }
+
     /// Sends a record through all transforms. `None` if one of them drops it.
     ///
     /// # Errors
@@ -118,6 +157,13 @@ impl Chain {
             headers: Vec::new(),
         };
         self.apply(record).ok().flatten().map(|record| record.topic)
+    }
+}
+
+impl Condition {
+    /// Whether it says no more than that the record is no tombstone.
+    fn is_for_rows(&self) -> bool {
+        self.negate && self.predicate.is_tombstone()
     }
 }
 

@@ -18,6 +18,7 @@ mod timestamp_converter;
 mod value_to_key;
 
 use crate::error::{ConfigProblem, Failure};
+use crate::fold::Row;
 use crate::options::Options;
 use crate::record::{Record, Side};
 
@@ -25,6 +26,12 @@ use crate::record::{Record, Side};
 pub(crate) trait Transform: Send + Sync {
     /// The record that it makes of one; `None` if it drops it.
     fn apply(&mut self, record: Record) -> Result<Option<Record>, Failure>;
+
+    /// What it makes of the fields of any row; `None` if that is another matter with every row, or
+    /// if it refuses such a row.
+    fn fold(&self, _: Row) -> Option<Row> {
+        None
+    }
 }
 
 /// Reads a transform's settings.

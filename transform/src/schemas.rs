@@ -96,7 +96,7 @@ pub(crate) fn fields_of(schema: &Schema) -> Result<&[Field], Failure> {
 /// A schema like `basis` with other fields: its name, version, description, parameters and whether
 /// null is a value.
 pub(crate) fn with_fields(basis: &Schema, fields: Vec<Field>) -> Result<Arc<Schema>, Failure> {
-    check_names(&fields)?;
+    check_names(fields.iter().map(|field| &*field.name))?;
     Ok(Arc::new(Schema {
         kind: Kind::Struct(fields),
         optional: basis.optional,
@@ -110,22 +110,27 @@ pub(crate) fn with_fields(basis: &Schema, fields: Vec<Field>) -> Result<Arc<Sche
 
 /// A struct without a name.
 pub(crate) fn nameless(fields: Vec<Field>) -> Result<Arc<Schema>, Failure> {
-    check_names(&fields)?;
+    check_names(fields.iter().map(|field| &*field.name))?;
     Ok(Arc::new(Schema::new(Kind::Struct(fields))))
 }
 
-fn check_names(fields: &[Field]) -> Result<(), Failure> {
-    if fields.iter().any(|field| field.name.is_empty()) {
-        return Err(Failure::new(Exception::SchemaBuilder, "fieldName cannot be null."));
+/// Whether fields can have these names, as Connect's `SchemaBuilder` has it.
+pub(crate) fn check_names<'a>(
+    names: impl ExactSizeIterator<Item = &'a str>,
+) -> Result<(), Failure> {
+    let mut seen = std::collections::HashSet::with_capacity(names.len());
+    for name in names {
+        if name.is_empty() {
+            return Err(Failure::new(Exception::SchemaBuilder, "fieldName cannot be null."));
+        }
+        if !seen.insert(name) {
+            return Err(Failure::new(
+                Exception::SchemaBuilder,
+                format!("Cannot create field because of field name duplication {name}"),
+            ));
+        }
     }
-    let mut names = std::collections::HashSet::with_capacity(fields.len());
-    match fields.iter().find(|field| !names.insert(field.name.as_str())) {
-        None => Ok(()),
-        Some(field) => Err(Failure::new(
-            Exception::SchemaBuilder,
-            format!("Cannot create field because of field name duplication {}", field.name),
-        )),
-    }
+    Ok(())
 }
 
 /// Names of Connect's own logical types.

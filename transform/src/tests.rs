@@ -1,5 +1,6 @@
 //! Every transform and predicate against what Kafka Connect's own classes answered.
 
+mod fold;
 mod headers;
 mod properties;
 mod scripts;

@@ -8,7 +8,7 @@ use regex::Regex;
 use transform::{Chain, Needs};
 
 use super::append::AppendConfig;
-use super::converters::Converters;
+use super::converters::{Converter, Converters};
 use super::large::patterns;
 
 /// What documents are made of.
@@ -30,6 +30,8 @@ pub struct DocumentsConfig {
     pub append: Option<AppendConfig>,
     /// `transforms`, `predicates` and all below them; empty where documents are made without.
     pub transforms: BTreeMap<String, String>,
+    /// Whether they do the same to all rows of most schemas, so that plans can.
+    pub transforms_fold: bool,
 }
 
 /// The index of one topic.
@@ -79,15 +81,21 @@ impl DocumentsConfig {
             let problem = "cannot be set beside `data.stream.type`: a data stream takes no routing";
             return Err(settings.error("index.routing.column", problem));
         }
+        let converters = Converters::from_settings(settings)?;
+        // What is appended shows deleted rows, which transforms would have to see as well.
+        let is_plain = !converters.are_generic() && append.is_none();
+        let may_fold = is_plain && converters.value == Converter::Avro;
+        let (transforms, transforms_fold) = super::transforms::read(settings, may_fold)?;
         Ok(Self {
-            converters: Converters::from_settings(settings)?,
+            converters,
             dynamic,
             indices: indices(settings)?,
             append,
             fields: FieldsConfig::from_settings(settings)?,
             routing: routing.map(Into::into),
             pipeline: named(settings, "index.pipeline").map(Into::into),
-            transforms: super::transforms::read(settings)?,
+            transforms,
+            transforms_fold,
         })
     }
 }
@@ -95,7 +103,8 @@ impl DocumentsConfig {
 impl DocumentsConfig {
     /// Whether records have to come with their headers.
     pub(crate) fn transforms_need_headers(&self) -> bool {
-        Chain::read(&self.transforms).is_ok_and(|(chain, _)| chain.needs() > Needs::Topic)
+        !self.transforms_fold
+            && Chain::read(&self.transforms).is_ok_and(|(chain, _)| chain.needs() > Needs::Topic)
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use connect::config::{ConfigError, Settings};
 use transform::{Chain, Needs};
 
+use crate::document::folded::may_fold;
+
 /// Debezium's transform that makes a row of an envelope. The sink takes the row out of it anyway.
 const UNWRAP: &str = "io.debezium.transforms.ExtractNewRecordState";
 
@@ -13,27 +15,48 @@ const UNWRAP: &str = "io.debezium.transforms.ExtractNewRecordState";
 const EXTRACT: &str = "org.apache.kafka.connect.transforms.ExtractField$Key";
 
 /// Takes the settings of transforms; empty where they ask for nothing but what the sink does anyway.
+/// Also whether plans can do most of it, where they may.
 ///
 /// # Errors
 ///
 /// Returns [`ConfigError`] for a transform that is not known, or settings that it does not take.
-pub(super) fn read(settings: &mut Settings) -> Result<BTreeMap<String, String>, ConfigError> {
+pub(super) fn read(
+    settings: &mut Settings,
+    plans_may: bool,
+) -> Result<(BTreeMap<String, String>, bool), ConfigError> {
     let names = names_in(settings);
     let folded: Vec<_> = names.iter().filter(|name| is_folded(settings, name)).cloned().collect();
     if names.len() == folded.len() {
         settings.optional("transforms");
         leave_out(settings, &folded);
-        return Ok(BTreeMap::new());
+        // Predicates that no transform asks for say nothing.
+        if !names.is_empty() {
+            settings.optional("predicates");
+            drop(settings.with_prefix("predicates."));
+        }
+        return Ok((BTreeMap::new(), false));
     }
+    let is_of_key = |name: &&String| class_of(settings, name).as_deref() == Some(EXTRACT);
+    let of_key: Vec<_> = folded.iter().filter(is_of_key).cloned().collect();
     let given = connect::config::read_transforms(settings)?;
     let rest = without(given.clone(), &folded);
     let needs = Chain::read(&rest).map(|(chain, _)| chain.needs());
-    if needs != Ok(Needs::Topic) {
-        return Ok(given);
+    if needs == Ok(Needs::Topic) {
+        // Whether a delete is a record of its own or a tombstone makes no difference to a topic's
+        // name.
+        leave_out(settings, &folded);
+        return Ok((rest, false));
     }
-    // Whether a delete is a record of its own or a tombstone makes no difference to a topic's name.
-    leave_out(settings, &folded);
-    Ok(rest)
+    let rest = without(given.clone(), &of_key);
+    if plans_may && Chain::read(&rest).is_ok_and(|(chain, _)| may_fold(&chain)) {
+        leave_out(settings, &of_key);
+        return Ok((rest, true));
+    }
+    Ok((given, false))
+}
+
+fn class_of(settings: &Settings, name: &str) -> Option<String> {
+    settings.peek(&format!("transforms.{name}.type")).map(str::to_owned)
 }
 
 fn leave_out(settings: &mut Settings, names: &[String]) {
@@ -92,7 +115,7 @@ mod tests {
     fn taken(pairs: &[(&str, &str)]) -> Result<usize, String> {
         let values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let mut settings = Settings::new("connector `s`", Origin::PipelineFile, values);
-        let taken = read(&mut settings).map_err(|error| error.to_string())?;
+        let (taken, _) = read(&mut settings, true).map_err(|error| error.to_string())?;
         settings.finish().map_err(|error| error.to_string())?;
         Ok(taken.len())
     }
@@ -108,6 +131,8 @@ mod tests {
     #[test]
     fn debeziums_example_for_elasticsearch_costs_nothing() {
         assert_eq!(taken(&EXAMPLE), Ok(0));
+        let unused = [("predicates", "p"), ("predicates.p.type", "RecordIsTombstone")];
+        assert_eq!(taken(&[&EXAMPLE[..], &unused].concat()), Ok(0));
         assert_eq!(taken(&[]), Ok(0));
     }
 
@@ -131,6 +156,45 @@ mod tests {
             EXAMPLE[1],
         ];
         assert_eq!(taken(&cast), Ok(4));
+    }
+
+    #[test]
+    fn plans_do_what_is_the_same_for_all_rows() {
+        let folds = |pairs: &[(&str, &str)], plans_may| {
+            let values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            let mut settings = Settings::new("connector `s`", Origin::PipelineFile, values);
+            let (given, folds) = read(&mut settings, plans_may).unwrap();
+            settings.finish().unwrap();
+            (given.get("transforms").cloned().unwrap_or_default(), folds)
+        };
+        let mask = [
+            ("transforms", "unwrap,key,mask,route"),
+            ("transforms.unwrap.type", UNWRAP),
+            EXAMPLE[3],
+            EXAMPLE[4],
+            ("transforms.mask.type", "MaskField$Value"),
+            ("transforms.mask.fields", "mail"),
+            ("transforms.mask.predicate", "gone"),
+            ("transforms.mask.negate", "true"),
+            ("predicates", "gone"),
+            ("predicates.gone.type", "RecordIsTombstone"),
+            ("transforms.route.type", "RegexRouter"),
+            ("transforms.route.regex", "a"),
+            ("transforms.route.replacement", "b"),
+        ];
+
+        // The id of a document is the key's text anyway.
+        assert_eq!(folds(&mask, true), ("unwrap,mask,route".to_owned(), true));
+        assert_eq!(folds(&mask, false), ("unwrap,key,mask,route".to_owned(), false));
+        // Without the predicate `MaskField` refuses the null that a delete has become.
+        let bare: Vec<_> = mask
+            .iter()
+            .filter(|(key, _)| {
+                !key.starts_with("transforms.mask.p") && *key != "transforms.mask.negate"
+            })
+            .copied()
+            .collect();
+        assert_eq!(folds(&bare, true), ("unwrap,key,mask,route".to_owned(), false));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::mapping::table_of;
 /// When the change was made.
 const TIMESTAMP_FIELD: &str = "@timestamp";
 /// What happened: Debezium's letter.
-const OPERATION_FIELD: &str = "__op";
+pub(super) const OPERATION_FIELD: &str = "__op";
 
 /// The fields that a document has beside those of its row.
 pub(super) fn fields() -> [DocumentField; 2] {
@@ -156,7 +156,8 @@ pub(super) fn field<'a>(document: &'a [u8], name: &str) -> Option<&'a RawValue> 
     fields.get(name).copied()
 }
 
-fn add_field(name: &str, value: &[u8], document: &mut Vec<u8>) {
+/// Adds a field to a document.
+pub(super) fn add_field(name: &str, value: &[u8], document: &mut Vec<u8>) {
     let is_empty = document.ends_with(b"{}");
     document.pop();
     if !is_empty {

@@ -4,7 +4,8 @@
 //! is a record like any other. So documents, mappings and ids are the same as of a topic that a Java
 //! worker wrote with these transforms. It costs some microseconds a record, which the sinks without
 //! transforms do not pay, nor do those whose transforms look at no key and no value, as routers: their
-//! records get another topic and stay what they are.
+//! records get another topic and stay what they are. Nor do rows to which transforms do all the same:
+//! their plan does it (`folded.rs`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,12 +14,14 @@ use bytes::Bytes;
 use connect::kafka::consumer::{Record, RecordMeta};
 use schema::avro::WriterSchema;
 use schema::connect_json::{Enveloped, json_text};
+use schema::plan::document::DocumentOptions;
 use schema::value::{Kind, Schema, Value};
 use serde_json::Value as Json;
 use transform::{
     Chain, Header, JsonProblem, Needs, Part, json_of, part_of, schema_json, schema_of, sequence_of,
 };
 
+use super::folded::{DATED_MILLIS, Fold};
 use super::schemas::{Form, SchemaRef, Schemas, json_error};
 use crate::config::{Converter, Converters, DocumentsConfig};
 use crate::error::{Origin, SinkError, Stage};
@@ -31,6 +34,7 @@ const SCHEMAS_MAX: usize = 1_000;
 pub(super) struct Transforms {
     chain: Chain,
     needs: Needs,
+    folding: Option<Folding>,
     /// Where the records of topics go, if the topic is all that matters.
     routes: FastMap<Arc<str>, Option<Arc<str>>>,
     /// What the topics have.
@@ -42,13 +46,35 @@ pub(super) struct Transforms {
     text: Arc<Schema>,
 }
 
+/// A chain that folds for most rows.
+struct Folding {
+    /// The part of it that makes topics.
+    topics: Chain,
+    options: DocumentOptions,
+    /// What rows of each schema become; `None` for one whose rows go through one by one.
+    known: FastMap<SchemaRef, Option<Arc<Fold>>>,
+}
+
+/// What becomes of a record before its data are looked at.
+pub(super) enum Passed {
+    /// It is the row that it was, in the topic that it goes to, and the plan does the rest.
+    Row(Arc<Fold>, Record),
+    /// A transform drops it.
+    Dropped,
+    /// It has to go through by itself.
+    Other,
+}
+
 impl Transforms {
     /// The transforms that the settings ask for, if they ask for any, or for a format that is read as
     /// data of Connect. Documents are then made of what comes out of them.
-    pub(super) fn new(config: &mut DocumentsConfig) -> Option<Self> {
+    pub(super) fn new(config: &mut DocumentsConfig, options: DocumentOptions) -> Option<Self> {
         let settings = std::mem::take(&mut config.transforms);
         // They were read once already, when the settings were.
         let (chain, _) = Chain::read(&settings).ok()?;
+        let topics = Chain::read(&settings).ok().filter(|_| config.transforms_fold);
+        let topics = topics.map(|(chain, _)| chain.of_topics());
+        let folding = topics.map(|topics| Folding { topics, options, known: FastMap::default() });
         let (is_generic, converters) = (config.converters.are_generic(), config.converters);
         if chain.is_empty() && !is_generic {
             return None;
@@ -62,6 +88,7 @@ impl Transforms {
         Some(Self {
             chain,
             needs,
+            folding,
             routes: FastMap::default(),
             converters,
             read: FastMap::default(),
@@ -75,6 +102,54 @@ impl Transforms {
     /// they have made.
     pub(super) fn read_data(&self) -> bool {
         self.needs == Needs::Data
+    }
+
+    /// What the topics have.
+    pub(super) fn converters(&self) -> Converters {
+        self.converters
+    }
+
+    /// Looks whether a record's plan does what the transforms do. Waits for the registry.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::apply`].
+    pub(super) async fn pass(
+        &mut self,
+        record: &Record,
+        (schemas, stage): (&mut Schemas, &mut Stage),
+    ) -> Result<Passed, SinkError> {
+        let (Some(folding), Some(value)) = (&mut self.folding, &record.value) else {
+            return Ok(Passed::Other);
+        };
+        let is_dated = record.meta.timestamp.is_none_or(|millis| DATED_MILLIS.contains(&millis));
+        let Ok(Form::Avro { schema, .. }) = schemas.take(self.converters.value, value, record)
+        else {
+            return Ok(Passed::Other);
+        };
+        let fold = match folding.known.get(&schema) {
+            Some(known) => known.clone(),
+            None => {
+                *stage = Stage::ValueConverter(self.converters.value.class());
+                let writer = schemas.get(schema, &record.partition.topic).await?;
+                let fold = Fold::of(&self.chain, &writer, folding.options).map(Arc::new);
+                if folding.known.len() >= SCHEMAS_MAX {
+                    folding.known.clear();
+                }
+                folding.known.insert(schema, fold.clone());
+                fold
+            }
+        };
+        let Some(fold) = fold.filter(|_| is_dated) else { return Ok(Passed::Other) };
+        Ok(match self.route(record, stage)? {
+            Some(to) => Passed::Row(fold, routed(record, to)),
+            None => Passed::Dropped,
+        })
+    }
+
+    /// The transforms that topics go through.
+    fn topics(&mut self) -> &mut Chain {
+        self.folding.as_mut().map_or(&mut self.chain, |folding| &mut folding.topics)
     }
 
     /// Sends a record through. `None` if a transform drops it. Waits for the registry.
@@ -132,13 +207,13 @@ impl Transforms {
         *stage = Stage::HeaderConverter(self.converters.header.class());
         let given = self.given(record, part(&record.key), part(&record.value))?;
         *stage = Stage::Transformation;
-        let done = self.chain.apply(given);
+        let done = self.topics().apply(given);
         let done = done.map_err(|source| SinkError::Transform {
             origin: Origin::of(record),
             source: Box::new(source),
         })?;
         let to = done.map(|done| done.topic);
-        if self.needs == Needs::Topic {
+        if self.needs == Needs::Topic || self.folding.is_some() {
             self.routes.insert(Arc::clone(topic), to.clone());
         }
         Ok(to)
@@ -152,7 +227,7 @@ impl Transforms {
     /// The topic that records like one without key and value go to.
     pub(super) fn topic_of(&mut self, record: &Record) -> Result<Arc<str>, SinkError> {
         let given = self.given(record, Part::NULL, Part::NULL)?;
-        let done = self.chain.apply(given).map_err(|source| SinkError::Transform {
+        let done = self.topics().apply(given).map_err(|source| SinkError::Transform {
             origin: Origin::of(record),
             source: Box::new(source),
         })?;
@@ -292,7 +367,11 @@ fn routed(record: &Record, to: Arc<str>) -> Record {
         value: record.value.clone(),
         lsn: record.lsn,
         control: record.control.clone(),
-        meta: RecordMeta { routed_from: is_other.then_some(from), ..RecordMeta::default() },
+        meta: RecordMeta {
+            timestamp: record.meta.timestamp,
+            routed_from: is_other.then_some(from),
+            ..RecordMeta::default()
+        },
     }
 }
 

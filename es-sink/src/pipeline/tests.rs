@@ -5,6 +5,7 @@ mod dated;
 mod delivery;
 mod documents;
 mod folded;
+mod folded_rows;
 mod histories;
 mod json;
 mod large;

@@ -27,7 +27,8 @@ impl WriterSchema {
     }
 }
 
-fn schema(node: &Node, path: &str) -> Result<Schema, SchemaError> {
+/// The type of a value at `path`.
+pub(crate) fn schema(node: &Node, path: &str) -> Result<Schema, SchemaError> {
     let unsupported = |found: &'static str, expected| SchemaError::Unsupported {
         path: path.to_owned(),
         found: found.into(),

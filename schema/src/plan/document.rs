@@ -88,13 +88,24 @@ pub struct RowChoice<'a> {
     pub field: &'a dyn Fn(&str) -> Option<Box<str>>,
     /// Whether a deleted row is written as it was, if the record has it.
     pub deleted_rows: bool,
+    /// What stands in the place of all values of a column but null, if anything does: a value of
+    /// the column's type.
+    pub instead: &'a dyn Fn(&str) -> Option<crate::value::Value>,
+    /// Fields that whoever runs the plan adds to each document.
+    pub added: &'a [DocumentField],
 }
 
 impl RowChoice<'_> {
     /// All columns of rows that are there, under their own names.
     #[must_use]
     pub fn everything(options: DocumentOptions) -> Self {
-        Self { options, field: &|column| Some(column.into()), deleted_rows: false }
+        Self {
+            options,
+            field: &|column| Some(column.into()),
+            deleted_rows: false,
+            instead: &|_| None,
+            added: &[],
+        }
     }
 }
 
@@ -198,8 +209,16 @@ impl DocumentPlan {
             Layout::Envelope(envelope) => envelope.columns(),
             Layout::Flat(row) => row.columns(),
         };
-        let fields = value::describe(columns);
-        Ok(Self { layout, fields })
+        let mut fields = value::describe(columns).into_vec();
+        for added in choice.added {
+            if let Some(same) = fields.iter().find(|field| field.name == added.name) {
+                let (field, first, second) = (&added.name, &same.name, &added.name);
+                let (field, first, second) = (field.clone(), first.clone(), second.clone());
+                return Err(PlanError::SameField { field, first, second });
+            }
+            fields.push(added.clone());
+        }
+        Ok(Self { layout, fields: fields.into() })
     }
 
     /// Appends the document of one record to `out`. `avro_body` is what follows the five bytes

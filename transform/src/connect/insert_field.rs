@@ -6,6 +6,7 @@ use schema::value::{Field, Kind, Schema, Value};
 
 use super::Transform;
 use crate::error::{ConfigProblem, Failure};
+use crate::fold::{Folded, Origin, Row, nulls_stay};
 use crate::java::{no_struct, put, require_map};
 use crate::options::Options;
 use crate::record::{Part, Record, Side};
@@ -83,6 +84,19 @@ impl Inserted {
         Schema { optional: self.optional, ..schema }
     }
 
+    /// The field in all rows; `None` if there are records that have no value for it.
+    fn folded(&self) -> Option<Folded> {
+        let origin = match &self.what {
+            What::Topic => Origin::Topic,
+            What::Partition => Origin::Partition,
+            What::Offset => Origin::Offset,
+            What::Timestamp if !self.optional => return None,
+            What::Timestamp => Origin::Timestamp,
+            What::Static(text) => Origin::Text(text.clone()),
+        };
+        Some(Folded { name: self.name.clone(), schema: self.schema(), origin })
+    }
+
     /// The value; `None` if the record does not have it.
     fn value(&self, record: &Record) -> Result<Option<Value>, Failure> {
         Ok(match &self.what {
@@ -136,5 +150,15 @@ impl Transform for InsertField {
         };
         *self.side.of_mut(&mut record) = part;
         Ok(Some(record))
+    }
+
+    fn fold(&self, mut row: Row) -> Option<Row> {
+        if self.side != Side::Value || !nulls_stay(&row.fields, self.defaults) {
+            return None;
+        }
+        let added = self.fields.iter().map(Inserted::folded).collect::<Option<Vec<_>>>()?;
+        let mut fields = std::mem::take(&mut row.fields);
+        fields.extend(added);
+        row.with(fields)
     }
 }

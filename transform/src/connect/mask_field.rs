@@ -4,6 +4,7 @@ use schema::value::{Kind, Schema, Value};
 
 use super::Transform;
 use crate::error::{ConfigProblem, Failure};
+use crate::fold::{Folded, Origin, Row, nulls_stay};
 use crate::java::decimal::Decimal;
 use crate::java::number::Number;
 use crate::java::{class_of, lookup, no_struct, put, require_map};
@@ -58,6 +59,26 @@ impl Transform for MaskField {
         };
         Ok(Some(record))
     }
+
+    fn fold(&self, mut row: Row) -> Option<Row> {
+        if self.side != Side::Value || !nulls_stay(&row.fields, self.defaults) {
+            return None;
+        }
+        let masked = |field: Folded| {
+            if !self.fields.contains(&field.name) {
+                return Some(field);
+            }
+            let (Origin::Row(column) | Origin::Masked(column, _)) = field.origin else {
+                return None;
+            };
+            // What a value becomes, if it is not null, hangs on its type alone.
+            let value = self.mask(Some(&field.schema), &any_of(&field.schema.kind)).ok()?;
+            Some(Folded { origin: Origin::Masked(column, value), ..field })
+        };
+        let fields = std::mem::take(&mut row.fields);
+        let fields = fields.into_iter().map(masked).collect::<Option<_>>()?;
+        row.with(fields)
+    }
 }
 
 impl MaskField {
@@ -90,6 +111,22 @@ fn nothing(schema: Option<&Schema>, value: &Value) -> Option<Value> {
         Value::Bytes(_) if logical::is(schema, logical::DECIMAL) => Value::Bytes(vec![0]),
         Value::Bytes(_) | Value::Struct(_) | Value::Null => return None,
     })
+}
+
+/// Some value of a type that is not null.
+fn any_of(kind: &Kind) -> Value {
+    match kind {
+        Kind::Boolean => Value::Boolean(true),
+        Kind::Int8 | Kind::Int16 | Kind::Int32 => Value::Int32(1),
+        Kind::Int64 => Value::Int64(1),
+        Kind::Float32 => Value::Float32(1.0),
+        Kind::Float64 => Value::Float64(1.0),
+        Kind::String => Value::String(String::new()),
+        Kind::Bytes => Value::Bytes(Vec::new()),
+        Kind::Array(_) => Value::Array(Vec::new()),
+        Kind::Map(..) => Value::Map(Vec::new()),
+        Kind::Struct(_) => Value::Struct(Vec::new()),
+    }
 }
 
 fn replace(schema: Option<&Schema>, value: &Value, text: &str) -> Result<Value, Failure> {

@@ -53,6 +53,10 @@ impl Predicate {
         }
     }
 
+    pub(crate) fn is_tombstone(&self) -> bool {
+        matches!(self, Self::IsTombstone)
+    }
+
     pub(crate) fn holds(&self, record: &Record) -> bool {
         match self {
             Self::HasHeader(name) => record.headers.iter().any(|header| header.name == *name),

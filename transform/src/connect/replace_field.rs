@@ -6,6 +6,7 @@ use schema::value::{Field, Schema, Value};
 
 use super::Transform;
 use crate::error::{ConfigProblem, Failure};
+use crate::fold::{Folded, Row, nulls_stay};
 use crate::java::{no_struct, put, require_map};
 use crate::options::Options;
 use crate::record::{Part, Record, Side};
@@ -82,6 +83,17 @@ impl Transform for ReplaceField {
             }
         };
         Ok(Some(record))
+    }
+
+    fn fold(&self, mut row: Row) -> Option<Row> {
+        if self.side != Side::Value {
+            return None;
+        }
+        let named =
+            |field: Folded| Some(Folded { name: self.names.of(&field.name)?.to_owned(), ..field });
+        let fields = std::mem::take(&mut row.fields);
+        let fields: Vec<_> = fields.into_iter().filter_map(named).collect();
+        nulls_stay(&fields, self.defaults).then_some(fields).and_then(|fields| row.with(fields))
     }
 }
 

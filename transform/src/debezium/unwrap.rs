@@ -7,6 +7,7 @@ use schema::value::{Field, Kind, Schema, Value};
 use super::{Envelope, row_text};
 use crate::connect::Transform;
 use crate::error::{ConfigProblem, Failure};
+use crate::fold::Row;
 use crate::options::Options;
 use crate::record::{Header, Part, Record};
 use crate::schemas::{SchemaCache, fields_of, read, with_fields};
@@ -130,6 +131,13 @@ impl Transform for Unwrap {
             return self.unwrap_to(record, is_delete);
         }
         self.unwrap_to(record, is_delete)
+    }
+
+    fn fold(&self, row: Row) -> Option<Row> {
+        let adds = !self.fields.is_empty() || !self.headers.is_empty();
+        let is_plain = !adds && self.route.is_none() && self.dropped.is_none();
+        let deletes = matches!(self.deletes, Deletes::Tombstone | Deletes::DeleteToTombstone);
+        if is_plain && deletes { row.unwrapped() } else { None }
     }
 }
 

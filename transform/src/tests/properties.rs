@@ -9,7 +9,7 @@ use schema::value::{Field, Kind, Schema, Value};
 use crate::{Chain, Header, Part, Record, json_of, part_of, schema_json, schema_of};
 
 /// A schema with a value of it.
-fn typed() -> impl Strategy<Value = (Schema, Value)> {
+pub(super) fn typed() -> impl Strategy<Value = (Schema, Value)> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(|v| (Schema::new(Kind::Boolean), Value::Boolean(v))),
         any::<i8>().prop_map(|v| (Schema::new(Kind::Int8), Value::Int32(v.into()))),

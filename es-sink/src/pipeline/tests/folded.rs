@@ -163,7 +163,7 @@ async fn after(steps: &[Step], rows: &[Row]) -> Indices {
     server.indices().iter().map(|index| (index.clone(), of(index))).collect()
 }
 
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
 }
 

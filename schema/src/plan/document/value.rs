@@ -9,7 +9,8 @@ use super::json::{write_string, write_verbatim};
 use super::scalar::Scalar;
 use super::skip::{Skip, refuse_empty};
 use super::{DocumentOptions, GeometryForm, JsonForm, RowChoice};
-use crate::avro::{Field, Node, Shape};
+use crate::avro::{self, Field, Node, Shape};
+use crate::value as connect;
 
 /// One field of an object: what comes before its value, and the value.
 #[derive(Debug)]
@@ -45,6 +46,15 @@ enum Codec {
     VariableDecimal,
     /// Passed over: of a column that is left out.
     LeftOut(Skip),
+    Instead(Box<Instead>),
+}
+
+/// One text in the place of every value.
+#[derive(Debug)]
+struct Instead {
+    skip: Skip,
+    kind: FieldKind,
+    text: Box<[u8]>,
 }
 
 /// Compiles the columns of a row, as far as they are wanted in a document.
@@ -64,7 +74,10 @@ pub(super) fn compile_row(
             return Err(PlanError::SameField { field: name, first, second });
         }
         let is_first = columns.iter().all(|column| column.field.is_none());
-        let value = Value::compile(&field.node, &field.name, choice.options)?;
+        let mut value = Value::compile(&field.node, &field.name, choice.options)?;
+        if let Some(instead) = (choice.instead)(&field.name) {
+            value.codec = value.codec.instead(&field.node, &field.name, &instead)?;
+        }
         let label = Label::of(&name, is_first);
         columns.push(Column { name: field.name.clone(), field: Some(name), label, value });
     }
@@ -255,6 +268,26 @@ impl Codec {
         })
     }
 
+    /// The same for a column that has one value wherever it is not null.
+    fn instead(self, node: &Node, path: &str, value: &connect::Value) -> Result<Self, PlanError> {
+        let refused = || PlanError::Unsupported {
+            path: path.to_owned(),
+            found: "another value than the column has".into(),
+            expected: "one that a document can show",
+        };
+        let (_, node) = node.optional().ok_or_else(refused)?;
+        let schema = avro::connect_type(node, path)?;
+        let (mut body, mut text) = (Vec::new(), Vec::new());
+        avro::encode(&schema, value, &mut body).map_err(|_| refused())?;
+        let mut cursor = Cursor::new(&body);
+        self.write(&mut cursor, &mut text).map_err(|_| refused())?;
+        if cursor.remaining() > 0 {
+            return Err(refused());
+        }
+        let (skip, kind) = (Skip::compile(node, path)?, self.kind());
+        Ok(Self::Instead(Box::new(Instead { skip, kind, text: text.into() })))
+    }
+
     fn kind(&self) -> FieldKind {
         match self {
             Self::Scalar(scalar) => scalar.kind(),
@@ -267,6 +300,7 @@ impl Codec {
             Self::VariableDecimal => FieldKind::Decimal { precision: None, scale: None },
             // No document has it.
             Self::LeftOut(_) => FieldKind::Json,
+            Self::Instead(instead) => instead.kind.clone(),
         }
     }
 
@@ -306,6 +340,10 @@ impl Codec {
                 decimal::write_scaled(cursor.bytes()?, scale, out)
             }
             Self::LeftOut(skip) => skip.run(cursor),
+            Self::Instead(instead) => {
+                out.extend_from_slice(&instead.text);
+                instead.skip.run(cursor)
+            }
         }
     }
 }

@@ -13,7 +13,8 @@ fn chosen(column: &str) -> Option<Box<str>> {
 }
 
 fn choice(deleted_rows: bool) -> RowChoice<'static> {
-    RowChoice { options: DocumentOptions::default(), field: &chosen, deleted_rows }
+    let everything = RowChoice::everything(DocumentOptions::default());
+    RowChoice { field: &chosen, deleted_rows, ..everything }
 }
 
 fn row_schema(columns: &[(String, bool)]) -> String {
