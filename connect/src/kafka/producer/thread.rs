@@ -157,7 +157,7 @@ fn start_transactions(producer: &BaseProducer<Deliveries>) -> Result<(), RdKafka
         }
         // Errors of connections come by polling, which the call above does not do. Where there is
         // none, as with a broker that accepts and is silent, the wait itself is told of.
-        producer.poll(Duration::ZERO);
+        producer.poll(queue::LISTEN);
         tell(&RdKafkaError::Transaction(error), "no answer to the start of transactions");
     }
 }
@@ -229,7 +229,7 @@ impl Session {
         for (index, record) in batch.records.iter().enumerate() {
             self.send(batch, (index, record))?;
         }
-        // Takes off what librdkafka has to say.
+        // Takes off what librdkafka has to say: errors.
         self.producer.poll(Duration::ZERO);
         if let Some(open) = &mut self.open {
             open.bytes += batch.bytes.len();

@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaError, RDKafkaErrorCode 
 use rdkafka::producer::{BaseRecord, Producer, PurgeConfig};
 use schema::fault::{Disposition, Fault, chain};
 
-use super::queue::LONG_PAUSE;
+use super::queue::{LISTEN, LONG_PAUSE};
 use super::{DELIVERY_TIMEOUT, Session, TRANSACTION_TIMEOUT};
 use crate::clock;
 use crate::config::{Delivery, KAFKA_REQUEST_TIMEOUT};
@@ -167,6 +167,7 @@ impl Session {
             return error;
         }
         // A record that the broker refuses is what broke the transaction.
+        self.producer.poll(LISTEN);
         let refused = self.deliveries.take_failure(&self.brokers);
         let error = match refused {
             Some(refused) if refused.disposition() == Disposition::Halt => refused,

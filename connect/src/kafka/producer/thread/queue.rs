@@ -36,6 +36,9 @@ pub(super) const LONG_PAUSE: Duration = Duration::from_millis(1);
 /// Looks after which pauses are long.
 const SHORT_PAUSES: usize = 20;
 
+/// Long enough to take off all that librdkafka has to say: a poll without time takes one thing.
+pub(super) const LISTEN: Duration = Duration::from_millis(2);
+
 /// How long a full queue may stay as it is before it is nudged: records of many partitions can fill
 /// it without one full batch.
 const FULL_MAX: Duration = Duration::from_millis(10);
