@@ -343,8 +343,9 @@ impl Fault for SinkError {
             }
             Self::MixedVersions { .. } => {
                 "if rowcast writes the topic again: stop the sink, PATCH its offsets to the topic's \
-                 end, resume it, and `rowcast table snapshot`; if another source has written all of \
-                 it: set `index.name` to a new index and `consumer.override.group.id` to a new group"
+                 end, resume it, set `snapshot.sweep` of the source to true, and `rowcast table \
+                 snapshot`; if another source has written all of it: set `index.name` to a new index \
+                 and `consumer.override.group.id` to a new group"
             }
             Self::ForeignIndex { .. } => {
                 "give each topic an index of its own in `index.name`, or set `index.shared` and \

@@ -113,7 +113,7 @@ async fn put(rowcast: &RowcastWorker, name: &str, what: &str) {
 }
 
 /// What the hint of a sink says that has met Debezium's records behind rowcast's: it begins at the end
-/// of the topics, and the tables are copied.
+/// of the topics, and the tables are copied, each with a sweep behind it.
 async fn follow_the_remedy(cluster: &Cluster, rowcast: &RowcastWorker) {
     put(rowcast, SINK, "stop").await;
     until_is(rowcast, SINK, "STOPPED").await;
@@ -131,6 +131,12 @@ async fn follow_the_remedy(cluster: &Cluster, rowcast: &RowcastWorker) {
     assert_eq!(status, 200, "{answer}");
     put(rowcast, SINK, "resume").await;
     for taken in &cluster.connectors {
+        let mut config = taken.source();
+        config["snapshot.sweep"] = json!("true");
+        let path = format!("/connectors/{}/config", taken.name);
+        let (status, answer) = rowcast.ask("PUT", &path, &config).await;
+        assert_eq!(status, 200, "{answer}");
+        until_is(rowcast, taken.name, "RUNNING").await;
         let table = format!("{}.t", taken.name);
         let copy = ["table", "snapshot", &table, "--url", rowcast.url()];
         let told = run_rowcast(&copy, &[], DEADLINE).await.unwrap();
@@ -170,6 +176,8 @@ async fn a_worker_takes_a_clusters_place_and_gives_it_back() {
     put(&rowcast, SINK, "stop").await;
     until_is(&rowcast, SINK, "STOPPED").await;
     let load = cluster.load(1_000_000);
+    // The sink will read these and halt behind them: their deletes are Debezium's.
+    cluster.until_more((0, 20)).await;
     stop(&rowcast.process).await;
 
     cluster.connect.come_back(NAMES).await;
