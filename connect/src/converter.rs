@@ -15,6 +15,7 @@ use transform::HeaderConverter;
 
 use crate::config::{ConfigError, Settings};
 
+pub use header::{HeaderError, connect_record};
 pub use part_reader::PartReader;
 pub use part_writer::{PartError, PartWriter, Side};
 pub use text::{NotUtf8, TextDecoder, TextEncoder, TextError};

@@ -8,8 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::data::{json_of, part_of, schema_json, schema_of};
 use crate::record::Part;
-use crate::schemas::logical;
-use crate::text::{connect_text, java_text, kind_name};
+use crate::text::{byte_array, connect_text, java_text};
 use crate::values;
 
 /// What the bytes of headers are (`header.converter`).
@@ -104,7 +103,7 @@ impl HeaderConverter {
             Self::Simple => connect_text(part).map(String::into_bytes),
             Self::Text if is_null => None,
             Self::Text => Some(java_text(schema, &part.value).map_err(HeaderProblem::new)?.into()),
-            Self::Bytes => raw(part)?,
+            Self::Bytes => byte_array(part).map_err(HeaderProblem::new)?.map(<[u8]>::to_vec),
             Self::Json { .. } if is_null && schema.is_none() => None,
             Self::Json { schemas } => {
                 let default = schema.and_then(|schema| schema.default.as_ref());
@@ -130,32 +129,4 @@ fn enveloped(bytes: &[u8]) -> Result<Part, HeaderProblem> {
 /// `Enveloped` and `json_text` have looked at the nesting.
 fn parse(text: &str) -> Result<Json, HeaderProblem> {
     serde_json::from_str(text).map_err(|_| HeaderProblem::new("it is no JSON"))
-}
-
-/// As `ByteArrayConverter`, in its words.
-fn raw(part: &Part) -> Result<Option<Vec<u8>>, HeaderProblem> {
-    if let Some(schema) = part.schema.as_deref().filter(|schema| schema.kind != Kind::Bytes) {
-        let kind = kind_name(&schema.kind);
-        return Err(HeaderProblem::new(format_args!(
-            "Invalid schema type for ByteArrayConverter: {kind}"
-        )));
-    }
-    let is_decimal = logical::is(part.schema.as_deref(), logical::DECIMAL);
-    match &part.value {
-        Value::Null => Ok(None),
-        Value::Bytes(bytes) if !is_decimal => Ok(Some(bytes.clone())),
-        Value::Boolean(_)
-        | Value::Int32(_)
-        | Value::Int64(_)
-        | Value::Float32(_)
-        | Value::Float64(_)
-        | Value::String(_)
-        | Value::Bytes(_)
-        | Value::Array(_)
-        | Value::Map(_)
-        | Value::Date(_)
-        | Value::Struct(_) => Err(HeaderProblem::new(
-            "ByteArrayConverter is not compatible with objects of this type",
-        )),
-    }
 }

@@ -33,7 +33,7 @@ pub use fold::{Folded, Origin};
 pub use headers::{HeaderConverter, HeaderProblem};
 pub use record::{Header, Part, Record};
 pub use sequence::sequence_of;
-pub use text::{java_text, kind_name};
+pub use text::{byte_array, java_text};
 
 /// The Java classes of all transforms, in the order of their names.
 pub fn transform_classes() -> impl Iterator<Item = &'static str> {

@@ -1,5 +1,5 @@
 //! Connect's data as text, in the two forms that its converters have: Java's `toString` and Connect's
-//! `Values.convertToString`.
+//! `Values.convertToString`; and as the bytes that they are.
 
 use std::fmt::Write as _;
 
@@ -18,6 +18,27 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Types of Connect whose Java text hangs on the machine.
 const LOCAL: [&str; 3] = [logical::DATE, logical::TIME, logical::TIMESTAMP];
+
+/// The bytes that `ByteArrayConverter` makes, none of a null. Those of a decimal are a number in Java,
+/// and no array.
+///
+/// # Errors
+///
+/// Returns what is refused, in Connect's words and without the value.
+pub fn byte_array(part: &Part) -> Result<Option<&[u8]>, Box<str>> {
+    let schema = part.schema.as_deref();
+    if let Some(schema) = schema.filter(|schema| schema.kind != Kind::Bytes) {
+        let kind = kind_name(&schema.kind);
+        return Err(format!("Invalid schema type for ByteArrayConverter: {kind}").into());
+    }
+    if part.is_null() {
+        return Ok(None);
+    }
+    if let (Value::Bytes(bytes), false) = (&part.value, logical::is(schema, logical::DECIMAL)) {
+        return Ok(Some(bytes));
+    }
+    Err("ByteArrayConverter is not compatible with objects of this type".into())
+}
 
 /// As Java's `toString`, which `StringConverter` takes: a text as it is. What Java prints an address
 /// for, or a form that hangs on the machine, is refused.
@@ -223,7 +244,7 @@ fn moment(ms: i64) -> String {
 
 /// A type, as Java names it.
 #[must_use]
-pub fn kind_name(kind: &Kind) -> &'static str {
+pub(crate) fn kind_name(kind: &Kind) -> &'static str {
     match kind {
         Kind::Boolean => "BOOLEAN",
         Kind::Int8 => "INT8",
@@ -237,5 +258,32 @@ pub fn kind_name(kind: &Kind) -> &'static str {
         Kind::Array(_) => "ARRAY",
         Kind::Map(..) => "MAP",
         Kind::Struct(_) => "STRUCT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn bytes_are_taken_and_what_only_looks_like_bytes_is_refused() {
+        let part =
+            |schema: Option<Schema>, value: Value| Part { schema: schema.map(Arc::new), value };
+        let bytes = || Value::Bytes(vec![1, 2]);
+
+        for schema in [None, Some(Schema::new(Kind::Bytes))] {
+            assert_eq!(byte_array(&part(schema.clone(), bytes())), Ok(Some(&[1, 2][..])));
+            assert_eq!(byte_array(&part(schema, Value::Null)), Ok(None));
+        }
+
+        let decimal = Schema::semantic(Kind::Bytes, logical::DECIMAL);
+        let refusal = byte_array(&part(Some(decimal), bytes())).unwrap_err();
+        assert!(refusal.contains("objects of this type"), "{refusal}");
+        let null = part(Some(Schema::new(Kind::String)), Value::Null);
+        let refusal = byte_array(&null).unwrap_err();
+        assert!(refusal.ends_with("ByteArrayConverter: STRING"), "{refusal}");
+        assert!(byte_array(&part(None, Value::Int32(1))).is_err());
     }
 }

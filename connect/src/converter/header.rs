@@ -1,8 +1,12 @@
-//! `header.converter`.
+//! `header.converter`, and the records that transforms see with it.
 
-use transform::HeaderConverter;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use transform::{Header, HeaderConverter, HeaderProblem, Part};
 
 use crate::config::{ConfigError, Settings};
+use crate::kafka::consumer::Record;
 
 /// The setting.
 pub(super) const KEY: &str = "header.converter";
@@ -26,6 +30,43 @@ pub(super) fn read(settings: &mut Settings) -> Result<HeaderConverter, ConfigErr
                            `string` or `bytes`, or their Java classes";
             return Err(settings.error(KEY, problem));
         }
+    })
+}
+
+/// A header that is not what the converter says. Has no value in it.
+#[derive(Debug, thiserror::Error)]
+#[error("its header {name} is not what `header.converter` says")]
+pub struct HeaderError {
+    /// Its name.
+    pub name: Box<str>,
+    /// Why.
+    #[source]
+    pub problem: HeaderProblem,
+}
+
+/// A record as transforms see it, once its key and its value are read.
+///
+/// # Errors
+///
+/// Returns [`HeaderError`] for the first header that is not what the converter says.
+pub fn connect_record(
+    record: &Record,
+    (key, value): (Part, Part),
+    converter: HeaderConverter,
+) -> Result<transform::Record, HeaderError> {
+    let header = |(name, value): &(Box<str>, Option<Bytes>)| {
+        let part = converter.read(value.as_deref());
+        let part = part.map_err(|problem| HeaderError { name: name.clone(), problem })?;
+        Ok(Header { name: name.to_string(), part })
+    };
+    Ok(transform::Record {
+        topic: Arc::clone(&record.partition.topic),
+        partition: Some(record.partition.partition),
+        offset: Some(record.offset.0),
+        timestamp: record.meta.timestamp,
+        key,
+        value,
+        headers: record.meta.headers.iter().map(header).collect::<Result<_, _>>()?,
     })
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use formats::{Format, FormatError, Prepared};
 use schema::avro::{SchemaStyle, encode, frame, schema_text};
 use schema::registry::{Registry, RegistryError, SchemaId, SchemaKind};
-use schema::value::{Kind, Schema, Value};
-use transform::{JsonProblem, Part, java_text, json_of, kind_name, schema_json};
+use schema::value::{Schema, Value};
+use transform::{JsonProblem, Part, byte_array, java_text, json_of, schema_json};
 
 use super::Converter;
 use crate::kafka::control::Control;
@@ -105,9 +105,11 @@ impl PartWriter {
         }
         match self.converter {
             Converter::Json { schemas } => self.json(part, schemas, out)?,
-            Converter::Avro | Converter::Registered(_) | Converter::Text | Converter::Bytes
-                if is_null =>
-            {
+            Converter::Bytes => match byte_array(part).map_err(refuses)? {
+                Some(bytes) => out.extend_from_slice(bytes),
+                None => return Ok(false),
+            },
+            Converter::Avro | Converter::Registered(_) | Converter::Text if is_null => {
                 return Ok(false);
             }
             Converter::Avro => {
@@ -129,7 +131,6 @@ impl PartWriter {
                 let text = java_text(part.schema.as_deref(), &part.value);
                 out.extend_from_slice(text.map_err(refuses)?.as_bytes());
             }
-            Converter::Bytes => out.extend_from_slice(raw(part)?),
         }
         Ok(true)
     }
@@ -270,30 +271,6 @@ fn judge(error: RegistryError) -> PartError {
         RegistryError::Settings { .. }
         | RegistryError::Unavailable { .. }
         | RegistryError::Unusable { .. } => PartError::Registry(Box::new(error)),
-    }
-}
-
-/// As `ByteArrayConverter`, in its words.
-fn raw(part: &Part) -> Result<&[u8], PartError> {
-    if let Some(schema) = part.schema.as_deref().filter(|schema| schema.kind != Kind::Bytes) {
-        let kind = kind_name(&schema.kind);
-        return Err(refuses(format!("Invalid schema type for ByteArrayConverter: {kind}")));
-    }
-    match &part.value {
-        Value::Bytes(bytes) => Ok(bytes),
-        Value::Null
-        | Value::Boolean(_)
-        | Value::Int32(_)
-        | Value::Int64(_)
-        | Value::Float32(_)
-        | Value::Float64(_)
-        | Value::String(_)
-        | Value::Array(_)
-        | Value::Map(_)
-        | Value::Date(_)
-        | Value::Struct(_) => {
-            Err(refuses("ByteArrayConverter is not compatible with objects of this type"))
-        }
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use schema::value::{Kind, Schema, Value};
 use serde_json::Value as Json;
-use transform::{Chain, Header, HeaderConverter, Part, json_of};
+use transform::{Chain, HeaderConverter, Part, json_of};
 
 use super::error::LineError;
 use crate::config::{ConfigError, Settings, WorkerConfig, read_transforms};
 use crate::connector::ConnectorName;
-use crate::converter::{Converter, Converters, PartReader, TextDecoder};
+use crate::converter::{Converter, Converters, PartReader, TextDecoder, connect_record};
 use crate::kafka::consumer::Record;
 
 /// What lines go through.
@@ -108,22 +108,7 @@ impl ChainDecoder {
     async fn value_of(&mut self, record: &Record) -> Result<Option<Part>, LineError> {
         let key = self.key.read(record.key.as_deref()).await?;
         let value = self.value.read(record.value.as_deref()).await?;
-        let header = |(name, value): &(Box<str>, Option<bytes::Bytes>)| {
-            let name = name.to_string();
-            match self.header.read(value.as_deref()) {
-                Ok(part) => Ok(Header { name, part }),
-                Err(problem) => Err(LineError::Header { name, problem }),
-            }
-        };
-        let given = transform::Record {
-            topic: Arc::clone(&record.partition.topic),
-            partition: Some(record.partition.partition),
-            offset: Some(record.offset.0),
-            timestamp: record.meta.timestamp,
-            key,
-            value,
-            headers: record.meta.headers.iter().map(header).collect::<Result<_, _>>()?,
-        };
+        let given = connect_record(record, (key, value), self.header)?;
         Ok(self.chain.apply(given)?.map(|done| done.value))
     }
 }

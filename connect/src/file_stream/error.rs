@@ -5,10 +5,10 @@ use std::io;
 
 use schema::fault::{Disposition, Fault};
 use schema::registry::RegistryError;
-use transform::{HeaderProblem, JsonProblem, TransformError};
+use transform::{JsonProblem, TransformError};
 
 use super::lines::FilePosition;
-use crate::converter::TextError;
+use crate::converter::{HeaderError, TextError};
 use crate::kafka::KafkaError;
 use crate::kafka::consumer::ConsumerError;
 use crate::stage::{RecordFailure, Trouble};
@@ -84,12 +84,8 @@ pub(super) enum LineError {
     #[error(transparent)]
     Text(#[from] TextError),
     /// The converter of headers does not.
-    #[error("its header {name} is not what `header.converter` says")]
-    Header {
-        name: String,
-        #[source]
-        problem: HeaderProblem,
-    },
+    #[error(transparent)]
+    Header(#[from] HeaderError),
     /// A transform does not.
     #[error(transparent)]
     Transform(#[from] TransformError),
@@ -105,7 +101,7 @@ impl LineError {
             Self::Text(TextError::Registry(error)) => {
                 matches!(error, RegistryError::Refused { .. })
             }
-            Self::Text(_) | Self::Header { .. } | Self::Transform(_) | Self::Json(_) => true,
+            Self::Text(_) | Self::Header(_) | Self::Transform(_) | Self::Json(_) => true,
         }
     }
 
@@ -113,7 +109,7 @@ impl LineError {
         match self {
             Self::Text(error) => error.hint(),
             Self::Transform(error) => error.hint(),
-            Self::Header { .. } => {
+            Self::Header(_) => {
                 Some("set `header.converter` to what the writer of the topic has".into())
             }
             Self::Json(_) => Some("change what the transforms make of values".into()),

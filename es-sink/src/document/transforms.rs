@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use connect::converter::{HeaderError, connect_record};
 use connect::kafka::consumer::{Record, RecordMeta};
 use schema::avro::WriterSchema;
 use schema::connect_json::{Enveloped, json_text};
@@ -18,7 +19,7 @@ use schema::plan::document::DocumentOptions;
 use schema::value::{Kind, Schema, Value};
 use serde_json::Value as Json;
 use transform::{
-    Chain, Header, JsonProblem, Needs, Part, json_of, part_of, schema_json, schema_of, sequence_of,
+    Chain, JsonProblem, Needs, Part, json_of, part_of, schema_json, schema_of, sequence_of,
 };
 
 use super::folded::{DATED_MILLIS, Fold};
@@ -240,21 +241,9 @@ impl Transforms {
         key: Part,
         value: Part,
     ) -> Result<transform::Record, SinkError> {
-        let converter = self.converters.header;
-        let header = |(name, value): &(Box<str>, Option<Bytes>)| {
-            let part = converter.read(value.as_deref()).map_err(|problem| {
-                convert(record, &format!("header {name} is not what its converter says: {problem}"))
-            })?;
-            Ok(Header { name: name.to_string(), part })
-        };
-        Ok(transform::Record {
-            topic: Arc::clone(&record.partition.topic),
-            partition: Some(record.partition.partition),
-            offset: Some(record.offset.0),
-            timestamp: record.meta.timestamp,
-            key,
-            value,
-            headers: record.meta.headers.iter().map(header).collect::<Result<_, SinkError>>()?,
+        connect_record(record, (key, value), self.converters.header).map_err(|error| {
+            let HeaderError { name, problem } = error;
+            convert(record, &format!("header {name} is not what its converter says: {problem}"))
         })
     }
 

@@ -25,6 +25,8 @@ pub struct KafkaOptions {
     /// Names of further listeners, each on a port of its own, such as `SASL_SSL`; a name that is
     /// no security protocol needs `listener.security.protocol.map` in `properties`.
     pub listeners: Vec<String>,
+    /// Listeners whose clients are sent to another address, such as a proxy's.
+    pub advertised: Vec<(String, SocketAddr)>,
     /// Further lines of `server.properties`; they come last and win.
     pub properties: Vec<(String, String)>,
     /// SCRAM users to make with the cluster, each as Kafka's `--add-scram` takes it.
@@ -37,6 +39,7 @@ impl Default for KafkaOptions {
             tuning: Tuning::Test,
             heap_mb: 256,
             listeners: Vec::new(),
+            advertised: Vec::new(),
             properties: Vec::new(),
             scram_users: Vec::new(),
         }
@@ -243,16 +246,21 @@ fn voter(id: u32, listeners: &[(String, Port)]) -> String {
 }
 
 fn server_properties(node: &Node, data: &Path, options: &KafkaOptions) -> String {
-    let list = |skipped: &str| {
-        let shown = node.listeners.iter().filter(|(name, _)| name != skipped);
-        let texts = shown.map(|(name, port)| format!("{name}://{}", loopback(port.number())));
-        texts.collect::<Vec<_>>().join(",")
+    let own = |port: &Port| loopback(port.number());
+    let advertised = |name: &str, port: &Port| {
+        let other = options.advertised.iter().find(|(known, _)| known == name);
+        other.map_or_else(|| own(port), |(_, address)| *address)
     };
+    let listeners: Vec<String> =
+        node.listeners.iter().map(|(name, port)| format!("{name}://{}", own(port))).collect();
+    let clients = node.listeners.iter().filter(|(name, _)| name != "CONTROLLER");
+    let advertised: Vec<String> =
+        clients.map(|(name, port)| format!("{name}://{}", advertised(name, port))).collect();
     let mut lines = vec![
         include_str!("../../stack/kafka/server.properties").to_owned(),
         format!("node.id={}", node.id),
-        format!("listeners={}", list("")),
-        format!("advertised.listeners={}", list("CONTROLLER")),
+        format!("listeners={}", listeners.join(",")),
+        format!("advertised.listeners={}", advertised.join(",")),
         format!("controller.quorum.voters={}", node.voters),
         "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,\
          SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"

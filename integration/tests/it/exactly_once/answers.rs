@@ -10,16 +10,22 @@ use tempfile::TempDir;
 use super::proxy::{Loss, Proxy};
 use crate::scenario::{Scenario, log_has, stop, until};
 
+/// The broker's listener behind the proxy.
+const PROXIED: &str = "PROXIED";
+
 /// A scenario whose broker is only reached through a proxy, and its running source.
 async fn behind_proxy(name: &'static str) -> (Scenario, Rowcast, Proxy, (Kafka, TempDir)) {
     let stack = shared().await.unwrap();
     let proxy = Proxy::start();
     let folder = tempfile::tempdir().unwrap();
     let mut options = KafkaOptions::default();
-    let advertised = format!("PLAINTEXT://{}", proxy.address());
-    options.properties.push(("advertised.listeners".to_owned(), advertised));
+    // Of a listener of its own: who looks whether the broker is ready does not meet the proxy.
+    options.listeners.push(PROXIED.to_owned());
+    options.advertised.push((PROXIED.to_owned(), proxy.address()));
+    let protocols = format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{PROXIED}:PLAINTEXT");
+    options.properties.push(("listener.security.protocol.map".to_owned(), protocols));
     let kafka = Kafka::start(&stack.installed, folder.path(), &options).await.unwrap();
-    proxy.set_broker(kafka.listener("PLAINTEXT").unwrap());
+    proxy.set_broker(kafka.listener(PROXIED).unwrap());
     let mut scenario = Scenario::new(name).await;
     let bootstrap = proxy.address().to_string();
     scenario.topics = Topics::new(&bootstrap, &stack.registry.url());
