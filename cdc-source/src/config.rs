@@ -72,7 +72,8 @@ pub(crate) struct SourceConfig {
     pub(crate) cascades: CascadePolicy,
     /// Where signals come from.
     pub(crate) signal: SignalConfig,
-    /// `commit.interval.ms`, 1 to 10,000: longest time that a busy Kafka transaction stays open.
+    /// `commit.interval.ms`, 1 to 10,000: longest time that a busy Kafka transaction stays open, unless
+    /// more is there than the brokers take.
     /// Default 100.
     pub(crate) commit_interval: Duration,
     /// `transaction.max.bytes`, 64 KiB to 1 GiB: bytes after which a Kafka transaction ends.
@@ -155,7 +156,7 @@ impl SourceConfig {
             commit_interval: settings.duration_ms("commit.interval.ms", 100, 1..=10_000)?,
             transaction_max_bytes: settings.integer(
                 "transaction.max.bytes",
-                16 << 20,
+                64 << 20,
                 64 << 10..=1 << 30,
             )?,
             delivery: Delivery::read(worker, settings)?,

@@ -1,9 +1,10 @@
 //! Connections to MySQL, and what their errors mean.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use mysql_common::Row;
 use mysql_common::prelude::FromRow;
 use schema::fault::{Disposition, Fault, chain};
@@ -16,7 +17,7 @@ use crate::config::{ConnectionConfig, Host, SourceConfig};
 use crate::dialect::{Dialect, words};
 use crate::error::SourceError;
 use crate::preflight;
-use crate::wire::{Login, Protocol, Rows, WireConnection, WireError};
+use crate::wire::{ColumnForm, Login, Protocol, Rows, WireConnection, WireError};
 
 /// A connection for statements.
 pub(crate) struct Connection {
@@ -105,25 +106,6 @@ impl Connection {
         Ok(rows)
     }
 
-    /// Runs a statement by the binary protocol and hands its rows over one by one, so that no more
-    /// than one is held here. `limit` is for the wait before each row.
-    pub(crate) async fn each_row(
-        &mut self,
-        action: &'static str,
-        statement: &str,
-        limit: Duration,
-        mut take: impl FnMut(Row) -> ControlFlow<()> + Send,
-    ) -> Result<(), SourceError> {
-        let mut taking = ControlFlow::Continue(());
-        let each = |row| {
-            // What is not wanted is read all the same: the connection serves the next statement.
-            if taking.is_continue() {
-                taking = take(row);
-            }
-        };
-        self.each(action, (Protocol::Binary, statement), limit, each).await
-    }
-
     async fn each(
         &mut self,
         action: &'static str,
@@ -132,7 +114,7 @@ impl Connection {
         mut take: impl FnMut(Row) + Send,
     ) -> Result<(), SourceError> {
         let mut rows = self.begin(action, query, limit).await?;
-        while let Some(row) = rows.next().await? {
+        while let Some(row) = rows.next_parsed().await? {
             take(row);
         }
         Ok(())
@@ -193,21 +175,56 @@ pub(crate) struct SelectedRows<'a> {
 }
 
 impl SelectedRows<'_> {
-    /// The next row; `None` behind the last one.
-    pub(crate) async fn next(&mut self) -> Result<Option<Row>, SourceError> {
+    /// The next row as it came, by the binary protocol; `None` behind the last one.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+        let Connection { wire, address, .. } = &mut *self.connection;
+        let is_here = wire.has_row(&self.rows);
+        let row = wire.next_packet(&mut self.rows);
+        waited((self.action, address, self.limit), is_here, row).await
+    }
+
+    async fn next_parsed(&mut self) -> Result<Option<Row>, SourceError> {
         let Connection { wire, address, .. } = &mut *self.connection;
         let is_here = wire.has_row(&self.rows);
         let row = wire.next_row(&mut self.rows);
-        // Looking at the clock for each row takes a tenth of what reading it does.
-        let row = if is_here {
-            row.await
-        } else {
-            let timed_out =
-                |_| SourceError::Timeout { action: self.action, address: address.clone() };
-            timeout(self.limit, row).await.map_err(timed_out)?
-        };
-        row.map_err(|error| judge(self.action, address, error))
+        waited((self.action, address, self.limit), is_here, row).await
     }
+
+    /// Reads the rows that nobody wants, so that the connection serves the next statement.
+    pub(crate) async fn skip(&mut self) -> Result<(), SourceError> {
+        while self.next().await?.is_some() {}
+        Ok(())
+    }
+
+    /// What the columns' values look like.
+    pub(crate) fn forms(&self) -> &Arc<[ColumnForm]> {
+        self.rows.forms()
+    }
+
+    /// A row in memory of its own.
+    pub(crate) fn parsed(&self, row: &Bytes) -> Result<Row, SourceError> {
+        self.rows.parsed(row).map_err(|error| self.failed(error))
+    }
+
+    /// What comes of a row that is none.
+    pub(crate) fn failed(&self, error: WireError) -> SourceError {
+        judge(self.action, &self.connection.address, error)
+    }
+}
+
+/// What a row is waited for with. Looking at the clock for each takes a tenth of what reading it does.
+async fn waited<T>(
+    (action, address, limit): (&'static str, &str, Duration),
+    is_here: bool,
+    row: impl Future<Output = Result<T, WireError>>,
+) -> Result<T, SourceError> {
+    let row = if is_here {
+        row.await
+    } else {
+        let timed_out = |_| SourceError::Timeout { action, address: address.to_owned() };
+        timeout(limit, row).await.map_err(timed_out)?
+    };
+    row.map_err(|error| judge(action, address, error))
 }
 
 /// Connects to the first server of the list that can be reached, and logs in.

@@ -3,6 +3,7 @@
 pub use crate::binlog::fuzzing::{BINLOG_EVENT, PAYLOAD, ROW_IMAGES, TABLE_MAP};
 pub use crate::ddl::fuzzing::DDL;
 pub use crate::history::fuzzing::HISTORY;
+pub use crate::snapshot::fuzzing::SELECTED_ROW;
 pub use crate::wire::fuzzing::{HANDSHAKE, PACKET};
 
 #[cfg(test)]
@@ -37,6 +38,11 @@ mod tests {
     #[test]
     fn handshake_holds_for_seeds_and_their_mutations() {
         replay(&super::HANDSHAKE);
+    }
+
+    #[test]
+    fn selected_row_holds_for_seeds_and_their_mutations() {
+        replay(&super::SELECTED_ROW);
     }
 
     #[test]

@@ -27,9 +27,12 @@ mod bounds;
 mod chunk;
 mod copy;
 pub(crate) mod create_table;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod loader;
 mod place;
 mod progress;
+mod rows;
 pub(crate) mod structure;
 mod throttle;
 mod values;
@@ -40,7 +43,6 @@ use std::sync::Arc;
 
 use schema::gtid::GtidSet;
 use schema::offset::SnapshotProgress;
-use schema::plan::record::PlanError;
 use schema::position::BinlogPosition;
 use schema::table::{TableId, TableSchema};
 use tokio::sync::mpsc;
@@ -56,6 +58,7 @@ pub(crate) use chunk::{Chunk, Order};
 pub(crate) use copy::{DueChunk, TableCopy};
 pub(crate) use place::Place;
 pub(crate) use progress::CopyRate;
+pub(crate) use rows::RowError;
 pub(crate) use window::Window;
 
 use bounds::{KeyRange, RangeQuery};
@@ -287,14 +290,16 @@ impl Snapshot {
         self.copies.iter_mut().find(|copy| copy.table == *table)
     }
 
-    /// The shape of a chunk of the table whose rows have no names yet.
-    pub(crate) fn unnamed(&self, table: &TableId) -> Option<&TableSchema> {
-        self.copy(table)?.unnamed()
+    /// The shape of a chunk of the table that has no plan yet.
+    pub(crate) fn unplanned(&self, table: &TableId) -> Option<&TableSchema> {
+        self.copy(table)?.unplanned()
     }
 
-    /// Names the rows of the chunks that have the plan's shape.
-    pub(crate) fn name_rows(&mut self, plan: &Arc<TablePlan>) -> Result<(), PlanError> {
-        self.copy_mut(&plan.schema.id).map_or(Ok(()), |copy| copy.name_rows(plan))
+    /// The chunks that have the plan's shape are written by it.
+    pub(crate) fn planned(&mut self, plan: &Arc<TablePlan>) {
+        if let Some(copy) = self.copy_mut(&plan.schema.id) {
+            copy.planned(plan);
+        }
     }
 
     /// Step 5: the next chunk of which the stream has passed the high watermark, of whatever table.

@@ -3,6 +3,7 @@
 //! where that one is safe with whatever a server may send; see `docs/adr/0020`.
 
 mod auth;
+mod binary;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -27,6 +28,7 @@ use self::auth::Plugin;
 use self::handshake::{AuthMessage, Greeting};
 use self::packet::{FRAME_MAX_BYTES, PacketReader};
 
+pub(crate) use binary::{Cell, Cells, ColumnForm};
 pub(crate) use error::WireError;
 pub(crate) use packet::PACKET_MAX_BYTES;
 pub(crate) use statement::{Protocol, Rows};

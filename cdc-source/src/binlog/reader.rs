@@ -17,6 +17,20 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
+    #[inline]
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*byte)
+    }
+
+    #[inline]
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (array, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(array)
+    }
+
     /// A number of up to eight bytes.
     #[inline]
     pub(crate) fn little_endian(&mut self, width: usize) -> Option<u64> {

@@ -8,7 +8,6 @@ use schema::envelope::{EventSource, SnapshotMarker, Source};
 use schema::lsn::Lsn;
 use schema::offset::{SnapshotProgress, TableState};
 use schema::table::TableId;
-use schema::types::MysqlValue;
 
 use super::Pipeline;
 use super::emit::now_us;
@@ -52,7 +51,7 @@ impl Pipeline {
     pub(super) async fn take_step(&mut self, step: Step) -> Result<(), SourceError> {
         match step {
             Step::Waiting => Ok(()),
-            Step::Loaded(table) => self.name_rows(&table).await,
+            Step::Loaded(table) => self.plan_chunks(&table).await,
             Step::Parked { table, reason } => {
                 self.park(&table, &reason);
                 // At once: on a quiet server nothing else would say so.
@@ -65,17 +64,14 @@ impl Pipeline {
         }
     }
 
-    /// Gives the rows of chunks that were read the names that the stream has for them.
-    async fn name_rows(&mut self, table: &TableId) -> Result<(), SourceError> {
-        while let Some(schema) = self.snapshot.unnamed(table).cloned() {
+    /// Finds how the chunks that were read are written.
+    async fn plan_chunks(&mut self, table: &TableId) -> Result<(), SourceError> {
+        while let Some(schema) = self.snapshot.unplanned(table).cloned() {
             let Some(plan) = self.tables.plan(&schema, &mut self.producer).await? else {
                 self.snapshot.give_up(table);
                 return self.flush().await;
             };
-            if let Err(error) = self.snapshot.name_rows(&plan) {
-                self.park(table, &schema::fault::chain(&error));
-                return self.flush().await;
-            }
+            self.snapshot.planned(&plan);
         }
         Ok(())
     }
@@ -95,11 +91,19 @@ impl Pipeline {
     }
 
     fn emit_chunk_rows(&mut self, due: &DueChunk) -> Result<u64, RecordError> {
-        let DueChunk { plan, window, chunk, .. } = due;
-        let record = plan.snapshot_record();
-        let rows = kept_rows(plan, window, chunk)?;
         // The rows and the progress are one Kafka transaction: an error takes all of them back.
         let (records, bytes) = (self.batch.records(), self.batch.bytes());
+        let written = self.write_chunk_rows(due);
+        if written.is_err() {
+            self.batch.truncate(records, bytes);
+        }
+        written
+    }
+
+    fn write_chunk_rows(&mut self, due: &DueChunk) -> Result<u64, RecordError> {
+        let DueChunk { plan, window, chunk, .. } = due;
+        let record = plan.snapshot_record();
+        let kept = kept_rows(plan, window, chunk)?;
         let now_us = now_us();
         let mut source = Source {
             ts_us: now_us,
@@ -115,8 +119,9 @@ impl Pipeline {
         };
         let mut shared = EventSource::default();
         shared.begin(now_us);
-        for (number, row) in rows.iter().enumerate() {
-            let marker = chunk.place.map(|place| place.marker(number, rows.len()));
+        let mut row = Vec::new();
+        for (number, index) in kept.iter().enumerate() {
+            let marker = chunk.place.map(|place| place.marker(number, kept.len()));
             if let Some(marker) = marker.filter(|marker| *marker != source.snapshot) {
                 source.snapshot = marker;
                 shared.begin(now_us);
@@ -131,14 +136,11 @@ impl Pipeline {
                 event: &mut shared,
                 tombstones: false,
             };
-            let written = writer.change(&RowChange::Read(*row), &mut self.scratch, None);
-            if let Err(error) = written {
-                self.batch.truncate(records, bytes);
-                return Err(error);
-            }
+            chunk.rows.read(*index, &mut row)?;
+            writer.change(&RowChange::Read(row.as_slice()), &mut self.scratch, None)?;
         }
         plan.tell_losses();
-        Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
+        Ok(u64::try_from(kept.len()).unwrap_or(u64::MAX))
     }
 
     async fn finish_chunk(&mut self, due: &DueChunk, emitted: u64) -> Result<(), SourceError> {
@@ -231,20 +233,21 @@ impl Pipeline {
     }
 }
 
-fn kept_rows<'a>(
-    plan: &TablePlan,
-    window: &Window,
-    chunk: &'a Chunk,
-) -> Result<Vec<&'a [Option<MysqlValue<'static>>]>, RecordError> {
-    let mut identity = Vec::new();
-    let mut kept = Vec::with_capacity(chunk.rows.len());
-    for row in &chunk.rows {
-        let row = row.as_slice();
+/// The rows that the stream has not changed, by their places in the chunk.
+fn kept_rows(plan: &TablePlan, window: &Window, chunk: &Chunk) -> Result<Vec<usize>, RecordError> {
+    let all = 0..chunk.rows.len();
+    if window.keeps_all() {
+        return Ok(all.collect());
+    }
+    let (mut row, mut identity) = (Vec::new(), Vec::new());
+    let mut kept = Vec::with_capacity(all.len());
+    for index in all {
+        chunk.rows.read(index, &mut row)?;
         identity.clear();
         // By the log's plan, as the keys that the stream has touched.
-        plan.record.write_identity(&row, &mut identity)?;
+        plan.record.write_identity(&row.as_slice(), &mut identity)?;
         if window.keeps(&identity) {
-            kept.push(row);
+            kept.push(index);
         }
     }
     Ok(kept)

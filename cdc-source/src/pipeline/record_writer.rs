@@ -14,7 +14,7 @@ use schema::plan::record::{PlanError, RecordPlan, Row};
 
 use super::order::TransactionOrder;
 use crate::oversized::{Fate, TRUNCATED_HEADER};
-use crate::snapshot::TableCopy;
+use crate::snapshot::{RowError, TableCopy};
 use crate::tables::TablePlan;
 
 /// What the records of one change are made of.
@@ -60,6 +60,9 @@ pub(crate) enum RecordError {
     /// More than its topic takes.
     #[error(transparent)]
     TooLarge(#[from] RecordTooLarge),
+    /// A row of a copy that is none of its table's.
+    #[error(transparent)]
+    Row(#[from] RowError),
 }
 
 /// Whether the record keys of an update's two images differ.

@@ -1,20 +1,20 @@
 //! Reading a chunk: a range of a table along its key.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schema::offset::KeyLiteral;
+use schema::plan::record::RecordPlan;
 use schema::position::BinlogPosition;
 use schema::table::{TableId, TableSchema};
-use schema::types::MysqlValue;
 use tokio::sync::mpsc;
 use tokio::task::Id;
 
 use super::bounds::{self, KeyRange, RangeQuery};
 use super::loader::Loader;
+use super::rows::{ChunkRows, RowError};
 use super::structure::{NO_SUCH_TABLE, Structure, UNKNOWN_COLUMN, quoted};
-use super::{Place, values, whole};
+use super::{Place, whole};
 use crate::connection::Connection;
 use crate::error::SourceError;
 
@@ -26,14 +26,11 @@ const ROW_TIMEOUT: Duration = Duration::from_secs(300);
 const WAIT_SECONDS: u32 = 50;
 
 /// Bytes of rows after which a chunk ends early: with a few chunks under way at once, and each row
-/// in memory as its values and as its record, it keeps a copy of any table within tens of MiB.
+/// in memory as it came and as its record, it keeps a copy of any table within tens of MiB.
 pub(crate) const CHUNK_MAX_BYTES: usize = 4 << 20;
 
 /// Most bytes of rows with one declared key.
 const TIES_MAX_BYTES: usize = 16 << 20;
-
-/// What each value in memory takes beside its bytes.
-const VALUE_BYTES: usize = 32;
 
 /// Which chunk to read.
 #[derive(Debug, Clone)]
@@ -87,9 +84,7 @@ impl Order {
 /// The rows of a chunk and what bounds them.
 pub(crate) struct Chunk {
     pub(crate) structure: Arc<Structure>,
-    pub(crate) rows: Vec<Vec<Option<MysqlValue<'static>>>>,
-    /// Bytes of the rows.
-    pub(crate) bytes: usize,
+    pub(crate) rows: ChunkRows,
     /// Up to and with which key the rows are there; `None` if to the table's end, and in a table
     /// that cannot be divided.
     pub(crate) last_key: Option<Vec<KeyLiteral>>,
@@ -109,6 +104,19 @@ pub(crate) struct Chunk {
 impl Chunk {
     pub(crate) fn schema(&self) -> &TableSchema {
         &self.structure.schema
+    }
+
+    /// What tells its rows from each other, by the log's plan: as the keys that the stream touches.
+    /// None if that cannot be told of one.
+    pub(super) fn identities(&self, plan: &RecordPlan) -> Option<Vec<Box<[u8]>>> {
+        let (mut row, mut identity) = (Vec::new(), Vec::new());
+        let identities = (0..self.rows.len()).map(|index| {
+            self.rows.read(index, &mut row).ok()?;
+            identity.clear();
+            plan.write_identity(&row.as_slice(), &mut identity).ok()?;
+            Some(Box::from(identity.as_slice()))
+        });
+        identities.collect()
     }
 }
 
@@ -215,7 +223,7 @@ struct Found {
 /// are too many for a chunk, a smaller part is read.
 async fn rows_of(
     loader: &mut Loader,
-    (request, structure): (&ChunkRequest, &Structure),
+    (request, structure): (&ChunkRequest, &Arc<Structure>),
     processed: Option<&str>,
     ends: &Ends,
 ) -> Result<(Found, Selected), SourceError> {
@@ -289,16 +297,20 @@ impl Limit {
 }
 
 /// What a SELECT has brought.
-#[derive(Default)]
 struct Selected {
-    rows: Vec<Vec<Option<MysqlValue<'static>>>>,
-    bytes: usize,
+    rows: ChunkRows,
     last_key: Option<Vec<KeyLiteral>>,
     /// Whether more rows of the range may follow.
     is_cut: bool,
     /// Why a row could not be converted.
     refused: Option<String>,
     estimated_rows: Option<u64>,
+}
+
+impl Selected {
+    fn new(rows: ChunkRows) -> Self {
+        Self { rows, last_key: None, is_cut: false, refused: None, estimated_rows: None }
+    }
 }
 
 /// How many rows are left to copy, as the server's optimizer thinks.
@@ -319,7 +331,7 @@ pub(super) async fn estimated_rows(
 async fn select(
     loader: &mut Loader,
     request: &ChunkRequest,
-    structure: &Structure,
+    structure: &Arc<Structure>,
     (range, limit, with_locks): (&KeyRange, Limit, bool),
 ) -> Result<Selected, SourceError> {
     let (schema, key) = (&structure.schema, structure.chunk_key.columns.as_slice());
@@ -327,41 +339,33 @@ async fn select(
     let most = if range.until.is_some() { limit.rows } else { u64::from(request.rows) };
     let statement = query.rows(most + 1, loader.lock(with_locks));
     let places = bounds::key_places(schema, key);
-    let mut selected = Selected::default();
-    let mut count = 0;
-    let blanks = request.blanks_in_json;
+    let mut found = loader.connection.select("read a chunk", &statement, ROW_TIMEOUT).await?;
+    let forms = Arc::clone(found.forms());
+    let mut selected =
+        Selected::new(ChunkRows::new(Arc::clone(structure), forms, request.blanks_in_json));
     let mut is_full = false;
-    let take = |row: mysql_common::Row| {
+    while let Some(row) = found.next().await? {
         if is_full {
             selected.is_cut = true;
-            return ControlFlow::Break(());
+            break;
         }
-        count += 1;
-        selected.bytes += bytes_of(&row);
-        is_full = count == most || selected.bytes >= limit.bytes;
-        if is_full {
-            selected.last_key = bounds::key_literals((schema, key), &row, &places);
-        }
-        match values::row(structure, row, blanks) {
-            Ok(row) => selected.rows.push(row),
-            Err(reason) => {
-                selected.refused = Some(reason);
-                return ControlFlow::Break(());
+        match selected.rows.push(&row) {
+            Ok(()) => {}
+            Err(RowError::Wire(error)) => return Err(found.failed(error)),
+            Err(error @ RowError::Column { .. }) => {
+                selected.refused = Some(error.to_string());
+                break;
             }
         }
-        ControlFlow::Continue(())
-    };
-    loader.connection.each_row("read a chunk", &statement, ROW_TIMEOUT, take).await?;
+        let count = u64::try_from(selected.rows.len()).unwrap_or(u64::MAX);
+        is_full = count >= most || selected.rows.memory() >= limit.bytes;
+        if is_full {
+            let row = found.parsed(&row)?;
+            selected.last_key = bounds::key_literals((schema, key), &row, &places);
+        }
+    }
+    found.skip().await?;
     Ok(selected)
-}
-
-/// What the row takes in memory, about.
-pub(super) fn bytes_of(row: &mysql_common::Row) -> usize {
-    let bytes = |place| match row.as_ref(place) {
-        Some(mysql_common::Value::Bytes(bytes)) => VALUE_BYTES + bytes.len(),
-        Some(_) | None => VALUE_BYTES,
-    };
-    (0..row.len()).map(bytes).sum()
 }
 
 async fn finish(
@@ -389,11 +393,10 @@ async fn finish(
     let is_last = last_key.is_none();
     let ends = (request.number, is_last, selected.rows.is_empty());
     let place = place(loader, request, ends).await?;
-    let Selected { rows, bytes, estimated_rows, .. } = selected;
+    let Selected { rows, estimated_rows, .. } = selected;
     Ok(Loaded::Chunk(Box::new(Chunk {
         structure,
         rows,
-        bytes,
         last_key,
         is_last,
         rest,

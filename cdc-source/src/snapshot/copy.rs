@@ -7,7 +7,6 @@ use std::time::Duration;
 use connect::backoff::Backoff;
 use schema::fault::{Disposition, Fault, chain};
 use schema::offset::{KeyLiteral, SnapshotProgress};
-use schema::plan::record::PlanError;
 use schema::position::BinlogPosition;
 use schema::table::{TableId, TableSchema};
 use tokio::task::{AbortHandle, Id};
@@ -70,7 +69,7 @@ enum ChunkState {
     Loaded {
         window: Window,
         chunk: Box<Chunk>,
-        /// How its rows are named and written.
+        /// How its rows are written.
         plan: Option<Arc<TablePlan>>,
     },
 }
@@ -309,10 +308,11 @@ impl TableCopy {
 
     /// Chunks of a few MiB, however large the rows are.
     fn resize(&mut self, read: &Chunk) {
-        let is_large = read.bytes >= CHUNK_MAX_BYTES || read.rest.is_some();
+        let bytes = read.rows.memory();
+        let is_large = bytes >= CHUNK_MAX_BYTES || read.rest.is_some();
         if is_large {
             self.rows = u32::try_from(read.rows.len()).unwrap_or(u32::MAX).clamp(1, self.rows_max);
-        } else if read.bytes < CHUNK_MAX_BYTES / 4 {
+        } else if bytes < CHUNK_MAX_BYTES / 4 {
             self.rows = self.rows.saturating_mul(2).min(self.rows_max);
         }
     }
@@ -357,32 +357,39 @@ impl TableCopy {
         Ok(Step::Waiting)
     }
 
-    /// The shape of a chunk whose rows have no names yet.
-    pub(super) fn unnamed(&self) -> Option<&TableSchema> {
+    /// The shape of a chunk that has no plan yet.
+    pub(super) fn unplanned(&self) -> Option<&TableSchema> {
         self.chunks.iter().find_map(|chunk| match &chunk.state {
             ChunkState::Loaded { chunk, plan: None, .. } => Some(chunk.schema()),
             ChunkState::Waiting(_) | ChunkState::Loading { .. } | ChunkState::Loaded { .. } => None,
         })
     }
 
-    /// Names the rows of the chunks of this shape, as the stream names the rows that it changes.
-    pub(super) fn name_rows(&mut self, plan: &Arc<TablePlan>) -> Result<(), PlanError> {
+    /// The chunks of this shape are written by this plan.
+    pub(super) fn planned(&mut self, plan: &Arc<TablePlan>) {
         for chunk in &mut self.chunks {
-            if let ChunkState::Loaded { window, chunk, plan: named @ None } = &mut chunk.state
+            if let ChunkState::Loaded { chunk, plan: own @ None, .. } = &mut chunk.state
                 && *chunk.schema() == plan.schema
             {
-                window.name_rows(&plan.record, &chunk.rows)?;
-                *named = Some(Arc::clone(plan));
+                *own = Some(Arc::clone(plan));
             }
         }
-        Ok(())
     }
 
     /// The stream has changed the row of this key.
     pub(crate) fn touch(&mut self, key: &[u8]) {
         for chunk in &mut self.chunks {
             match &mut chunk.state {
-                ChunkState::Loading { window, .. } | ChunkState::Loaded { window, .. } => {
+                ChunkState::Loading { window, .. } => window.touch(key),
+                ChunkState::Loaded { window, chunk, plan } => {
+                    if window.is_crowded(chunk.rows.len()) {
+                        match plan.as_ref().map(|plan| chunk.identities(&plan.record)) {
+                            Some(Some(keys)) => window.keep(keys),
+                            // To emit it fails, too, and says why.
+                            Some(None) => window.keep([]),
+                            None => window.void(),
+                        }
+                    }
                     window.touch(key);
                 }
                 ChunkState::Waiting(_) => {}

@@ -13,11 +13,11 @@ use std::time::Duration;
 use schema::position::BinlogPosition;
 
 use super::chunk::{
-    self, CHUNK_MAX_BYTES, Chunk, ChunkRequest, Loaded, Piece, Pieces, bytes_of, gone, place,
+    self, CHUNK_MAX_BYTES, Chunk, ChunkRequest, Loaded, Piece, Pieces, gone, place,
 };
 use super::loader::Loader;
+use super::rows::{ChunkRows, RowError};
 use super::structure::NO_SUCH_TABLE;
-use super::values;
 use crate::error::SourceError;
 
 /// Longest wait for a row.
@@ -48,10 +48,9 @@ pub(super) async fn load(
     );
     let estimated_rows = chunk::estimated_rows(loader, request, &structure).await?;
     loader.connection.run("wait for slow readers", PATIENCE).await?;
-    let piece = |number| Chunk {
+    let piece = |number, rows| Chunk {
         structure: Arc::clone(&structure),
-        rows: Vec::new(),
-        bytes: 0,
+        rows,
         last_key: None,
         is_last: false,
         rest: None,
@@ -60,29 +59,32 @@ pub(super) async fn load(
         estimated_rows,
     };
     let mut number = request.number;
-    let mut open = piece(number);
     let most = usize::try_from(request.rows).unwrap_or(usize::MAX);
     let statement =
         chunk::query_of(request, &structure, &request.range).all_rows(loader.lock(with_locks));
     let selected = loader.connection.select("read a table", &statement, ROW_TIMEOUT).await;
-    let mut rows = match selected {
-        Ok(rows) => rows,
+    let mut found = match selected {
+        Ok(found) => found,
         Err(SourceError::Statement { code: NO_SUCH_TABLE, .. }) => {
             return Ok(Loaded::Parked(gone()));
         }
         Err(error) => return Err(error),
     };
-    while let Some(row) = rows.next().await? {
+    let forms = Arc::clone(found.forms());
+    let none =
+        || ChunkRows::new(Arc::clone(&structure), Arc::clone(&forms), request.blanks_in_json);
+    let mut open = piece(number, none());
+    while let Some(row) = found.next().await? {
         // A piece is handed over when there is another row: the last one is told apart.
-        if open.rows.len() >= most || open.bytes >= CHUNK_MAX_BYTES {
+        if open.rows.len() >= most || open.rows.memory() >= CHUNK_MAX_BYTES {
             number += 1;
-            let full = std::mem::replace(&mut open, piece(number));
+            let full = std::mem::replace(&mut open, piece(number, none()));
             hand_over(request, full, pieces).await;
         }
-        open.bytes += bytes_of(&row);
-        match values::row(&structure, row, request.blanks_in_json) {
-            Ok(row) => open.rows.push(row),
-            Err(reason) => return Ok(Loaded::Parked(reason)),
+        match open.rows.push(&row) {
+            Ok(()) => {}
+            Err(RowError::Wire(error)) => return Err(found.failed(error)),
+            Err(error @ RowError::Column { .. }) => return Ok(Loaded::Parked(error.to_string())),
         }
     }
     // The last piece comes by another way, so it waits until those before it were taken.

@@ -2,9 +2,6 @@
 
 use std::collections::HashSet;
 
-use schema::plan::record::{PlanError, RecordPlan};
-use schema::types::MysqlValue;
-
 /// Most touched keys that a window remembers while its chunk is read. Beyond, the chunk is read
 /// again: more has changed meanwhile than it has rows.
 const TOUCHED_MAX: usize = 100_000;
@@ -16,8 +13,9 @@ pub(crate) struct Window {
     is_void: bool,
 }
 
-/// As long as the rows are not here, every key that the stream touches has to be remembered; from
-/// then on only those of the rows, so that a window can stay open however far behind the stream is.
+/// Every key that the stream touches is remembered, and mostly there is none. When they are more than
+/// the rows, those of the rows are remembered in their place, so that a window can stay open however
+/// far behind the stream is.
 #[derive(Debug)]
 enum Keys {
     Touched(HashSet<Box<[u8]>>),
@@ -60,35 +58,29 @@ impl Window {
         self.is_void
     }
 
-    /// The rows are here: those that the stream has not touched are kept until it does. They are
-    /// named by the log's plan, as the keys that the stream touches.
-    pub(crate) fn name_rows(
-        &mut self,
-        plan: &RecordPlan,
-        rows: &[Vec<Option<MysqlValue<'static>>>],
-    ) -> Result<(), PlanError> {
-        let mut names = Vec::with_capacity(rows.len());
-        for row in rows {
-            let mut name = Vec::new();
-            plan.write_identity(&row.as_slice(), &mut name)?;
-            names.push(name.into_boxed_slice());
-        }
-        self.keep(names);
-        Ok(())
+    /// Whether more keys are touched than there are rows: then it is to be told which ones they have.
+    pub(super) fn is_crowded(&self, rows: usize) -> bool {
+        matches!(&self.keys, Keys::Touched(touched) if touched.len() > rows)
     }
 
-    fn keep(&mut self, names: Vec<Box<[u8]>>) {
+    /// The rows have these keys: those that the stream has not touched are kept until it does.
+    pub(super) fn keep(&mut self, keys: impl IntoIterator<Item = Box<[u8]>>) {
         if let Keys::Touched(touched) = &self.keys {
-            let untouched = names.into_iter().filter(|name| !touched.contains(name));
+            let untouched = keys.into_iter().filter(|key| !touched.contains(key));
             self.keys = Keys::Kept(untouched.collect());
         }
+    }
+
+    /// Whether all rows are as the chunk says.
+    pub(crate) fn keeps_all(&self) -> bool {
+        matches!(&self.keys, Keys::Touched(touched) if touched.is_empty())
     }
 
     /// Whether the row of this identity is as the chunk says.
     pub(crate) fn keeps(&self, key: &[u8]) -> bool {
         match &self.keys {
             Keys::Kept(kept) => kept.contains(key),
-            Keys::Touched(_) => false,
+            Keys::Touched(touched) => !touched.contains(key),
         }
     }
 }
@@ -145,6 +137,7 @@ mod tests {
         #[test]
         fn chunk_and_log_make_the_table(
             before in moves(), until_select in moves(), until_high in moves(), until_close in moves(),
+            crowds: [bool; 2],
         ) {
             let mut server = Server { log: vec![], visible: 0 };
             let mut streamed = 0;
@@ -179,16 +172,25 @@ mod tests {
             server.visible = server.visible.max(streamed);
             run(&until_select, &mut server, &mut streamed, &mut index, &mut window);
             let chunk = server.select();
-            if let Some(window) = &mut window {
-                window.keep(chunk.keys().map(|key| Box::from([*key])).collect());
+            // Whenever the rows are here, it may come to know their keys.
+            let keep = |window: &mut Option<Window>| {
+                let window = window.as_mut().unwrap();
+                window.keep(chunk.keys().map(|key| Box::from([*key])));
+            };
+            if crowds[0] {
+                keep(&mut window);
             }
             run(&until_high, &mut server, &mut streamed, &mut index, &mut window);
             let high = server.log.len();
+            if crowds[1] {
+                keep(&mut window);
+            }
             run(&until_close, &mut server, &mut streamed, &mut index, &mut window);
             let rest = vec![Move::Stream; high.saturating_sub(streamed)];
             run(&rest, &mut server, &mut streamed, &mut index, &mut window);
             let closed = window.take().unwrap();
             for (key, value) in chunk {
+                prop_assert!(!closed.keeps_all() || closed.keeps(&[key]));
                 if closed.keeps(&[key]) {
                     index.insert(key, value);
                 }
@@ -216,6 +218,18 @@ mod tests {
     }
 
     #[test]
+    fn a_window_is_crowded_when_more_is_touched_than_the_chunk_has() {
+        let mut window = Window::default();
+        assert!(window.keeps_all());
+        for key in 1..=3 {
+            window.touch(&[key]);
+            assert_eq!((window.is_crowded(2), window.keeps_all()), (key == 3, false));
+        }
+        window.keep([Box::from([3]), Box::from([4])]);
+        assert!(!window.is_crowded(2));
+    }
+
+    #[test]
     fn too_many_changes_void_a_window_whose_rows_are_not_here() {
         let mut window = Window::default();
 
@@ -229,7 +243,8 @@ mod tests {
     fn a_window_whose_rows_are_here_stays_open() {
         let mut window = Window::default();
         window.touch(&[1]);
-        window.keep(vec![Box::from([1]), Box::from([2]), Box::from([3])]);
+        assert!(!window.is_crowded(3));
+        window.keep([Box::from([1]), Box::from([2]), Box::from([3])]);
 
         touch_many(&mut window);
         window.touch(&[2]);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mysql_common::constants::ColumnType;
 use mysql_common::io::ParseBuf;
 use mysql_common::packets::Column;
@@ -9,6 +10,7 @@ use mysql_common::proto::{Binary, Text};
 use mysql_common::row::{Row, RowDeserializer};
 use mysql_common::value::ServerSide;
 
+use super::binary::ColumnForm;
 use super::handshake::server_error;
 use super::{WireConnection, WireError};
 use crate::binlog::reader::Reader;
@@ -37,13 +39,37 @@ pub(crate) enum Protocol {
 }
 
 /// A statement whose rows are being read.
+#[derive(Debug)]
 pub(crate) struct Rows {
     protocol: Protocol,
     columns: Arc<[Column]>,
+    /// What the columns' values look like in the binary protocol.
+    forms: Arc<[ColumnForm]>,
     /// The number of a prepared statement.
     number: Option<[u8; 4]>,
     /// Whether all rows of the first result have come.
     is_over: bool,
+}
+
+impl Rows {
+    /// What the columns' values look like in the binary protocol.
+    pub(crate) fn forms(&self) -> &Arc<[ColumnForm]> {
+        &self.forms
+    }
+
+    /// A row in memory of its own.
+    pub(crate) fn parsed(&self, packet: &[u8]) -> Result<Row, WireError> {
+        let (columns, mut buffer) = (Arc::clone(&self.columns), ParseBuf(packet));
+        let row: std::io::Result<Row> = match self.protocol {
+            Protocol::Text => {
+                buffer.parse::<RowDeserializer<ServerSide, Text>>(columns).map(Into::into)
+            }
+            Protocol::Binary => {
+                buffer.parse::<RowDeserializer<ServerSide, Binary>>(columns).map(Into::into)
+            }
+        };
+        row.map_err(|_| WireError::Malformed("row"))
+    }
 }
 
 impl WireConnection {
@@ -71,7 +97,8 @@ impl WireConnection {
                 Some(number)
             }
         };
-        let mut rows = Rows { protocol, columns: Arc::new([]), number, is_over: false };
+        let (columns, forms) = (Arc::new([]), Arc::new([]));
+        let mut rows = Rows { protocol, columns, forms, number, is_over: false };
         let has_more = self.head(&mut rows).await?;
         self.drain(&mut rows, has_more).await?;
         Ok(rows)
@@ -89,12 +116,20 @@ impl WireConnection {
 
     /// The next row of the statement's first result; later results are read and dropped.
     pub(crate) async fn next_row(&mut self, rows: &mut Rows) -> Result<Option<Row>, WireError> {
+        let packet = self.next_packet(rows).await?;
+        packet.map(|packet| rows.parsed(&packet)).transpose()
+    }
+
+    /// The same as it came; what [`Cells`](super::Cells) reads of a prepared statement.
+    pub(crate) async fn next_packet(
+        &mut self,
+        rows: &mut Rows,
+    ) -> Result<Option<Bytes>, WireError> {
         if rows.is_over {
             return Ok(None);
         }
-        let row = self.row(rows).await?;
-        match row {
-            Ok(row) => Ok(Some(row)),
+        match self.row().await? {
+            Ok(packet) => Ok(Some(packet)),
             Err(has_more) => {
                 self.drain(rows, Some(has_more)).await?;
                 Ok(None)
@@ -112,7 +147,7 @@ impl WireConnection {
         while let Some(true) = has_more {
             has_more = self.head(rows).await?;
             while has_more.is_none() {
-                has_more = self.row(rows).await?.err();
+                has_more = self.row().await?.err();
             }
         }
         if has_more.is_some() {
@@ -137,28 +172,17 @@ impl WireConnection {
             Some(_) | None => Reader::new(&packet).length(),
         };
         rows.columns = self.columns(count).await?;
+        rows.forms = rows.columns.iter().map(ColumnForm::of).collect();
         Ok(None)
     }
 
     /// The next row of a result, or whether another result follows.
-    async fn row(&mut self, rows: &Rows) -> Result<Result<Row, bool>, WireError> {
+    async fn row(&mut self) -> Result<Result<Bytes, bool>, WireError> {
         let packet = self.packet().await?;
         if packet.first() == Some(&0xff) {
             return Err(self.refused(&packet));
         }
-        if let Some(has_more) = end_of(&packet)? {
-            return Ok(Err(has_more));
-        }
-        let (columns, mut buffer) = (Arc::clone(&rows.columns), ParseBuf(&packet));
-        let row: std::io::Result<Row> = match rows.protocol {
-            Protocol::Text => {
-                buffer.parse::<RowDeserializer<ServerSide, Text>>(columns).map(Into::into)
-            }
-            Protocol::Binary => {
-                buffer.parse::<RowDeserializer<ServerSide, Binary>>(columns).map(Into::into)
-            }
-        };
-        row.map(Ok).map_err(|_| WireError::Malformed("row"))
+        Ok(end_of(&packet)?.map_or(Ok(packet), Err))
     }
 
     /// An error ends the statement, and the connection serves the next one.

@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// As of the MySQL source: `commit.interval.ms` and `transaction.max.bytes` by default.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
-const TRANSACTION_MAX_BYTES: usize = 16 << 20;
+const TRANSACTION_MAX_BYTES: usize = 64 << 20;
 
 /// Reads one file.
 pub(super) struct SourceTask {

@@ -226,8 +226,9 @@ impl Session {
             self.topics.push(topic);
         }
         self.begin(batch.bytes.len())?;
+        let mut was_full = false;
         for (index, record) in batch.records.iter().enumerate() {
-            self.send(batch, (index, record))?;
+            was_full |= self.send(batch, (index, record))?;
         }
         // Takes off what librdkafka has to say: errors.
         self.producer.poll(Duration::ZERO);
@@ -236,15 +237,17 @@ impl Session {
             open.records += batch.records.len();
             open.offsets.extend(batch.offsets.iter().cloned());
             open.is_at_boundary = batch.is_boundary;
+            open.is_behind |= was_full;
         }
         Ok(())
     }
 
+    /// Hands a record to librdkafka; whether it had to wait for room.
     fn send(
         &self,
         batch: &RecordBatch,
         (place, record): (usize, &RecordSlot),
-    ) -> Result<(), KafkaError> {
+    ) -> Result<bool, KafkaError> {
         let topic = self.topics.get(record.topic.0).ok_or(KafkaError::Gone)?;
         let mut message = BaseRecord::to(topic).partition(record.partition);
         // An Avro key is never empty, so an empty one is a table without a key.

@@ -122,15 +122,15 @@ impl Cell for &[u8] {
 }
 
 /// NULL is `None`.
-impl<'d> Row for &'d [Option<MysqlValue<'static>>] {
-    type Cell = &'d MysqlValue<'static>;
+impl<'d, 'v> Row for &'d [Option<MysqlValue<'v>>] {
+    type Cell = &'d MysqlValue<'v>;
 
     fn cell(&self, index: usize) -> Option<Self::Cell> {
         self.get(index).and_then(Option::as_ref)
     }
 }
 
-impl Cell for &MysqlValue<'static> {
+impl Cell for &MysqlValue<'_> {
     fn value<'a>(self, _read_as: &'a ColumnType) -> Result<MysqlValue<'a>, ValueError>
     where
         Self: 'a,

@@ -44,23 +44,24 @@ pub(super) const LISTEN: Duration = Duration::from_millis(2);
 const FULL_MAX: Duration = Duration::from_millis(10);
 
 impl Session {
-    /// Hands a message to librdkafka, waiting while its queue is full.
+    /// Hands a message to librdkafka, waiting while its queue is full; whether it was.
     pub(super) fn enqueue(
         &self,
         mut message: BaseRecord<'_, [u8], [u8]>,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<bool, KafkaError> {
         let deadline = Instant::now() + self.patience();
         let mut changed = (Instant::now(), i32::MAX);
+        let mut was_full = false;
         loop {
             match self.producer.send(message) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(was_full),
                 Err((RdKafkaError::MessageProduction(Code::QueueFull), back)) => {
                     let now = Instant::now();
                     if now > deadline {
                         let source = RdKafkaError::MessageProduction(Code::MessageTimedOut);
                         return Err(self.judge("send records", source));
                     }
-                    message = back;
+                    (message, was_full) = (back, true);
                     let left = self.producer.in_flight_count();
                     if left != changed.1 {
                         changed = (now, left);
