@@ -178,16 +178,20 @@ impl SelectedRows<'_> {
     /// The next row as it came, by the binary protocol; `None` behind the last one.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
         let Connection { wire, address, .. } = &mut *self.connection;
-        let is_here = wire.has_row(&self.rows);
-        let row = wire.next_packet(&mut self.rows);
-        waited((self.action, address, self.limit), is_here, row).await
+        let (action, limit) = (self.action, self.limit);
+        // Most are here, and to wait for one takes longer than to read it.
+        let here = wire.row_here(&self.rows);
+        if let Some(row) = here.map_err(|error| judge(action, address, error))? {
+            return Ok(Some(row));
+        }
+        let row = timeout(limit, wire.next_packet(&mut self.rows)).await;
+        let timed_out = |_| SourceError::Timeout { action, address: address.clone() };
+        row.map_err(timed_out)?.map_err(|error| judge(action, address, error))
     }
 
     async fn next_parsed(&mut self) -> Result<Option<Row>, SourceError> {
-        let Connection { wire, address, .. } = &mut *self.connection;
-        let is_here = wire.has_row(&self.rows);
-        let row = wire.next_row(&mut self.rows);
-        waited((self.action, address, self.limit), is_here, row).await
+        let row = self.next().await?;
+        row.map(|row| self.parsed(&row)).transpose()
     }
 
     /// Reads the rows that nobody wants, so that the connection serves the next statement.
@@ -210,21 +214,6 @@ impl SelectedRows<'_> {
     pub(crate) fn failed(&self, error: WireError) -> SourceError {
         judge(self.action, &self.connection.address, error)
     }
-}
-
-/// What a row is waited for with. Looking at the clock for each takes a tenth of what reading it does.
-async fn waited<T>(
-    (action, address, limit): (&'static str, &str, Duration),
-    is_here: bool,
-    row: impl Future<Output = Result<T, WireError>>,
-) -> Result<T, SourceError> {
-    let row = if is_here {
-        row.await
-    } else {
-        let timed_out = |_| SourceError::Timeout { action, address: address.to_owned() };
-        timeout(limit, row).await.map_err(timed_out)?
-    };
-    row.map_err(|error| judge(action, address, error))
 }
 
 /// Connects to the first server of the list that can be reached, and logs in.

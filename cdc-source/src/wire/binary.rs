@@ -109,7 +109,8 @@ impl<'a> Cells<'a> {
     }
 
     /// The next column's, which is of this form; none if it is not there.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call takes longer than to read a number")]
     pub(crate) fn next(&mut self, form: ColumnForm) -> Option<Cell<'a>> {
         let nulls = self.nulls.get(self.place / 8)?;
         let is_null = nulls >> (self.place % 8) & 1 == 1;

@@ -73,7 +73,7 @@ impl Rows {
 }
 
 impl WireConnection {
-    /// Runs a statement; its rows are to be taken by [`next_row`](Self::next_row), all of them,
+    /// Runs a statement; its rows are to be taken by [`next_packet`](Self::next_packet), all of them,
     /// before the next statement.
     pub(crate) async fn query(
         &mut self,
@@ -104,8 +104,7 @@ impl WireConnection {
         Ok(rows)
     }
 
-    /// Whether the next row is here, so that [`next_row`](Self::next_row) does not wait for the server.
-    pub(crate) fn has_row(&self, rows: &Rows) -> bool {
+    fn has_row(&self, rows: &Rows) -> bool {
         let next = self.reader.next_is();
         // Neither an error nor the end, behind which other results may follow.
         !rows.is_over
@@ -114,13 +113,13 @@ impl WireConnection {
             })
     }
 
-    /// The next row of the statement's first result; later results are read and dropped.
-    pub(crate) async fn next_row(&mut self, rows: &mut Rows) -> Result<Option<Row>, WireError> {
-        let packet = self.next_packet(rows).await?;
-        packet.map(|packet| rows.parsed(&packet)).transpose()
+    /// The next row as it came, if it is here.
+    pub(crate) fn row_here(&mut self, rows: &Rows) -> Result<Option<Bytes>, WireError> {
+        if self.has_row(rows) { self.reader.packet() } else { Ok(None) }
     }
 
-    /// The same as it came; what [`Cells`](super::Cells) reads of a prepared statement.
+    /// The next row of the statement's first result as it came; [`Cells`](super::Cells) reads that
+    /// of a prepared statement. Later results are read and dropped.
     pub(crate) async fn next_packet(
         &mut self,
         rows: &mut Rows,

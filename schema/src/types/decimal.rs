@@ -12,6 +12,8 @@ use crate::value::{Kind, Schema};
 
 /// Bytes that a group of 0 to 9 digits takes.
 const GROUP_BYTES: [usize; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
+/// What nine digits, a whole group, are below.
+const GROUP_MODULUS: u32 = 1_000_000_000;
 
 /// Unscaled numbers are built from 32-bit limbs, least significant first. 65 digits need 216 bits.
 const LIMBS: usize = 7;
@@ -119,12 +121,19 @@ impl Unscaled {
             return Err(ValueError::Decimal);
         }
         let mut unscaled = Self { limbs: [0; LIMBS], negative };
+        // Digits are put together to groups, because to push one takes as long as to push nine.
+        let (mut modulus, mut group) = (1, 0);
         for digit in integer.bytes().chain(fraction.bytes()) {
             if !digit.is_ascii_digit() {
                 return Err(ValueError::Decimal);
             }
-            unscaled.push_digits(10, u32::from(digit - b'0'))?;
+            (modulus, group) = (modulus * 10, group * 10 + u32::from(digit - b'0'));
+            if modulus == GROUP_MODULUS {
+                unscaled.push_digits(modulus, group)?;
+                (modulus, group) = (1, 0);
+            }
         }
+        unscaled.push_digits(modulus, group)?;
         unscaled.negative &= unscaled.limbs != [0; LIMBS];
         Ok(unscaled)
     }

@@ -22,6 +22,7 @@ use self::commit::{Next, OpenTransaction};
 use self::pause::CommitPause;
 use super::ProducerConfig;
 use super::deliveries::Deliveries;
+use crate::clock;
 use crate::config::{Delivery, WorkerConfig};
 use crate::java_client::Client;
 use crate::kafka::batch::{RecordBatch, RecordSlot};
@@ -226,9 +227,12 @@ impl Session {
             self.topics.push(topic);
         }
         self.begin(batch.bytes.len())?;
+        // Else librdkafka asks for each record.
+        let now = i64::try_from(clock::since_epoch().as_millis()).unwrap_or(i64::MAX);
         let mut was_full = false;
         for (index, record) in batch.records.iter().enumerate() {
-            was_full |= self.send(batch, (index, record))?;
+            let time = batch.time(index).unwrap_or(now);
+            was_full |= self.send(batch, record, time)?;
         }
         // Takes off what librdkafka has to say: errors.
         self.producer.poll(Duration::ZERO);
@@ -242,14 +246,15 @@ impl Session {
         Ok(())
     }
 
-    /// Hands a record to librdkafka; whether it had to wait for room.
+    /// Hands a record of a time, in milliseconds since 1970, to librdkafka; whether it had to wait for room.
     fn send(
         &self,
         batch: &RecordBatch,
-        (place, record): (usize, &RecordSlot),
+        record: &RecordSlot,
+        time: i64,
     ) -> Result<bool, KafkaError> {
         let topic = self.topics.get(record.topic.0).ok_or(KafkaError::Gone)?;
-        let mut message = BaseRecord::to(topic).partition(record.partition);
+        let mut message = BaseRecord::to(topic).partition(record.partition).timestamp(time);
         // An Avro key is never empty, so an empty one is a table without a key.
         let key = batch.slice(&record.key());
         if !key.is_empty() {
@@ -257,9 +262,6 @@ impl Session {
         }
         if let Some(value) = record.value() {
             message = message.payload(batch.slice(&value));
-        }
-        if let Some(ms) = batch.time(place) {
-            message = message.timestamp(ms);
         }
         let named = batch.headers(record);
         if !named.is_empty() {
