@@ -10,6 +10,7 @@
 mod chain;
 mod debezium;
 mod error;
+pub mod growth;
 mod machine;
 mod ours;
 mod report;

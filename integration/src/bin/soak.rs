@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use integration::chaos::{self, ChaosError, ChaosOptions};
+use integration::e2e_bench::growth::{self, Growth};
+use integration::e2e_bench::{self, BenchError};
 use integration::latency::{self, LatencyError};
 use integration::random::Random;
 use integration::random_types::{self, RandomTypesError};
@@ -50,6 +52,16 @@ enum Soak {
         /// On a MySQL server without GTIDs, whose log is followed by file and position.
         #[arg(long)]
         without_gtids: bool,
+    },
+    /// A catch-up of 1, 4 and 16 million rows: memory and the time of the processor for each row stay
+    /// what they are. Run it with `--release`.
+    Growth {
+        /// Runs of each that count.
+        #[arg(long, default_value_t = 1)]
+        runs: usize,
+        /// Rows of a run, in percent of those.
+        #[arg(long, default_value_t = 100)]
+        rows_percent: u64,
     },
     /// How soon after its commit a row can be read from Kafka. Run it with `--release`.
     Latency {
@@ -160,6 +172,8 @@ enum SoakError {
     Latency(#[from] LatencyError),
     #[error(transparent)]
     Soak(#[from] soak::SoakError),
+    #[error(transparent)]
+    Bench(#[from] BenchError),
 }
 
 #[tokio::main]
@@ -175,6 +189,9 @@ async fn main() -> ExitCode {
             let runs = (0..runs).map(|run| seed.wrapping_add(run));
             let options = runs.map(|seed| ddl::Options { seed, statements }).collect();
             (seed, Box::pin(ddl(without_gtids, options)).await)
+        }
+        Soak::Growth { runs, rows_percent } => {
+            (fresh, Box::pin(growth(runs.max(1), rows_percent)).await)
         }
         Soak::Latency { rate, seconds, settings } => {
             let options = latency::Options { rate, seconds, warm_up: latency::WARM_UP };
@@ -243,6 +260,25 @@ async fn kill(without_gtids: bool, options: ChaosOptions) -> Ended {
     let report = chaos::run(&stack, "soak", folder.path(), options).await?;
     stack.stop().await?;
     Ok((serde_json::to_string(&report).unwrap_or_default(), true))
+}
+
+async fn growth(runs: usize, rows_percent: u64) -> Ended {
+    let options = e2e_bench::Options {
+        workloads: growth::WORKLOADS.to_vec(),
+        runs,
+        rows_percent,
+        latency_seconds: (0, 0),
+        against_debezium: false,
+        settings: Vec::new(),
+        json: None,
+    };
+    let stack = Box::pin(Stack::start(e2e_bench::servers())).await?;
+    let folder = tempfile::tempdir()?;
+    let tell = |text: &str| writeln!(io::stderr(), "{text}").unwrap_or_default();
+    let report = Box::pin(e2e_bench::run(&stack, folder.path(), &options, tell)).await?;
+    stack.stop().await?;
+    let growth = Growth::of(&report);
+    Ok((serde_json::to_string(&growth).unwrap_or_default(), growth.is_good()))
 }
 
 async fn latency(options: latency::Options, settings: Vec<(String, String)>) -> Ended {

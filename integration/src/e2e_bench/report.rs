@@ -10,7 +10,7 @@ use super::Figures;
 #[derive(Clone, Debug)]
 pub struct Measured {
     name: &'static str,
-    rows: u64,
+    pub(super) rows: u64,
     /// By who was measured, in their order.
     runs: Vec<(&'static str, Vec<Figures>)>,
 }
@@ -19,7 +19,7 @@ pub struct Measured {
 #[derive(Clone, Debug)]
 pub struct Report {
     machine: BTreeMap<&'static str, String>,
-    workloads: Vec<Measured>,
+    pub(super) workloads: Vec<Measured>,
 }
 
 impl Measured {
@@ -42,7 +42,7 @@ impl Measured {
         all
     }
 
-    fn median(&self, who: &str, figure: &str) -> Option<f64> {
+    pub(super) fn median(&self, who: &str, figure: &str) -> Option<f64> {
         let all = self.all(who, figure);
         all.get(all.len() / 2).copied()
     }

@@ -116,14 +116,11 @@ impl Unscaled {
             Some(digits) => (true, digits),
             None => (false, text),
         };
-        let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        if fraction.len() != usize::from(scale) || integer.is_empty() {
-            return Err(ValueError::Decimal);
-        }
+        let (integer, fraction) = at_point(digits.as_bytes(), scale).ok_or(ValueError::Decimal)?;
         let mut unscaled = Self { limbs: [0; LIMBS], negative };
         // Digits are put together to groups, because to push one takes as long as to push nine.
         let (mut modulus, mut group) = (1, 0);
-        for digit in integer.bytes().chain(fraction.bytes()) {
+        for digit in integer.iter().chain(fraction) {
             if !digit.is_ascii_digit() {
                 return Err(ValueError::Decimal);
             }
@@ -213,10 +210,17 @@ impl Unscaled {
     /// `self = self * modulus + digits`.
     fn push_digits(&mut self, modulus: u32, digits: u32) -> Result<(), ValueError> {
         let mut carry = u64::from(digits);
-        for limb in &mut self.limbs {
+        // Most numbers need one or two limbs of the seven.
+        let used = self.limbs.iter().rposition(|limb| *limb != 0).map_or(0, |last| last + 1);
+        let (used, unused) = self.limbs.split_at_mut(used);
+        for limb in used {
             let wide = u64::from(*limb) * u64::from(modulus) + carry;
             *limb = low_limb(wide);
             carry = wide >> 32;
+        }
+        if let Some(next) = unused.first_mut() {
+            *next = low_limb(carry);
+            carry = 0;
         }
         // The top bit is the sign's in two's complement.
         let has_room = self.limbs.last().is_none_or(|top| *top < 1 << 31);
@@ -267,6 +271,14 @@ fn low_limb(wide: u64) -> u32 {
     (wide & 0xffff_ffff) as u32
 }
 
+/// The digits before the point and so many behind it.
+fn at_point(digits: &[u8], scale: u8) -> Option<(&[u8], &[u8])> {
+    let scale = usize::from(scale);
+    let (integer, fraction) = digits.split_at_checked(digits.len().checked_sub(scale)?)?;
+    let integer = if scale == 0 { integer } else { integer.strip_suffix(b".")? };
+    (!integer.is_empty()).then_some((integer, fraction))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,6 +325,28 @@ mod tests {
 
         assert!(Unscaled::parse(largest, 0).is_ok());
         assert_eq!(Unscaled::parse(one_more, 0).err(), Some(ValueError::Decimal));
+    }
+
+    #[test]
+    fn a_text_that_is_no_decimal_of_the_scale_is_refused() {
+        for (text, scale) in [
+            ("", 0),
+            ("-", 0),
+            (".5", 1),
+            ("5", 1),
+            ("1.", 1),
+            ("1.5", 0),
+            ("1.5", 2),
+            ("1.55", 1),
+            ("1,5", 1),
+            ("1.2.3", 1),
+            ("+1", 0),
+            ("1e1", 0),
+            ("\u{e9}.5", 1),
+        ] {
+            let refused = Unscaled::parse(text, scale).err();
+            assert_eq!(refused, Some(ValueError::Decimal), "{text} {scale}");
+        }
     }
 
     #[test]
