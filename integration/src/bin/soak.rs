@@ -190,9 +190,7 @@ async fn main() -> ExitCode {
             let options = runs.map(|seed| ddl::Options { seed, statements }).collect();
             (seed, Box::pin(ddl(without_gtids, options)).await)
         }
-        Soak::Growth { runs, rows_percent } => {
-            (fresh, Box::pin(growth(runs.max(1), rows_percent)).await)
-        }
+        Soak::Growth { runs, rows_percent } => (fresh, Box::pin(growth(runs, rows_percent)).await),
         Soak::Latency { rate, seconds, settings } => {
             let options = latency::Options { rate, seconds, warm_up: latency::WARM_UP };
             (fresh, Box::pin(latency(options, settings)).await)
@@ -265,7 +263,7 @@ async fn kill(without_gtids: bool, options: ChaosOptions) -> Ended {
 async fn growth(runs: usize, rows_percent: u64) -> Ended {
     let options = e2e_bench::Options {
         workloads: growth::WORKLOADS.to_vec(),
-        runs,
+        runs: runs.max(1),
         rows_percent,
         latency_seconds: (0, 0),
         against_debezium: false,
