@@ -139,6 +139,8 @@ async fn a_second_cluster_with_the_same_group_is_refused() {
     let stack = shared().await.unwrap();
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let worker = Worker::start_with(stack, "wk-one-group", folder.path(), ("worker", TEXT)).await;
+    // It answers before it is a member.
+    joined(&worker.process, 1).await;
     let file = other.path().join("worker.properties");
     let elsewhere = properties(stack, "wk-one-group", TEXT)
         .replace("wk-one-group-configs", "wk-other-configs")
@@ -147,8 +149,9 @@ async fn a_second_cluster_with_the_same_group_is_refused() {
 
     let late = launch(&file, other.path(), "late").await;
 
-    let ended = late.wait(DEADLINE).await.unwrap();
+    let ended = late.wait(DEADLINE).await;
     let log = late.log().unwrap();
+    let ended = ended.unwrap_or_else(|error| panic!("{error}\n{log}"));
     assert_eq!(ended.code(), Some(1), "{log}");
     let said = "the worker cannot begin or go on";
     let line = log.lines().find(|line| line.contains(said)).unwrap_or_else(|| panic!("{log}"));
