@@ -12,6 +12,7 @@ pub mod letters;
 mod limit;
 mod log;
 mod partitioner;
+mod partitions;
 pub mod producer;
 pub(crate) mod shared_log;
 mod tails;
@@ -28,8 +29,8 @@ pub(crate) use group::cluster_id;
 pub use limit::{RecordLimit, RecordTooLarge};
 pub use partitioner::partition_of;
 pub use tails::{Tail, read_tails};
-pub(crate) use topic_reader::read_compacted;
 pub use topic_reader::read_in_order;
+pub(crate) use topic_reader::{Existence, read_compacted};
 
 /// A client's configuration: the user's properties over ours.
 fn client_config(client_id: &str, properties: &BTreeMap<String, String>) -> ClientConfig {

@@ -11,7 +11,7 @@ use crate::config::{Delivery, WorkerConfig};
 use crate::connector::ConnectorName;
 use crate::kafka::batch::RecordBatch;
 use crate::kafka::producer::{ProducerConfig, TransactionalProducer};
-use crate::kafka::{Admin, KafkaError, read_compacted};
+use crate::kafka::{Admin, Existence, KafkaError, read_compacted};
 
 /// Reads all committed offsets of a connector, making the topic if it does not exist.
 ///
@@ -26,7 +26,7 @@ pub async fn read(
     connector: &ConnectorName,
 ) -> Result<HashMap<SourcePartition, Vec<u8>>, KafkaError> {
     make_topic(worker).await?;
-    peek(worker, connector).await
+    of_partitions(worker, connector, Existence::Made).await
 }
 
 /// As [`read`], writing nothing: the topic may not exist, and what a dead predecessor has left open is
@@ -39,11 +39,19 @@ pub async fn peek(
     worker: &WorkerConfig,
     connector: &ConnectorName,
 ) -> Result<HashMap<SourcePartition, Vec<u8>>, KafkaError> {
+    of_partitions(worker, connector, Existence::Perhaps).await
+}
+
+async fn of_partitions(
+    worker: &WorkerConfig,
+    connector: &ConnectorName,
+    existence: Existence,
+) -> Result<HashMap<SourcePartition, Vec<u8>>, KafkaError> {
     let own = |key: &[u8]| {
         let (owner, partition) = SourcePartition::parse_key(key)?;
         (owner == connector.as_str()).then_some(partition)
     };
-    let values = read_topic(worker).await?;
+    let values = read_topic(worker, existence).await?;
     Ok(values.into_iter().filter_map(|(key, value)| Some((own(&key)?, value))).collect())
 }
 
@@ -57,7 +65,7 @@ pub async fn committed(
     connector: &ConnectorName,
 ) -> Result<Vec<StoredOffset>, KafkaError> {
     make_topic(worker).await?;
-    stored(worker, connector).await
+    stored_in(worker, connector, Existence::Made).await
 }
 
 async fn make_topic(worker: &WorkerConfig) -> Result<(), KafkaError> {
@@ -68,9 +76,12 @@ async fn make_topic(worker: &WorkerConfig) -> Result<(), KafkaError> {
     admin.check_offset_topic(topic).await
 }
 
-async fn read_topic(worker: &WorkerConfig) -> Result<HashMap<Vec<u8>, Vec<u8>>, KafkaError> {
+async fn read_topic(
+    worker: &WorkerConfig,
+    existence: Existence,
+) -> Result<HashMap<Vec<u8>, Vec<u8>>, KafkaError> {
     let (topic, properties) = (worker.offset_topic.clone(), worker.kafka.clone());
-    tokio::task::spawn_blocking(move || read_compacted(&topic, &properties))
+    tokio::task::spawn_blocking(move || read_compacted(&topic, existence, &properties))
         .await
         .map_err(|_| KafkaError::Gone)?
 }
@@ -109,7 +120,15 @@ pub async fn stored(
     worker: &WorkerConfig,
     connector: &ConnectorName,
 ) -> Result<Vec<StoredOffset>, KafkaError> {
-    let records = read_topic(worker).await?;
+    stored_in(worker, connector, Existence::Perhaps).await
+}
+
+async fn stored_in(
+    worker: &WorkerConfig,
+    connector: &ConnectorName,
+    existence: Existence,
+) -> Result<Vec<StoredOffset>, KafkaError> {
+    let records = read_topic(worker, existence).await?;
     let records = records.into_iter().filter_map(|(key, value)| StoredOffset::of(key, value));
     let own = records.filter(|(owner, _)| owner == connector.as_str());
     let mut offsets: Vec<_> = own.map(|(_, stored)| stored).collect();
@@ -179,8 +198,7 @@ impl OffsetsWriter {
             transaction_max_bytes: usize::MAX,
         };
         let producer = TransactionalProducer::start(worker, config).await?;
-        make_topic(worker).await?;
-        let stored = stored(worker, connector).await?;
+        let stored = committed(worker, connector).await?;
         Ok(Self { producer, stored })
     }
 

@@ -4,7 +4,6 @@ mod catalog;
 mod shape;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use rdkafka::admin::ResourceSpecifier;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, TopicReplication};
@@ -15,11 +14,9 @@ use self::shape::{Shape, is_compacted, is_only_compacted, tell_differences};
 use super::error::KafkaError;
 use super::limit::RecordLimit;
 use super::log::LogContext;
+use super::partitions::ASK_AGAIN_AFTER;
 use crate::config::{KAFKA_REQUEST_TIMEOUT, TopicRules, WorkerConfig};
 use crate::java_client::Client;
-
-/// Pause before a broker is asked again for what it does not know yet.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Makes topics and asks for their shape.
 pub struct Admin {

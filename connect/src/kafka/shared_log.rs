@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode as Code};
-use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use rdkafka::{Message, Offset, TopicPartitionList};
+use schema::fault::chain;
 use tokio::sync::mpsc;
 
 use super::error::{KafkaError, is_passing};
 use super::log::LogContext;
-use crate::config::KAFKA_REQUEST_TIMEOUT;
+use super::partitions::partitions_of_made;
 
 /// Records that wait for whoever takes them. The thread then waits as well.
 const WAITING_RECORDS: usize = 1_024;
@@ -74,10 +74,10 @@ fn follow(
         .set("isolation.level", "read_committed")
         .create_with_context(LogContext)
         .map_err(failed)?;
-    let metadata = consumer.fetch_metadata(Some(topic), KAFKA_REQUEST_TIMEOUT).map_err(failed)?;
-    let partitions = metadata.topics().iter().filter(|found| found.name() == topic);
-    let mut open: HashSet<i32> =
-        partitions.flat_map(|found| found.partitions().iter().map(MetadataPartition::id)).collect();
+    let Some(partitions) = known_partitions(&consumer, topic, sender).map_err(failed)? else {
+        return Ok(());
+    };
+    let mut open = partitions.into_iter().collect::<HashSet<i32>>();
     let mut assignment = TopicPartitionList::new();
     for partition in &open {
         let beginning = Offset::Beginning;
@@ -116,6 +116,25 @@ fn follow(
         }
     }
     Ok(())
+}
+
+/// The partitions of a topic that has been made, as soon as a broker knows them; none if nobody listens
+/// any more.
+fn known_partitions(
+    consumer: &BaseConsumer<LogContext>,
+    topic: &str,
+    sender: &mpsc::Sender<LogEvent>,
+) -> Result<Option<Vec<i32>>, RdKafkaError> {
+    while !sender.is_closed() {
+        match partitions_of_made(consumer.client(), topic) {
+            Ok(found) => return Ok(Some(found)),
+            Err(error) if error.rdkafka_error_code().is_some_and(is_passing) => {
+                tracing::warn!(topic, error = chain(&error), "a workers' topic is waited for");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// Writes to such a topic.
@@ -159,5 +178,32 @@ impl LogProducer {
         let sent = self.producer.send(record, Timeout::After(WRITTEN_WITHIN)).await;
         let failed = |error| KafkaError::of("write to the workers' topic", &self.brokers, error);
         sent.map(|delivery| delivery.offset).map_err(|(error, _)| failed(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::RDKafkaRespErr as Answer;
+
+    use super::*;
+
+    /// It did nothing for ever, and nobody was told.
+    #[tokio::test]
+    async fn a_topic_that_the_broker_does_not_know_yet_is_read_when_it_does() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("log", 5, 1).unwrap();
+        cluster.topic_error("log", Answer::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+        let properties =
+            BTreeMap::from([("bootstrap.servers".to_owned(), cluster.bootstrap_servers())]);
+        let mut events = read("log", &properties);
+        // It has been told of no such topic meanwhile.
+        let nothing = tokio::time::timeout(Duration::from_millis(500), events.recv()).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+
+        cluster.topic_error("log", Answer::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+
+        let event = tokio::time::timeout(Duration::from_secs(60), events.recv()).await.unwrap();
+        assert!(matches!(event, Some(LogEvent::CaughtUp)), "{event:?}");
     }
 }

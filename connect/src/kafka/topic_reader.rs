@@ -9,6 +9,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::error::KafkaError;
 use super::log::LogContext;
+use super::partitions::{partitions, partitions_of_made};
 use crate::config::KAFKA_REQUEST_TIMEOUT;
 
 /// Longest wait for other tasks' open transactions to end. They end by themselves after their own
@@ -18,6 +19,15 @@ const OPEN_TRANSACTIONS_MAX: Duration = Duration::from_secs(90);
 /// Longest time without any record while reading. An end of partition is an answer too.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
+/// Whether a topic has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existence {
+    /// It has been made: a broker that has not heard of it yet is asked again.
+    Made,
+    /// One that is not there has no records.
+    Perhaps,
+}
+
 /// The last value of each key. Blocks its thread.
 ///
 /// Reads only what is committed, but up to the high watermark and not only to the last stable
@@ -25,13 +35,18 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// So it first waits until the last stable offset has reached the high watermark of the start.
 pub(crate) fn read_compacted(
     topic: &str,
+    existence: Existence,
     properties: &BTreeMap<String, String>,
 ) -> Result<HashMap<Vec<u8>, Vec<u8>>, KafkaError> {
     let brokers = properties.get("bootstrap.servers").cloned().unwrap_or_default();
     let failed = |error| KafkaError::of("read the offsets topic", &brokers, error);
     let committed = consumer(properties, "read_committed").map_err(failed)?;
     let uncommitted = consumer(properties, "read_uncommitted").map_err(failed)?;
-    let partitions = partitions_of(&committed, topic).map_err(failed)?;
+    let partitions = match existence {
+        Existence::Made => partitions_of_made(committed.client(), topic),
+        Existence::Perhaps => partitions(committed.client(), topic),
+    };
+    let partitions = partitions.map_err(failed)?;
     for partition in &partitions {
         wait_until_stable(&committed, &uncommitted, topic, *partition).map_err(failed)?;
     }
@@ -64,7 +79,7 @@ pub async fn read_in_order<T: Send + 'static>(
         let brokers = properties.get("bootstrap.servers").cloned().unwrap_or_default();
         let failed = |error| KafkaError::of("read a topic from its beginning", &brokers, error);
         let consumer = consumer(&properties, "read_committed").map_err(failed)?;
-        let partitions = partitions_of(&consumer, &topic).map_err(failed)?;
+        let partitions = partitions(consumer.client(), &topic).map_err(failed)?;
         if let [only] = partitions.as_slice() {
             let value = |_: Option<&[u8]>, value: Option<&[u8]>| {
                 if let Some(value) = value {
@@ -76,16 +91,6 @@ pub async fn read_in_order<T: Send + 'static>(
         Ok((partitions.len(), kept))
     };
     tokio::task::spawn_blocking(read).await.map_err(|_| KafkaError::Gone)?
-}
-
-fn partitions_of(
-    consumer: &BaseConsumer<LogContext>,
-    topic: &str,
-) -> Result<Vec<i32>, RdKafkaError> {
-    let metadata = consumer.fetch_metadata(Some(topic), KAFKA_REQUEST_TIMEOUT)?;
-    let found = metadata.topics().iter().filter(|found| found.name() == topic);
-    let partitions = found.flat_map(rdkafka::metadata::MetadataTopic::partitions);
-    Ok(partitions.map(rdkafka::metadata::MetadataPartition::id).collect())
 }
 
 fn consumer(

@@ -12,6 +12,7 @@ use super::{ConsumerConfig, KafkaOffset, TopicPartition};
 use crate::config::KAFKA_REQUEST_TIMEOUT;
 use crate::kafka::KafkaError;
 use crate::kafka::log::LogContext;
+use crate::kafka::partitions::partitions_of_made;
 
 /// Watches a group's committed offsets in one topic. It is no member of the group.
 pub struct GroupWatch(Arc<Inner>);
@@ -91,19 +92,13 @@ impl GroupWatch {
 impl Inner {
     fn ends(&self) -> Result<Ends, RdKafkaError> {
         let topic = &self.topic;
-        let metadata = self.uncommitted.fetch_metadata(Some(topic), KAFKA_REQUEST_TIMEOUT)?;
         let mut ends = Ends::new();
-        for found in metadata.topics().iter().filter(|found| found.name() == &**topic) {
-            for partition in found.partitions() {
-                let (_, end) = self.uncommitted.fetch_watermarks(
-                    topic,
-                    partition.id(),
-                    KAFKA_REQUEST_TIMEOUT,
-                )?;
-                let partition =
-                    TopicPartition { topic: Arc::clone(topic), partition: partition.id() };
-                ends.push((partition, KafkaOffset(end)));
-            }
+        // No ends at all would be passed at once.
+        for partition in partitions_of_made(self.uncommitted.client(), topic)? {
+            let (_, end) =
+                self.uncommitted.fetch_watermarks(topic, partition, KAFKA_REQUEST_TIMEOUT)?;
+            let partition = TopicPartition { topic: Arc::clone(topic), partition };
+            ends.push((partition, KafkaOffset(end)));
         }
         Ok(ends)
     }

@@ -123,10 +123,7 @@ pub(super) fn partitions(
     consumer: &BaseConsumer<LogContext>,
     topic: &str,
 ) -> Result<Vec<i32>, RdKafkaError> {
-    let metadata = consumer.fetch_metadata(Some(topic), KAFKA_REQUEST_TIMEOUT)?;
-    let found = metadata.topics().iter().filter(|found| found.name() == topic);
-    let partitions = found.flat_map(rdkafka::metadata::MetadataTopic::partitions);
-    Ok(partitions.map(rdkafka::metadata::MetadataPartition::id).collect())
+    crate::kafka::partitions::partitions(consumer.client(), topic)
 }
 
 /// Reads some partitions from some offsets to their ends, until `take` has enough.

@@ -10,10 +10,11 @@ use schema::fault::{Disposition, Fault, chain};
 use super::queue::{LISTEN, LONG_PAUSE};
 use super::{DELIVERY_TIMEOUT, Session, TRANSACTION_TIMEOUT};
 use crate::clock;
-use crate::config::{Delivery, KAFKA_REQUEST_TIMEOUT};
+use crate::config::Delivery;
 use crate::kafka::error::KafkaError;
+use crate::kafka::partitions::partitions_of_made;
 use crate::kafka::producer::ProducerConfig;
-use crate::kafka::{partition_of, read_compacted};
+use crate::kafka::{Existence, partition_of, read_compacted};
 
 /// A transaction is committed well before the broker's timeout, even inside a MySQL transaction.
 const OPEN_MAX: Duration = Duration::from_secs(5);
@@ -205,7 +206,7 @@ impl Session {
         if !is_fenced || age < TRANSACTION_TIMEOUT || self.committed.is_empty() {
             return error;
         }
-        match read_compacted(&self.offset_topic, &self.properties) {
+        match read_compacted(&self.offset_topic, Existence::Made, &self.properties) {
             Ok(stored)
                 if self.committed.iter().all(|(key, value)| stored.get(key) == value.as_ref()) =>
             {
@@ -223,13 +224,10 @@ impl Session {
         if let Some(partitions) = self.offset_partitions {
             return Ok(partitions);
         }
-        let metadata = self
-            .producer
-            .client()
-            .fetch_metadata(Some(&self.offset_topic), KAFKA_REQUEST_TIMEOUT)
+        // One that is missed would put a key into another partition than its last value.
+        let found = partitions_of_made(self.producer.client(), &self.offset_topic)
             .map_err(|error| self.judge("read the offsets topic's partitions", error))?;
-        let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-        let partitions = i32::try_from(count).unwrap_or(0).max(1);
+        let partitions = i32::try_from(found.len()).unwrap_or(i32::MAX);
         self.offset_partitions = Some(partitions);
         Ok(partitions)
     }
