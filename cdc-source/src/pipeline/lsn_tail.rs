@@ -2,7 +2,7 @@
 //! is stored, because the offsets were lost or the connector has a new name.
 
 use connect::config::WorkerConfig;
-use connect::kafka::{Tail, read_tails};
+use connect::kafka::{OpenRecord, Tail, open_records, read_tails};
 use schema::avro::{FRAME_BYTES, MAGIC};
 use schema::lsn::Lsn;
 use schema::names;
@@ -21,17 +21,39 @@ pub(super) async fn highest(
     config: &SourceConfig,
     server: &Server,
 ) -> Result<Option<Lsn>, SourceError> {
+    let registry = Registry::new(&worker.registry)?;
+    let mut highest = None;
+    for tail in read_tails(worker, topics(config, server)).await? {
+        highest = highest.max(lsn_of(&registry, &tail).await?);
+    }
+    Ok(highest)
+}
+
+/// The first records of transactions that the brokers have left open and whose rows come again, as the
+/// offset that is stored is before them. What is open and not behind it is left to the next commit.
+pub(super) async fn open_behind(
+    stored: Option<Lsn>,
+    worker: &WorkerConfig,
+    config: &SourceConfig,
+    server: &Server,
+) -> Result<Vec<OpenRecord>, SourceError> {
+    let registry = Registry::new(&worker.registry)?;
+    let mut found = Vec::new();
+    for record in open_records(worker, topics(config, server)).await? {
+        if lsn_of(&registry, &record.tail()).await? > stored {
+            found.push(record);
+        }
+    }
+    Ok(found)
+}
+
+/// Where the rows of the tables go.
+fn topics(config: &SourceConfig, server: &Server) -> Vec<String> {
     let topic_of = |table| {
         let topic = names::data_topic(&config.topic_prefix, table);
         config.records.routed(&topic).to_string()
     };
-    let topics = routes(config, server.tables.iter().map(topic_of).collect());
-    let registry = Registry::new(&worker.registry)?;
-    let mut highest = None;
-    for tail in read_tails(worker, topics).await? {
-        highest = highest.max(lsn_of(&registry, &tail).await?);
-    }
-    Ok(highest)
+    routes(config, server.tables.iter().map(topic_of).collect())
 }
 
 async fn lsn_of(registry: &Registry, tail: &Tail) -> Result<Option<Lsn>, RegistryError> {

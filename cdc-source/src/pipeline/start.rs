@@ -62,7 +62,7 @@ impl Pipeline {
     ) -> Result<Self, SourceError> {
         let mut connection = Connection::open(&config).await?;
         let mut server = preflight::check(&mut connection, &config).await?;
-        let (mut producer, stored) = stored(&name, &config, worker).await?;
+        let (mut producer, stored) = stored(&name, (&config, worker), &server).await?;
         let mut lsn = first_lsn(&stored, worker, &config, &server).await?;
 
         let (is_first, taken_over) = (stored.stream.is_none(), stored.taken_over);
@@ -126,13 +126,18 @@ impl Pipeline {
 /// The producer, behind which nobody else writes, and then the offsets that are there.
 async fn stored(
     name: &ConnectorName,
-    config: &SourceConfig,
-    worker: &WorkerConfig,
+    (config, worker): (&SourceConfig, &WorkerConfig),
+    server: &Server,
 ) -> Result<(TransactionalProducer, Stored), SourceError> {
     let producer = producer_config(name, config, worker);
-    let producer = TransactionalProducer::start(worker, producer).await?;
+    let mut producer = TransactionalProducer::start(worker, producer).await?;
     let offsets = connect::offsets::read(worker, name).await?;
-    Ok((producer, Stored::of(&config.topic_prefix, offsets)?))
+    let stored = Stored::of(&config.topic_prefix, offsets)?;
+    if producer.has_ended_open() {
+        let open = lsn_tail::open_behind(stored.lsn(), worker, config, server).await?;
+        producer.end_open(open).await?;
+    }
+    Ok((producer, stored))
 }
 
 /// What records go through after the plans, if they go through anything.

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::open_records::OpenRecord;
+
 /// A topic that a producer writes to, by its place in the producer's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TopicIndex(pub(super) usize);
@@ -100,6 +102,9 @@ pub struct RecordBatch {
     pub(super) offsets: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Whether a MySQL transaction ends here, so that a Kafka transaction can.
     pub(super) is_boundary: bool,
+    /// Records that are written once more and taken back, to end what was left open before them. Such a
+    /// batch has nothing else.
+    pub(super) void: Vec<OpenRecord>,
 }
 
 /// Where one record is in the batch's bytes: key, value, headers, one behind the other. Small,
@@ -143,6 +148,11 @@ pub struct RecordBounds {
 }
 
 impl RecordBatch {
+    /// One that ends what was left open.
+    pub(super) fn of_open(open: Vec<OpenRecord>) -> Self {
+        Self { void: open, ..Self::default() }
+    }
+
     /// The buffer to append a record's key, and then its value, to.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes

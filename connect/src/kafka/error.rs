@@ -87,6 +87,14 @@ pub enum KafkaError {
         /// What the broker says.
         code: Code,
     },
+    /// Somebody's transaction hides what is behind it.
+    #[error("a transaction stays open in topic {topic}, partition {partition}")]
+    OpenTransaction {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+    },
     /// Offsets would be deleted after a while.
     #[error("offsets topic {topic} has cleanup.policy={found}, which deletes offsets")]
     OffsetTopicDeletes {
@@ -201,6 +209,7 @@ impl Fault for KafkaError {
             Self::NotLetIn { .. }
             | Self::Unavailable { .. }
             | Self::Aborted { .. }
+            | Self::OpenTransaction { .. }
             | Self::Expired
             | Self::Gone => Disposition::Retry,
             // With fewer brokers than copies nothing can be made until they are back.
@@ -250,6 +259,10 @@ impl Fault for KafkaError {
             Self::Other { .. } => {
                 "remove the cause that kafka names, or correct the properties below `kafka`, then \
                  start rowcast again"
+            }
+            Self::OpenTransaction { .. } => {
+                "if nobody writes there, `kafka-transactions.sh find-hanging` names it and `abort` \
+                 ends it; rowcast keeps trying"
             }
             Self::Expired => {
                 "find out what held rowcast or Kafka up for 15 s; rowcast starts again by itself"

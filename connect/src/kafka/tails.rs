@@ -29,6 +29,16 @@ pub struct Tail {
     pub value: Option<Vec<u8>>,
 }
 
+impl Tail {
+    pub(super) fn of(message: &impl Message) -> Self {
+        let lsn_header = message.headers().and_then(|headers| {
+            let header = headers.iter().find(|header| header.key == LSN_HEADER)?;
+            Some(std::str::from_utf8(header.value?).ok()?.to_owned())
+        });
+        Self { lsn_header, value: message.payload().map(<[u8]>::to_vec) }
+    }
+}
+
 /// Reads the last committed record of each partition of the topics that exist.
 ///
 /// # Errors
@@ -96,11 +106,7 @@ fn last_records(
             Some(Err(RdKafkaError::PartitionEOF(_))) => open -= 1,
             Some(Err(error)) => return Err(error),
             Some(Ok(message)) => {
-                let lsn_header = message.headers().and_then(|headers| {
-                    let header = headers.iter().find(|header| header.key == LSN_HEADER)?;
-                    Some(std::str::from_utf8(header.value?).ok()?.to_owned())
-                });
-                let tail = Tail { lsn_header, value: message.payload().map(<[u8]>::to_vec) };
+                let tail = Tail::of(&message);
                 tails.insert((message.topic().to_owned(), message.partition()), tail);
             }
         }

@@ -48,7 +48,10 @@ pub(crate) fn read_compacted(
     };
     let partitions = partitions.map_err(failed)?;
     for partition in &partitions {
-        wait_until_stable(&committed, &uncommitted, topic, *partition).map_err(failed)?;
+        let (readers, partition) = ((&committed, &uncommitted), *partition);
+        if !is_stable_in_time(readers, topic, partition).map_err(failed)? {
+            return Err(KafkaError::OpenTransaction { topic: topic.to_owned(), partition });
+        }
     }
     let mut values = HashMap::new();
     let last = |key: Option<&[u8]>, value: Option<&[u8]>| {
@@ -93,7 +96,7 @@ pub async fn read_in_order<T: Send + 'static>(
     tokio::task::spawn_blocking(read).await.map_err(|_| KafkaError::Gone)?
 }
 
-fn consumer(
+pub(super) fn consumer(
     properties: &BTreeMap<String, String>,
     isolation: &str,
 ) -> Result<BaseConsumer<LogContext>, RdKafkaError> {
@@ -106,25 +109,36 @@ fn consumer(
         .create_with_context(LogContext)
 }
 
-/// `ListOffsets` answers with the last stable offset to a consumer that reads committed records,
-/// and with the high watermark to one that reads all.
-fn wait_until_stable(
-    committed: &BaseConsumer<LogContext>,
-    uncommitted: &BaseConsumer<LogContext>,
+/// Where the earliest open transaction of a partition begins, asked by two consumers: one that reads what
+/// is committed, and one that reads all.
+///
+/// `ListOffsets` answers with the last stable offset to the first, and with the high watermark to the other.
+pub(super) fn first_open(
+    (committed, uncommitted): (&BaseConsumer<LogContext>, &BaseConsumer<LogContext>),
     topic: &str,
     partition: i32,
-) -> Result<(), RdKafkaError> {
+) -> Result<Option<i64>, RdKafkaError> {
+    let (_, end) = uncommitted.fetch_watermarks(topic, partition, KAFKA_REQUEST_TIMEOUT)?;
+    let (_, stable) = committed.fetch_watermarks(topic, partition, KAFKA_REQUEST_TIMEOUT)?;
+    Ok((stable < end).then_some(stable))
+}
+
+/// Whether all that is in a partition now was committed or aborted in time.
+fn is_stable_in_time(
+    (committed, uncommitted): (&BaseConsumer<LogContext>, &BaseConsumer<LogContext>),
+    topic: &str,
+    partition: i32,
+) -> Result<bool, RdKafkaError> {
     let (_, target) = uncommitted.fetch_watermarks(topic, partition, KAFKA_REQUEST_TIMEOUT)?;
     let deadline = Instant::now() + OPEN_TRANSACTIONS_MAX;
     let mut told = false;
     loop {
         let (_, stable) = committed.fetch_watermarks(topic, partition, KAFKA_REQUEST_TIMEOUT)?;
         if stable >= target {
-            return Ok(());
+            return Ok(true);
         }
         if Instant::now() > deadline {
-            let code = rdkafka::error::RDKafkaErrorCode::OperationTimedOut;
-            return Err(RdKafkaError::MessageConsumption(code));
+            return Ok(false);
         }
         if !told {
             tracing::info!(topic, partition, "waiting for an open transaction to end");

@@ -4,6 +4,7 @@
 mod answers;
 mod broker;
 mod cluster;
+mod left_open;
 mod proxy;
 mod splits;
 

@@ -8,6 +8,7 @@
 mod commit;
 mod pause;
 mod queue;
+mod void;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -225,6 +226,9 @@ impl Session {
     fn take(&mut self, batch: &RecordBatch) -> Result<(), KafkaError> {
         while let Ok(topic) = self.topic_queue.try_recv() {
             self.topics.push(topic);
+        }
+        if !batch.void.is_empty() {
+            return self.abort_with(&batch.void);
         }
         self.begin(batch.bytes.len())?;
         // Else librdkafka asks for each record.
