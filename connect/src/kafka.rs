@@ -28,6 +28,7 @@ pub use cause::Cause;
 pub use error::KafkaError;
 pub(crate) use group::cluster_id;
 pub use limit::{RecordLimit, RecordTooLarge};
+pub(crate) use open_records::open_offset;
 pub use open_records::{OpenRecord, open_records};
 pub use partitioner::partition_of;
 pub use tails::{Tail, read_tails};

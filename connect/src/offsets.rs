@@ -11,7 +11,7 @@ use crate::config::{Delivery, WorkerConfig};
 use crate::connector::ConnectorName;
 use crate::kafka::batch::RecordBatch;
 use crate::kafka::producer::{ProducerConfig, TransactionalProducer};
-use crate::kafka::{Admin, Existence, KafkaError, read_compacted};
+use crate::kafka::{Admin, Existence, KafkaError, OpenRecord, open_offset, read_compacted};
 
 /// Reads all committed offsets of a connector, making the topic if it does not exist.
 ///
@@ -27,6 +27,21 @@ pub async fn read(
 ) -> Result<HashMap<SourcePartition, Vec<u8>>, KafkaError> {
     make_topic(worker).await?;
     of_partitions(worker, connector, Existence::Made).await
+}
+
+/// Where the offsets topic is open with an offset of this connector that nobody but its producer can end;
+/// with what was committed before it. The task's producer must have started its transactions.
+///
+/// # Errors
+///
+/// Returns [`KafkaError`] when the topic cannot be read.
+pub async fn left_open(
+    worker: &WorkerConfig,
+    connector: &ConnectorName,
+) -> Result<Option<(OpenRecord, HashMap<SourcePartition, Vec<u8>>)>, KafkaError> {
+    let Some(open) = open_offset(worker, connector).await? else { return Ok(None) };
+    let before = of_partitions(worker, connector, Existence::LeftOpen).await?;
+    Ok(Some((open, before)))
 }
 
 /// As [`read`], writing nothing: the topic may not exist, and what a dead predecessor has left open is

@@ -30,7 +30,7 @@ pub(super) async fn highest(
 }
 
 /// The first records of transactions that the brokers have left open and whose rows come again, as the
-/// offset that is stored is before them. What is open and not behind it is left to the next commit.
+/// offset that is stored is before them. What is open and not behind it is left to the next marker.
 pub(super) async fn open_behind(
     stored: Option<Lsn>,
     worker: &WorkerConfig,
@@ -42,6 +42,9 @@ pub(super) async fn open_behind(
     for record in open_records(worker, topics(config, server)).await? {
         if lsn_of(&registry, &record.tail()).await? > stored {
             found.push(record);
+        } else {
+            let topic = record.topic();
+            tracing::warn!(topic, "records stay hidden until the topic's next transaction ends");
         }
     }
     Ok(found)

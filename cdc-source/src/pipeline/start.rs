@@ -131,13 +131,37 @@ async fn stored(
 ) -> Result<(TransactionalProducer, Stored), SourceError> {
     let producer = producer_config(name, config, worker);
     let mut producer = TransactionalProducer::start(worker, producer).await?;
-    let offsets = connect::offsets::read(worker, name).await?;
-    let stored = Stored::of(&config.topic_prefix, offsets)?;
-    if producer.has_ended_open() {
-        let open = lsn_tail::open_behind(stored.lsn(), worker, config, server).await?;
-        producer.end_open(open).await?;
+    if config.delivery == Delivery::ExactlyOnce {
+        end_left_open(&mut producer, name, (config, worker), server).await?;
     }
-    Ok((producer, stored))
+    let offsets = connect::offsets::read(worker, name).await?;
+    Ok((producer, Stored::of(&config.topic_prefix, offsets)?))
+}
+
+/// Aborts a transaction that the brokers have left open for ever, if its rows come again then: whatever is
+/// behind the offset before it.
+async fn end_left_open(
+    producer: &mut TransactionalProducer,
+    name: &ConnectorName,
+    (config, worker): (&SourceConfig, &WorkerConfig),
+    server: &Server,
+) -> Result<(), SourceError> {
+    let left_open = connect::offsets::left_open(worker, name).await?;
+    let Some((open, before)) = left_open else { return Ok(()) };
+    let before = Stored::of(&config.topic_prefix, before)?;
+    let is_first = before.stream.is_none() && config.snapshot.mode.copies();
+    if before.lsn().is_none() && !is_first {
+        return Ok(());
+    }
+    let mut all = lsn_tail::open_behind(before.lsn(), worker, config, server).await?;
+    all.push(open);
+    let partitions = all.len();
+    producer.abort_open(all).await?;
+    tracing::warn!(
+        partitions,
+        "a transaction that the brokers had left open was aborted, its rows come again"
+    );
+    Ok(())
 }
 
 /// What records go through after the plans, if they go through anything.

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::open_records::OpenRecord;
 
 /// A topic that a producer writes to, by its place in the producer's list.
@@ -102,9 +104,15 @@ pub struct RecordBatch {
     pub(super) offsets: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Whether a MySQL transaction ends here, so that a Kafka transaction can.
     pub(super) is_boundary: bool,
-    /// Records that are written once more and taken back, to end what was left open before them. Such a
-    /// batch has nothing else.
-    pub(super) void: Vec<OpenRecord>,
+    /// What was left open and is ended; such a batch has nothing else.
+    pub(super) left_open: Option<LeftOpen>,
+}
+
+/// Transactions that are aborted: their first records, and who is told when it has happened.
+#[derive(Debug)]
+pub(super) struct LeftOpen {
+    pub(super) records: Vec<OpenRecord>,
+    pub(super) ended: oneshot::Sender<()>,
 }
 
 /// Where one record is in the batch's bytes: key, value, headers, one behind the other. Small,
@@ -149,8 +157,8 @@ pub struct RecordBounds {
 
 impl RecordBatch {
     /// One that ends what was left open.
-    pub(super) fn of_open(open: Vec<OpenRecord>) -> Self {
-        Self { void: open, ..Self::default() }
+    pub(super) fn of_open(left_open: LeftOpen) -> Self {
+        Self { left_open: Some(left_open), ..Self::default() }
     }
 
     /// The buffer to append a record's key, and then its value, to.

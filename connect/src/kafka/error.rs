@@ -190,7 +190,7 @@ pub(super) fn is_passing(code: Code) -> bool {
     )
 }
 
-fn is_denied(code: Code) -> bool {
+pub(super) fn is_denied(code: Code) -> bool {
     matches!(
         code,
         Code::Authentication

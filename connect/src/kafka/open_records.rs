@@ -3,7 +3,7 @@
 //! A commit is decided by the coordinator, which then has a marker written into each partition. A broker
 //! that is killed in between, and is the only one, may write at its next start that all markers are
 //! there when none is (ADR 0130). Nobody ends such a transaction: what is behind it stays hidden from
-//! whoever reads what is committed, until its producer's next marker commits it.
+//! whoever reads what is committed, until its producer's next marker commits or aborts it.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,13 @@ use rdkafka::message::OwnedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use serde_json::Value;
 
-use super::error::KafkaError;
+use super::error::{KafkaError, is_denied, is_passing};
 use super::log::LogContext;
 use super::partitions::partitions;
 use super::tails::Tail;
 use super::topic_reader::{consumer, first_open};
 use crate::config::{KAFKA_REQUEST_TIMEOUT, WorkerConfig};
+use crate::connector::ConnectorName;
 
 /// How long the markers of a transaction that has been ended in good order may take.
 const MARKERS_WITHIN: Duration = Duration::from_secs(5);
@@ -29,6 +30,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub struct OpenRecord(pub(super) OwnedMessage);
 
 impl OpenRecord {
+    /// Its topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.0.topic()
+    }
+
     /// What it says about its order.
     #[must_use]
     pub fn tail(&self) -> Tail {
@@ -58,14 +65,30 @@ impl Readers {
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(topic, partition, Offset::Offset(offset))?;
         self.all.assign(&assignment)?;
-        let record = match self.all.poll(KAFKA_REQUEST_TIMEOUT) {
-            None => Err(RdKafkaError::MessageConsumption(Code::OperationTimedOut)),
-            Some(Err(RdKafkaError::PartitionEOF(_))) => Ok(None),
-            Some(Err(error)) => Err(error),
-            Some(Ok(message)) => Ok(Some(OpenRecord(message.detach()))),
+        let end = Instant::now() + KAFKA_REQUEST_TIMEOUT;
+        let record = loop {
+            match self.all.poll(LOOK_AGAIN) {
+                Some(Ok(message)) => break Ok(Some(OpenRecord(message.detach()))),
+                Some(Err(RdKafkaError::PartitionEOF(_))) => break Ok(None),
+                // One of several brokers may be away.
+                Some(Err(error)) if !error.rdkafka_error_code().is_some_and(is_passing) => {
+                    break Err(error);
+                }
+                None | Some(Err(_)) if Instant::now() < end => {}
+                None | Some(Err(_)) => {
+                    break Err(RdKafkaError::MessageConsumption(Code::OperationTimedOut));
+                }
+            }
         };
         self.all.unassign()?;
         record
+    }
+
+    /// Those of all partitions of a topic.
+    fn records(&self, topic: &str) -> Result<Vec<OpenRecord>, RdKafkaError> {
+        let partitions = partitions(self.all.client(), topic)?;
+        let records = partitions.into_iter().map(|partition| self.record(topic, partition));
+        records.filter_map(Result::transpose).collect()
     }
 
     /// Whether a partition stays open at this record for longer than markers take.
@@ -82,32 +105,28 @@ impl Readers {
     }
 }
 
-/// Those of the offsets topic that a task with this transactional id has written. It must have begun its
-/// transactions: all that the coordinator knows of is ended by that.
-pub(super) async fn of_offsets(
+/// Where the offsets topic is open with an offset of this connector, which nobody else will end: its task
+/// must have begun its transactions, by which all that the coordinator knows of is ended.
+///
+/// Only of a topic with one partition. Of several, one may have got its marker and others not, and then
+/// an abort would take back a part of what was committed.
+pub(crate) async fn open_offset(
     worker: &WorkerConfig,
-    transactional_id: &str,
-) -> Result<Vec<OpenRecord>, KafkaError> {
-    let (group, transactional_id) = (worker.group_id.clone(), transactional_id.to_owned());
-    let is_own = move |OpenRecord(record): &OpenRecord| {
-        let key = serde_json::from_slice::<(String, Value)>(record.key().unwrap_or_default());
-        key.is_ok_and(|(connector, _)| transactional_id == format!("{group}-{connector}-0"))
-    };
-    let topic = worker.offset_topic.clone();
+    connector: &ConnectorName,
+) -> Result<Option<OpenRecord>, KafkaError> {
+    let (topic, connector) = (worker.offset_topic.clone(), connector.clone());
     ask(worker, move |readers| {
-        let mut found = Vec::new();
-        for partition in partitions(readers.all.client(), &topic)? {
-            let Some(record) = readers.record(&topic, partition)?.filter(&is_own) else { continue };
-            if readers.stays_open(&record)? {
-                found.push(record);
-            }
-        }
-        Ok(found)
+        let [partition] = *partitions(readers.all.client(), &topic)? else { return Ok(None) };
+        let Some(record) = readers.record(&topic, partition)? else { return Ok(None) };
+        let key = serde_json::from_slice::<(String, Value)>(record.0.key().unwrap_or_default());
+        let is_own = key.is_ok_and(|(owner, _)| owner == connector.as_str());
+        let stays = is_own && readers.stays_open(&record)?;
+        Ok(stays.then_some(record))
     })
     .await
 }
 
-/// Those of other topics.
+/// The first open records of these topics, as far as they may be read.
 ///
 /// # Errors
 ///
@@ -119,8 +138,12 @@ pub async fn open_records(
     ask(worker, move |readers| {
         let mut found = Vec::new();
         for topic in &topics {
-            for partition in partitions(readers.all.client(), topic)? {
-                found.extend(readers.record(topic, partition)?);
+            match readers.records(topic) {
+                Ok(records) => found.extend(records),
+                Err(error) if error.rdkafka_error_code().is_some_and(is_denied) => {
+                    tracing::warn!(topic, error = %error, "open transactions are not looked for");
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(found)

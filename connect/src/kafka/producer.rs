@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::{RecordBatch, TopicIndex};
+use super::batch::{LeftOpen, RecordBatch, TopicIndex};
 use super::error::KafkaError;
-use super::open_records::{self, OpenRecord};
+use super::open_records::OpenRecord;
 use crate::config::{Delivery, WorkerConfig};
 use crate::control::ActiveTopics;
 
@@ -41,13 +41,10 @@ pub struct TransactionalProducer {
     topic_names: Vec<String>,
     tracked: ActiveTopics,
     failure: oneshot::Receiver<KafkaError>,
-    /// Whether an earlier instance has left something open that only we could end.
-    has_ended_open: bool,
 }
 
 impl TransactionalProducer {
-    /// Starts the thread and ends what an earlier instance has left open, in the offsets also what the
-    /// coordinator has forgotten.
+    /// Starts the thread and ends what an earlier instance has left open.
     ///
     /// # Errors
     ///
@@ -63,8 +60,6 @@ impl TransactionalProducer {
             batches: batch_queue,
             topics: topic_queue,
         };
-        let transactional_id = thread.config.transactional_id.clone();
-        let is_transactional = thread.config.delivery == Delivery::ExactlyOnce;
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new()
             .name("kafka-producer".to_owned())
@@ -72,39 +67,22 @@ impl TransactionalProducer {
             .map_err(|_| KafkaError::Gone)?;
         is_ready.await.map_err(|_| KafkaError::Gone)??;
         let tracked = ActiveTopics::default();
-        let topic_names = Vec::new();
-        let mut producer =
-            Self { batches, topics, topic_names, tracked, failure, has_ended_open: false };
-        if is_transactional {
-            let open = open_records::of_offsets(worker, &transactional_id).await?;
-            producer.end_open(open).await?;
-        }
-        Ok(producer)
-    }
-
-    /// Whether there were offsets in a transaction that nobody else would have ended: records of it may
-    /// still be open in other topics.
-    #[must_use]
-    pub fn has_ended_open(&self) -> bool {
-        self.has_ended_open
+        Ok(Self { batches, topics, topic_names: Vec::new(), tracked, failure })
     }
 
     /// Aborts the transactions that these records are in: earlier ones of this transactional id, which
-    /// the brokers have left open. It has happened before whatever is sent from now on.
+    /// the brokers have left open. One Kafka transaction for all of them.
     ///
     /// # Errors
     ///
     /// Returns the error that has ended the thread.
-    pub async fn end_open(&mut self, open: Vec<OpenRecord>) -> Result<(), KafkaError> {
-        if open.is_empty() {
-            return Ok(());
+    pub async fn abort_open(&mut self, records: Vec<OpenRecord>) -> Result<(), KafkaError> {
+        let (ended, has_ended) = oneshot::channel();
+        self.send(RecordBatch::of_open(LeftOpen { records, ended })).await?;
+        match has_ended.await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.failure().await),
         }
-        tracing::warn!(
-            partitions = open.len(),
-            "a transaction that the brokers have left open is aborted, its records come again"
-        );
-        self.has_ended_open = true;
-        self.send(RecordBatch::of_open(open)).await
     }
 
     /// Adds a topic to the list of those that batches refer to.
@@ -186,7 +164,6 @@ mod tests {
             topic_names: Vec::new(),
             tracked: ActiveTopics::default(),
             failure,
-            has_ended_open: false,
         }
     }
 

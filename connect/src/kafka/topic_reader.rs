@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError as RdKafkaError;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::error::KafkaError;
+use super::error::{KafkaError, is_denied};
 use super::log::LogContext;
 use super::partitions::{partitions, partitions_of_made};
 use crate::config::KAFKA_REQUEST_TIMEOUT;
@@ -26,6 +26,8 @@ pub(crate) enum Existence {
     Made,
     /// One that is not there has no records.
     Perhaps,
+    /// It has been made, and is read as far as no transaction is open.
+    LeftOpen,
 }
 
 /// The last value of each key. Blocks its thread.
@@ -43,11 +45,12 @@ pub(crate) fn read_compacted(
     let committed = consumer(properties, "read_committed").map_err(failed)?;
     let uncommitted = consumer(properties, "read_uncommitted").map_err(failed)?;
     let partitions = match existence {
-        Existence::Made => partitions_of_made(committed.client(), topic),
+        Existence::Made | Existence::LeftOpen => partitions_of_made(committed.client(), topic),
         Existence::Perhaps => partitions(committed.client(), topic),
     };
     let partitions = partitions.map_err(failed)?;
-    for partition in &partitions {
+    let until_stable = if existence == Existence::LeftOpen { &[][..] } else { &*partitions };
+    for partition in until_stable {
         let (readers, partition) = ((&committed, &uncommitted), *partition);
         if !is_stable_in_time(readers, topic, partition).map_err(failed)? {
             return Err(KafkaError::OpenTransaction { topic: topic.to_owned(), partition });
@@ -82,7 +85,11 @@ pub async fn read_in_order<T: Send + 'static>(
         let brokers = properties.get("bootstrap.servers").cloned().unwrap_or_default();
         let failed = |error| KafkaError::of("read a topic from its beginning", &brokers, error);
         let consumer = consumer(&properties, "read_committed").map_err(failed)?;
-        let partitions = partitions(consumer.client(), &topic).map_err(failed)?;
+        let partitions = match partitions(consumer.client(), &topic) {
+            // Of a topic that is not there some brokers say so to whoever may not look at it.
+            Err(error) if error.rdkafka_error_code().is_some_and(is_denied) => Vec::new(),
+            found => found.map_err(failed)?,
+        };
         if let [only] = partitions.as_slice() {
             let value = |_: Option<&[u8]>, value: Option<&[u8]>| {
                 if let Some(value) = value {

@@ -6,9 +6,9 @@
 //! queued messages blocks the next call unless they are purged and drained before.
 
 mod commit;
+mod left_open;
 mod pause;
 mod queue;
-mod void;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -201,6 +201,7 @@ impl Session {
             };
             let Some(batch) = self.receive(runtime, wait) else { return self.commit() };
             match batch {
+                Some(RecordBatch { left_open: Some(left_open), .. }) => self.abort(left_open)?,
                 Some(batch) => self.take(&batch)?,
                 None => self.commit()?,
             }
@@ -226,9 +227,6 @@ impl Session {
     fn take(&mut self, batch: &RecordBatch) -> Result<(), KafkaError> {
         while let Ok(topic) = self.topic_queue.try_recv() {
             self.topics.push(topic);
-        }
-        if !batch.void.is_empty() {
-            return self.abort_with(&batch.void);
         }
         self.begin(batch.bytes.len())?;
         // Else librdkafka asks for each record.

@@ -67,7 +67,7 @@ async fn is_sent_again(name: &'static str, topics: &[&str]) -> bool {
     let log = rowcast.log().unwrap();
     assert!(!log.contains(" ERROR "), "{log}");
     stop(&rowcast).await;
-    log.contains("the brokers have left open is aborted")
+    log.contains("the brokers had left open was aborted")
 }
 
 #[tokio::test]
