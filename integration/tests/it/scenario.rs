@@ -7,6 +7,7 @@ use integration::pipeline::PipelineFile;
 use integration::process::Rowcast;
 use integration::stack::{MySql, MySqlOptions, Stack, shared};
 use integration::topic::{ChangeRecord, Operation, Topics, problems, wait_until_equal};
+use integration::workload::Workload;
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, Opts};
 use tempfile::TempDir;
@@ -201,6 +202,23 @@ pub(crate) async fn log_has(rowcast: &Rowcast, text: &str) {
     let is_there = || rowcast.log().unwrap().contains(text);
     let found = until(|| is_there() || rowcast.pid().is_none()).await;
     assert!(found && is_there(), "no {text:?} in:\n{}", rowcast.log().unwrap());
+}
+
+/// Changes rows until the log of a program that lives is so; panics if that does not come.
+pub(crate) async fn work_until(
+    workload: &mut Workload,
+    rowcast: &Rowcast,
+    is_so: impl Fn(&str) -> bool,
+) {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let log = rowcast.log().unwrap();
+        if is_so(&log) {
+            return;
+        }
+        assert!(rowcast.pid().is_some() && Instant::now() < end, "{log}");
+        workload.step().await.unwrap();
+    }
 }
 
 /// Waits for a condition; says whether it came true in time.

@@ -6,7 +6,7 @@ use integration::stack::{MySql, shared};
 use integration::topic::Operation;
 use integration::workload::Workload;
 
-use crate::scenario::{Scenario, count, log_has, server_without_gtids, stop};
+use crate::scenario::{Scenario, count, log_has, server_without_gtids, stop, work_until};
 
 #[tokio::test]
 async fn snapshot_and_stream_make_the_table() {
@@ -27,10 +27,7 @@ async fn copy_beside_traffic(name: &'static str, mysql: &MySql) {
     let mut scenario = Scenario::without_database(name, mysql).await;
 
     let rowcast = scenario.start(&scenario.source(mysql).with("snapshot.chunk.rows", "7")).await;
-    while rowcast.log().unwrap().matches("table copied").count() < 3 {
-        workload.step().await.unwrap();
-        assert!(rowcast.pid().is_some(), "{}", rowcast.log().unwrap());
-    }
+    work_until(&mut workload, &rowcast, |log| log.matches("table copied").count() >= 3).await;
     for _ in 0..50 {
         workload.step().await.unwrap();
     }
@@ -62,10 +59,8 @@ async fn a_restart_repeats_nothing_and_copies_nothing_again() {
             workload.step().await.unwrap();
         }
         rowcast.start_again().unwrap();
-        while rowcast.log().unwrap().matches("source starts").count() < round {
-            workload.step().await.unwrap();
-            assert!(rowcast.pid().is_some(), "{}", rowcast.log().unwrap());
-        }
+        let has_started = |log: &str| log.matches("source starts").count() >= round;
+        work_until(&mut workload, &rowcast, has_started).await;
     }
 
     for table in ["pairs", "texts", "numbers"] {
@@ -174,10 +169,7 @@ async fn a_table_that_is_added_to_the_list_is_copied_beside_the_stream() {
         workload.step().await.unwrap();
     }
     let rowcast = scenario.launch("both", &both).await;
-    while !rowcast.log().unwrap().contains("table copied") {
-        workload.step().await.unwrap();
-        assert!(rowcast.pid().is_some(), "{}", rowcast.log().unwrap());
-    }
+    work_until(&mut workload, &rowcast, |log| log.contains("table copied")).await;
 
     let pairs = scenario.topic_is_table("pairs").await;
     let numbers = scenario.topic_is_table("numbers").await;
