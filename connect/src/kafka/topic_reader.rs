@@ -156,6 +156,8 @@ fn is_stable_in_time(
     }
 }
 
+/// Reads partitions to where they end now. A partition that somebody goes on writing to may never tell of its
+/// end: that comes with an answer without records.
 fn read_to_end(
     consumer: &BaseConsumer<LogContext>,
     topic: &str,
@@ -163,8 +165,11 @@ fn read_to_end(
     mut each: impl FnMut(Option<&[u8]>, Option<&[u8]>),
 ) -> Result<(), RdKafkaError> {
     let mut assignment = TopicPartitionList::new();
+    let mut ends = HashMap::new();
     for partition in partitions {
         assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
+        let (_, end) = consumer.fetch_watermarks(topic, *partition, KAFKA_REQUEST_TIMEOUT)?;
+        ends.insert(*partition, end);
     }
     consumer.assign(&assignment)?;
     let mut open: HashSet<i32> = partitions.iter().copied().collect();
@@ -178,8 +183,60 @@ fn read_to_end(
                 open.remove(&partition);
             }
             Some(Err(error)) => return Err(error),
-            Some(Ok(message)) => each(message.key(), message.payload()),
+            Some(Ok(message)) => {
+                each(message.key(), message.payload());
+                let end = ends.get(&message.partition());
+                if end.is_some_and(|end| message.offset().saturating_add(1) >= *end) {
+                    open.remove(&message.partition());
+                }
+            }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rdkafka::ClientConfig;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+    use super::*;
+
+    /// The end of a partition is told only to whoever finds nothing new there.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_topic_that_somebody_goes_on_writing_to_is_read_to_where_it_ended() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("busy", 1, 1).unwrap();
+        let properties =
+            BTreeMap::from([("bootstrap.servers".to_owned(), cluster.bootstrap_servers())]);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers()).set("linger.ms", "0");
+        let producer: BaseProducer = config.create().unwrap();
+        producer.send(BaseRecord::to("busy").key("k").payload("first")).unwrap();
+        producer.flush(Duration::from_secs(30)).unwrap();
+        let is_over = AtomicBool::new(false);
+
+        let (partitions, values) = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    producer.send(BaseRecord::to("busy").key("k").payload("more")).unwrap();
+                    producer.poll(Duration::from_millis(1));
+                }
+            });
+            let each: fn(&mut Vec<Vec<u8>>, &[u8]) = |kept, value| kept.push(value.to_vec());
+            let read = read_in_order("busy".to_owned(), properties, Vec::new(), each);
+            let read = tokio::task::block_in_place(|| {
+                let within = tokio::time::timeout(Duration::from_secs(60), read);
+                tokio::runtime::Handle::current().block_on(within)
+            });
+            is_over.store(true, Ordering::Relaxed);
+            read.unwrap().unwrap()
+        });
+
+        assert_eq!(partitions, 1);
+        assert_eq!(values[0], b"first");
+    }
 }

@@ -7,8 +7,8 @@ use integration::process::Rowcast;
 use integration::stack::{Stack, shared};
 use serde_json::{Value, json};
 
-use super::{Worker, launch, properties};
-use crate::scenario::{DEADLINE, log_has, stop};
+use super::{Worker, debezium, launch, properties};
+use crate::scenario::{DEADLINE, Scenario, log_has, stop};
 
 const TEXT: &str = "org.apache.kafka.connect.storage.StringConverter";
 
@@ -132,6 +132,33 @@ async fn round(worker: &Worker, number: usize) -> usize {
         assert_eq!(status, expected, "{method} {path}: {answer}");
     }
     count
+}
+
+/// The end of a partition is told only to whoever finds nothing new there.
+#[tokio::test]
+async fn offsets_of_a_connector_that_is_busy_are_told() {
+    let stack = shared().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut scenario = Scenario::new("wk_busy").await;
+    scenario.sql("CREATE TABLE t (id INT PRIMARY KEY, a INT)").await;
+    scenario.sql("INSERT INTO t VALUES (1, 0)").await;
+    let worker = Worker::start(stack, "wk-busy", folder.path(), "worker").await;
+    worker.make("busy", debezium(&stack.mysql, stack, ("wk_busy", 7061))).await;
+    scenario.topic_is_table("t").await;
+
+    let asked = worker.ask("GET", "/connectors/busy/offsets", &Value::Null);
+    let mut asked = std::pin::pin!(tokio::time::timeout(ANSWERED_WITHIN, asked));
+    let (status, offsets) = loop {
+        tokio::select! {
+            biased;
+            answer = &mut asked => break answer.expect("an answer in time"),
+            () = scenario.sql("UPDATE t SET a = a + 1") => {}
+        }
+    };
+
+    assert_eq!(status, 200, "{offsets}");
+    assert!(offsets["offsets"][0]["offset"]["file"].is_string(), "{offsets}");
+    stop(&worker.process).await;
 }
 
 #[tokio::test]
