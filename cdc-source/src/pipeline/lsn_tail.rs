@@ -2,6 +2,7 @@
 //! is stored, because the offsets were lost or the connector has a new name.
 
 use connect::config::WorkerConfig;
+use connect::kafka::producer::TransactionalProducer;
 use connect::kafka::{OpenRecord, Tail, open_records, read_tails};
 use schema::avro::{FRAME_BYTES, MAGIC};
 use schema::lsn::Lsn;
@@ -29,9 +30,27 @@ pub(super) async fn highest(
     Ok(highest)
 }
 
+/// Aborts the transaction that an offset is open with, and what is open behind the offset before it.
+pub(super) async fn abort_open(
+    producer: &mut TransactionalProducer,
+    (open, before): (OpenRecord, Option<Lsn>),
+    (config, worker): (&SourceConfig, &WorkerConfig),
+    server: &Server,
+) -> Result<(), SourceError> {
+    let mut all = open_behind(before, worker, config, server).await?;
+    all.push(open);
+    let partitions = all.len();
+    producer.abort_open(all).await?;
+    tracing::warn!(
+        partitions,
+        "a transaction that the brokers had left open was aborted, its rows come again"
+    );
+    Ok(())
+}
+
 /// The first records of transactions that the brokers have left open and whose rows come again, as the
 /// offset that is stored is before them. What is open and not behind it is left to the next marker.
-pub(super) async fn open_behind(
+async fn open_behind(
     stored: Option<Lsn>,
     worker: &WorkerConfig,
     config: &SourceConfig,

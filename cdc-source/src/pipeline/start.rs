@@ -153,15 +153,7 @@ async fn end_left_open(
     if before.lsn().is_none() && !is_first {
         return Ok(());
     }
-    let mut all = lsn_tail::open_behind(before.lsn(), worker, config, server).await?;
-    all.push(open);
-    let partitions = all.len();
-    producer.abort_open(all).await?;
-    tracing::warn!(
-        partitions,
-        "a transaction that the brokers had left open was aborted, its rows come again"
-    );
-    Ok(())
+    lsn_tail::abort_open(producer, (open, before.lsn()), (config, worker), server).await
 }
 
 /// What records go through after the plans, if they go through anything.

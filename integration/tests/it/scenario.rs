@@ -123,7 +123,15 @@ impl Scenario {
     async fn equal(&mut self, topic: &str, table: &str) -> Vec<ChangeRecord> {
         let table = format!("{}.{table}", self.name);
         let names = (table.as_str(), topic);
-        wait_until_equal(&mut self.topics, &self.url, names, DEADLINE).await.unwrap()
+        let found = wait_until_equal(&mut self.topics, &self.url, names, DEADLINE).await;
+        found.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()))
+    }
+
+    /// What the programs of this scenario have logged.
+    fn logs(&self) -> String {
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|file| file.unwrap().path());
+        let logs = files.filter(|file| file.extension().is_some_and(|it| it == "log"));
+        logs.map(|log| std::fs::read_to_string(log).unwrap()).collect()
     }
 
     /// Waits until a table's topic has a record of which `is_it` holds.
